@@ -1,0 +1,48 @@
+//! Opaque identifiers. Equality is all that callers may ask of them.
+
+use std::fmt;
+
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
+        pub struct $name(Box<[u8]>);
+
+        impl $name {
+            pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
+                Self(bytes.into())
+            }
+
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+
+            /// Lower-case hexadecimal: safe in paths, logs and properties.
+            pub fn to_hex(&self) -> String {
+                use fmt::Write;
+                self.0.iter().fold(String::with_capacity(self.0.len() * 2), |mut out, byte| {
+                    let _ = write!(out, "{byte:02x}");
+                    out
+                })
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.to_hex())
+            }
+        }
+    };
+}
+
+opaque! {
+    /// Names one file or directory for as long as it lives, whatever it is called: an HDFS inode id; device, inode and
+    /// birth time of a local file.
+    NodeId
+}
+
+opaque! {
+    /// Two equal versions of one node mean byte-equal content: a fingerprint of HDFS blocks (ids, generation stamps,
+    /// lengths); size and times of a local file.
+    ContentVersion
+}

@@ -1,0 +1,23 @@
+//! What the migration engine's shell asks of a file system, and nothing more.
+//!
+//! Two traits: [`Source`] is read only and addressed by *node id*, so that renames at the source never disturb a
+//! running copy; [`Target`] is addressed by path, and every change of it that could destroy something carries a
+//! [`Condition`]. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
+//!
+//! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
+//! Wrappers ([`throttle`]) implement the same traits. Nesting order, outside in: chaos, throttle, implementation.
+//!
+//! Implementations here: [`local`] (a local directory as source). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
+//! Start reading at [`Source`].
+
+mod error;
+mod id;
+pub mod local;
+mod source;
+mod target;
+pub mod throttle;
+
+pub use error::{Error, ErrorKind, Result};
+pub use id::{ContentVersion, NodeId};
+pub use source::{ByteStream, Entry, EntryKind, Page, Source};
+pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};

@@ -1,0 +1,104 @@
+//! The side that is written.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::Result;
+
+/// A path in the target's container, from its root, `/`-separated, without leading slash: `data/2024/a b.csv`.
+/// Not percent-encoded: encoding is the client's business.
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub struct TargetPath(String);
+
+impl TargetPath {
+    /// Strips leading, trailing and doubled slashes; the empty path is the root.
+    pub fn new(path: &str) -> Self {
+        Self(path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/"))
+    }
+
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        if self.0.is_empty() { Self::new(name) } else { Self::new(&format!("{}/{name}", self.0)) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An entity tag as the service gave it, quotes included.
+#[derive(Clone, Debug, Eq, PartialEq, Hash)]
+pub struct Etag(pub String);
+
+/// What must be true at the destination for a change to happen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Condition {
+    /// `If-None-Match: *`
+    Absent,
+    /// `If-Match: <etag>`
+    Unchanged(Etag),
+    /// No condition: only for our own staging area.
+    Any,
+}
+
+/// What is set on a new file or directory, in the same request that creates it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Attributes {
+    /// POSIX permission bits, set exactly (umask 0).
+    pub permissions: Option<u16>,
+    /// User properties; names `[A-Za-z0-9_]+`, values any UTF-8.
+    pub properties: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TargetEntry {
+    pub is_directory: bool,
+    /// Flushed length; 0 for directories.
+    pub length_bytes: u64,
+    pub etag: Etag,
+    /// Empty where a listing does not carry them.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One append: bytes at a position.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub position: u64,
+    pub data: Bytes,
+}
+
+#[async_trait]
+pub trait Target: Send + Sync + 'static {
+    /// Makes a directory and its missing parents. `Conflict` if the condition does not hold or a file is in the way.
+    async fn create_directory(&self, path: &TargetPath, attributes: &Attributes, condition: &Condition) -> Result<Etag>;
+
+    /// Makes an empty file (truncating an existing one when the condition lets it) and its missing parents.
+    async fn create_file(&self, path: &TargetPath, attributes: &Attributes, condition: &Condition) -> Result<Etag>;
+
+    /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. With `flush`
+    /// they become the end of the file in the same request, whose etag is returned. Appending the same bytes at the
+    /// same position again is harmless.
+    async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>>;
+
+    /// Makes everything up to `length_bytes` durable and visible.
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag>;
+
+    /// Moves one file or a whole directory atomically; the etag survives. A reply that was lost is resolved by looking
+    /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist.
+    async fn rename(&self, from: &TargetPath, to: &TargetPath, condition: &Condition) -> Result<()>;
+
+    /// Properties of a path, `None` if there is nothing.
+    async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
+
+    /// Replaces permissions and user properties of an existing path.
+    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag>;
+
+    /// Removes a file or (with `recursive`) a directory; absent is fine.
+    async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()>;
+}

@@ -1,0 +1,165 @@
+//! CBOR (RFC 8949) with integer map keys.
+//!
+//! A structure is a map from small integers to values. A key that the reader does not know is skipped; a key that is
+//! missing is an error unless its type has an empty value (`Option`, `Vec`). Numbers of keys are never reused.
+
+use ciborium::Value;
+
+/// Why bytes are not the expected message.
+#[derive(Debug, thiserror::Error, Eq, PartialEq)]
+pub enum DecodeError {
+    #[error("not CBOR: {0}")]
+    Syntax(String),
+    #[error("{structure} lacks field {field}")]
+    Missing { structure: &'static str, field: u64 },
+    #[error("expected {expected}")]
+    Type { expected: &'static str },
+}
+
+/// A value that has one CBOR form.
+pub trait Wire: Sized {
+    fn to_value(&self) -> Value;
+    fn from_value(value: Value) -> Result<Self, DecodeError>;
+    /// What an absent field means; `None`: the field is required.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+pub fn encode(message: &impl Wire) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Writing to a Vec cannot fail.
+    let _ = ciborium::into_writer(&message.to_value(), &mut bytes);
+    bytes
+}
+
+pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let value = ciborium::from_reader(bytes).map_err(|error| DecodeError::Syntax(format!("{error}")))?;
+    T::from_value(value)
+}
+
+impl Wire for String {
+    fn to_value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        value.into_text().map_err(|_| DecodeError::Type { expected: "text" })
+    }
+}
+
+impl Wire for bool {
+    fn to_value(&self) -> Value {
+        Value::Bool(*self)
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        value.into_bool().map_err(|_| DecodeError::Type { expected: "boolean" })
+    }
+}
+
+macro_rules! wire_integers {
+    ($($kind:ty),*) => {$(
+        impl Wire for $kind {
+            fn to_value(&self) -> Value {
+                Value::Integer((*self).into())
+            }
+            fn from_value(value: Value) -> Result<Self, DecodeError> {
+                let wrong = || DecodeError::Type { expected: stringify!($kind) };
+                value.into_integer().map_err(|_| wrong())?.try_into().map_err(|_| wrong())
+            }
+        }
+    )*};
+}
+wire_integers!(u16, u32, u64, i64);
+
+impl<T: Wire> Wire for Option<T> {
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Wire::to_value)
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
+    }
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn to_value(&self) -> Value {
+        Value::Array(self.iter().map(Wire::to_value).collect())
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        let items = value.into_array().map_err(|_| DecodeError::Type { expected: "array" })?;
+        items.into_iter().map(T::from_value).collect()
+    }
+    fn absent() -> Option<Self> {
+        Some(Vec::new())
+    }
+}
+
+/// Takes the fields of one structure out of a map.
+pub struct Fields {
+    structure: &'static str,
+    entries: Vec<(Value, Value)>,
+}
+
+impl Fields {
+    pub fn of(structure: &'static str, value: Value) -> Result<Self, DecodeError> {
+        let entries = value.into_map().map_err(|_| DecodeError::Type { expected: structure })?;
+        Ok(Self { structure, entries })
+    }
+
+    pub fn take<T: Wire>(&mut self, field: u64) -> Result<T, DecodeError> {
+        let wanted = Value::Integer(field.into());
+        match self.entries.iter().position(|(key, _)| *key == wanted) {
+            Some(at) => T::from_value(self.entries.swap_remove(at).1),
+            None => T::absent().ok_or(DecodeError::Missing { structure: self.structure, field }),
+        }
+    }
+}
+
+/// Declares a structure together with the integer key of each field.
+#[macro_export]
+macro_rules! wire_struct {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $key:literal => $field:ident : $kind:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $kind),* }
+
+        impl $crate::cbor::Wire for $name {
+            fn to_value(&self) -> ciborium::Value {
+                ciborium::Value::Map(vec![$((ciborium::Value::Integer(($key as u64).into()), self.$field.to_value())),*])
+            }
+            fn from_value(value: ciborium::Value) -> Result<Self, $crate::cbor::DecodeError> {
+                let mut fields = $crate::cbor::Fields::of(stringify!($name), value)?;
+                Ok(Self { $($field: fields.take($key)?),* })
+            }
+        }
+    };
+}
+
+/// Declares an enumeration of words with an integer for each; a number from a newer peer reads as `$unknown`.
+#[macro_export]
+macro_rules! wire_words {
+    ($(#[$meta:meta])* pub enum $name:ident unknown $unknown:ident { $($(#[$word_meta:meta])* $key:literal => $word:ident),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$word_meta])* $word),* }
+
+        impl $name {
+            /// The word as it stands in ARM documents.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$word => stringify!($word)),* }
+            }
+        }
+
+        impl $crate::cbor::Wire for $name {
+            fn to_value(&self) -> ciborium::Value {
+                let key: u64 = match self { $(Self::$word => $key),* };
+                ciborium::Value::Integer(key.into())
+            }
+            fn from_value(value: ciborium::Value) -> Result<Self, $crate::cbor::DecodeError> {
+                Ok(match u64::from_value(value)? { $($key => Self::$word,)* _ => Self::$unknown })
+            }
+        }
+    };
+}

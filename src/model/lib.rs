@@ -1,0 +1,17 @@
+//! The nouns and rules that the resource provider and the agents share, and the only language between them.
+//!
+//! * [`spec`]: what a migrator, a target and a migration *should be*;
+//! * [`report`]: what an agent made of it: states, progress, conditions;
+//! * [`state`]: the states of a migration and which transitions are legal;
+//! * [`message`]: the versioned provider↔agent messages and [`cbor`], their one codec: maps with integer keys, unknown
+//!   keys and unknown message kinds ignored, so that the two sides may differ by a version.
+//!
+//! Pure: no I/O, no clock. Start reading at [`message::Message`].
+
+pub mod cbor;
+pub mod condition;
+pub mod message;
+pub mod path;
+pub mod report;
+pub mod spec;
+pub mod state;

@@ -1,0 +1,157 @@
+//! What should be: the desired state of one agent's resources.
+
+use crate::cbor::{DecodeError, Wire};
+use crate::{wire_struct, wire_words};
+
+wire_words! {
+    pub enum SourceKind unknown Hdfs {
+        1 => Hdfs,
+        2 => LocalDirectory,
+    }
+}
+
+wire_words! {
+    pub enum Mode unknown OneTime {
+        1 => Live,
+        2 => OneTime,
+        3 => Recurring,
+    }
+}
+
+wire_words! {
+    /// Whether a migration should be going on.
+    pub enum RunState unknown Stopped {
+        1 => Stopped,
+        2 => Running,
+    }
+}
+
+wire_struct! {
+    /// The agent's own settings. Its GUID names the folder of ours at the target: `/.livedata/<guid>/`.
+    pub struct MigratorSpec {
+        1 => guid: String,
+        2 => source_kind: SourceKind,
+        /// `hdfs://host:port` or `file:///directory`: the root that migration paths are relative to.
+        3 => source_uri: String,
+        /// The Hadoop user that reads; `None`: the agent's own.
+        4 => source_user: Option<String>,
+        5 => max_bytes_per_second: Option<u64>,
+        /// `None`: no limit.
+        6 => max_running_migrations: Option<u32>,
+    }
+}
+
+wire_struct! {
+    /// A container of an ADLS Gen2 account.
+    pub struct TargetSpec {
+        1 => account: String,
+        2 => container: String,
+        /// DFS endpoint: `https://account.dfs.core.windows.net`, or path style `http://127.0.0.1:10000/account`.
+        3 => endpoint: String,
+        4 => credential: Credential,
+    }
+}
+
+/// A secret text: never printed. On the agent's disk it lives in its own file, apart from the rest of desired state.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Wire for Secret {
+    fn to_value(&self) -> ciborium::Value {
+        self.0.to_value()
+    }
+    fn from_value(value: ciborium::Value) -> Result<Self, DecodeError> {
+        String::from_value(value).map(Self)
+    }
+}
+
+wire_words! {
+    pub enum CredentialKind unknown AccountKey {
+        1 => AccountKey,
+    }
+}
+
+wire_struct! {
+    pub struct Credential {
+        1 => kind: CredentialKind,
+        /// The account key, base64. Empty in the copy on the agent's disk, where `secrets` holds it.
+        2 => secret: Secret,
+    }
+}
+
+wire_struct! {
+    pub struct MigrationSpec {
+        /// Id of the target resource, lower case.
+        1 => target: String,
+        /// Canonical absolute path below the migrator's source.
+        2 => source_path: String,
+        /// Canonical absolute path in the container.
+        3 => target_path: String,
+        4 => mode: Mode,
+        5 => run: RunState,
+        /// Raised by each `start`: a migration that is `Completed` or `Failed` runs again when it grows.
+        6 => start_count: u64,
+    }
+}
+
+/// One resource as the agent should have it. `generation` grows with every change of the body; an agent refuses a lower one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Item {
+    /// ARM id, lower case.
+    pub id: String,
+    pub generation: u64,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body {
+    Migrator(MigratorSpec),
+    Target(TargetSpec),
+    Migration(MigrationSpec),
+    /// A kind that this side does not know: kept out of everything but the report `NotSupportedByAgent`.
+    Unknown,
+}
+
+wire_struct! {
+    pub struct ItemOnWire {
+        1 => id: String,
+        2 => generation: u64,
+        3 => migrator: Option<MigratorSpec>,
+        4 => target: Option<TargetSpec>,
+        5 => migration: Option<MigrationSpec>,
+    }
+}
+
+impl Wire for Item {
+    fn to_value(&self) -> ciborium::Value {
+        let mut item =
+            ItemOnWire { id: self.id.clone(), generation: self.generation, migrator: None, target: None, migration: None };
+        match &self.body {
+            Body::Migrator(spec) => item.migrator = Some(spec.clone()),
+            Body::Target(spec) => item.target = Some(spec.clone()),
+            Body::Migration(spec) => item.migration = Some(spec.clone()),
+            Body::Unknown => {}
+        }
+        item.to_value()
+    }
+
+    fn from_value(value: ciborium::Value) -> Result<Self, DecodeError> {
+        let item = ItemOnWire::from_value(value)?;
+        let body = if let Some(spec) = item.migrator {
+            Body::Migrator(spec)
+        } else if let Some(spec) = item.target {
+            Body::Target(spec)
+        } else if let Some(spec) = item.migration {
+            Body::Migration(spec)
+        } else {
+            Body::Unknown
+        };
+        Ok(Self { id: item.id, generation: item.generation, body })
+    }
+}

@@ -1,0 +1,55 @@
+//! One transactional document store for everything that must survive a crash of the control plane.
+//!
+//! A [`Record`] is a body of bytes (JSON, by convention of its owner) under a *collection* and a *key*, with a version
+//! that the store raises on each write. [`Store::commit`] takes a [`Change`]: expectations and writes that happen
+//! together or not at all, durable when the call returns. That is all: resources, operations, leases, agents and keys
+//! are records of the crates that own them. Compare-and-swap on versions replaces locks.
+//!
+//! Implementations: [`sqlite`] (default; one writer that group-commits) and [`memory`] (tests). Both pass
+//! [`conformance`]. [`sealed`] encrypts secrets before they become a body. Start reading at [`Store`].
+
+mod change;
+pub mod conformance;
+pub mod memory;
+pub mod sealed;
+pub mod sqlite;
+
+pub use change::{Change, Expectation, Write};
+
+use async_trait::async_trait;
+
+/// One stored document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    pub key: String,
+    /// Raised by one on each write of this key; the first is 1. A key that was removed and written again starts at 1.
+    pub version: u64,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An expectation did not hold; nothing was written.
+    #[error("{collection}/{key} has changed since it was read")]
+    Conflict { collection: String, key: String },
+    /// The store did not answer, or its medium failed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A stored body cannot be read (wrong key, damaged).
+    #[error("a stored record cannot be read: {0}")]
+    Damaged(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    async fn get(&self, collection: &str, key: &str) -> Result<Option<Record>>;
+
+    /// Records whose key begins with `prefix`, in byte order of keys, strictly after `after`, at most `limit`. The cost is
+    /// proportional to what is returned.
+    async fn list(&self, collection: &str, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Record>>;
+
+    /// All expectations hold and all writes happen, or nothing does. Durable on return.
+    async fn commit(&self, change: Change) -> Result<()>;
+}
