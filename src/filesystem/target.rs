@@ -91,7 +91,17 @@ pub trait Target: Send + Sync + 'static {
 
     /// Moves one file or a whole directory atomically; the etag survives. A reply that was lost is resolved by looking
     /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist.
-    async fn rename(&self, from: &TargetPath, to: &TargetPath, condition: &Condition) -> Result<()>;
+    ///
+    /// `source_etag` is the etag that `from` had when the caller last changed it: the rename is refused with `Conflict`
+    /// if `from` has another one, and the etag is how the moved file is recognised after a lost reply. Without it an
+    /// implementation may have to ask for the etag first, which is one more request.
+    async fn rename(
+        &self,
+        from: &TargetPath,
+        to: &TargetPath,
+        condition: &Condition,
+        source_etag: Option<&Etag>,
+    ) -> Result<()>;
 
     /// Properties of a path, `None` if there is nothing.
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
