@@ -10,14 +10,15 @@
 //! Implementations here: [`local`] (a local directory as source). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
 //! Start reading at [`Source`].
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
-mod id;
 pub mod local;
 mod source;
 mod target;
 pub mod throttle;
 
 pub use error::{Error, ErrorKind, Result};
-pub use id::{ContentVersion, NodeId};
-pub use source::{ByteStream, Entry, EntryKind, Page, Source};
+pub use livedata_model::node::{ContentVersion, Entry, EntryKind, NodeId};
+pub use source::{ByteStream, Page, Source};
 pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};

@@ -1,4 +1,4 @@
-//! Opaque identifiers. Equality is all that callers may ask of them.
+//! Nodes of a source file system: opaque identifiers (equality is all that callers may ask of them) and what one look sees.
 
 use std::fmt;
 
@@ -45,4 +45,34 @@ opaque! {
     /// Two equal versions of one node mean byte-equal content: a fingerprint of HDFS blocks (ids, generation stamps,
     /// lengths); size and times of a local file.
     ContentVersion
+}
+
+/// One directory entry, as it was at one moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// One path segment, never empty and without `/`. The root of a migration has the last segment of its path.
+    pub name: String,
+    pub id: NodeId,
+    pub kind: EntryKind,
+    /// POSIX permission bits, with sticky bit: `0o1777` at most.
+    pub permissions: u16,
+    pub owner: String,
+    pub group: String,
+    /// Modification time, milliseconds since 1970.
+    pub modified_ms: i64,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    Directory,
+    File {
+        length_bytes: u64,
+        version: ContentVersion,
+        /// Somebody holds it open for writing; length and version may be behind. Its close is what counts.
+        open_for_write: bool,
+    },
+    /// Recorded and reported, never followed.
+    Symlink,
+    /// A pipe, a socket, a device, or a name that is not UTF-8: reported with the reason, never copied.
+    Unsupported { reason: String },
 }
