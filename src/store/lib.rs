@@ -48,7 +48,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records whose key begins with `prefix`, in byte order of keys, strictly after `after`, at most `limit`. The cost is
     /// proportional to what is returned.
-    async fn list(&self, collection: &str, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Record>>;
+    async fn list(
+        &self,
+        collection: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>>;
 
     /// All expectations hold and all writes happen, or nothing does. Durable on return.
     async fn commit(&self, change: Change) -> Result<()>;
