@@ -1,0 +1,90 @@
+//! What a caller decides about one file system of one storage account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use livedata_filesystem::throttle::Bandwidth;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::AccountKey;
+
+/// One container (the DFS API says *file system*) of one storage account, and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `https://account.dfs.core.windows.net`, or with the account as first path segment: `http://127.0.0.1:10000/account`.
+    pub endpoint: Url,
+    pub account: String,
+    /// The container's name.
+    pub filesystem: String,
+    pub credential: Credential,
+    pub retry: RetryBudget,
+    /// Sent as `User-Agent`; visible ASCII only.
+    pub user_agent: String,
+    /// Request bodies are held to this rate.
+    pub throttle: Option<Throttle>,
+    /// How TLS is spoken. `None`: the process's default provider and the platform's certificate authorities.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Config {
+    /// With the defaults: the platform's TLS, no cap on bandwidth, [`RetryBudget::default`].
+    pub fn new(
+        endpoint: Url,
+        account: impl Into<String>,
+        filesystem: impl Into<String>,
+        credential: Credential,
+    ) -> Self {
+        Self {
+            endpoint,
+            account: account.into(),
+            filesystem: filesystem.into(),
+            credential,
+            retry: RetryBudget::default(),
+            user_agent: concat!("livedata/", env!("CARGO_PKG_VERSION")).to_owned(),
+            throttle: None,
+            tls: None,
+        }
+    }
+}
+
+/// Who the client says it is.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// One of the account's two keys: full rights, no ACL is consulted.
+    SharedKey(AccountKey),
+}
+
+/// How long one operation may go on trying. Whichever runs out first ends it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RetryBudget {
+    /// Requests in all, the first one included; at least one is always sent.
+    pub tries: u32,
+    /// Time from the first request on. No pause is begun that would end after it.
+    pub elapsed: Duration,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { tries: 8, elapsed: Duration::from_secs(120) }
+    }
+}
+
+/// A bandwidth cap together with the moment that its clock counts from. Everyone who books in one [`Bandwidth`] must
+/// count from the same moment.
+#[derive(Clone, Debug)]
+pub struct Throttle {
+    bandwidth: Arc<Bandwidth>,
+    clock_zero: Instant,
+}
+
+impl Throttle {
+    pub fn new(bandwidth: Arc<Bandwidth>, clock_zero: Instant) -> Self {
+        Self { bandwidth, clock_zero }
+    }
+
+    /// Books bytes and says how long to wait before they may go.
+    pub(crate) fn book(&self, bytes: u64) -> Duration {
+        self.bandwidth.book(self.clock_zero.elapsed(), bytes)
+    }
+}

@@ -1,0 +1,105 @@
+//! The client as the migration engine's [`Target`].
+
+use async_trait::async_trait;
+use livedata_filesystem::{
+    Attributes, Condition, Error, ErrorKind, Etag, Result, Target, TargetEntry, TargetPath, Upload,
+};
+
+use crate::{
+    Access, AccessControlChange, AfterAppend, CreateOptions, Filesystem, PathProperties, ResourceKind,
+};
+
+/// A container as a target.
+#[derive(Clone, Debug)]
+pub struct AdlsTarget {
+    filesystem: Filesystem,
+}
+
+impl AdlsTarget {
+    pub fn new(filesystem: Filesystem) -> Self {
+        Self { filesystem }
+    }
+
+    /// For what the engine does not ask of a target: reading, listing, the container itself.
+    pub fn filesystem(&self) -> &Filesystem {
+        &self.filesystem
+    }
+}
+
+fn options(attributes: &Attributes) -> CreateOptions {
+    CreateOptions {
+        access: attributes.permissions.map(Access::Permissions),
+        properties: attributes.properties.clone(),
+        ..CreateOptions::default()
+    }
+}
+
+#[async_trait]
+impl Target for AdlsTarget {
+    async fn create_directory(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
+        self.filesystem.create(path, ResourceKind::Directory, &options(attributes), condition).await
+    }
+
+    async fn create_file(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
+        self.filesystem.create(path, ResourceKind::File, &options(attributes), condition).await
+    }
+
+    async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>> {
+        // An append that flushes is the last one of a file that fits into it, so it closes too.
+        let after = if flush { AfterAppend::FlushAndClose } else { AfterAppend::Wait };
+        self.filesystem.append(path, upload, after).await
+    }
+
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag> {
+        self.filesystem.flush(path, length_bytes, close).await
+    }
+
+    async fn rename(
+        &self,
+        from: &TargetPath,
+        to: &TargetPath,
+        condition: &Condition,
+        source_etag: Option<&Etag>,
+    ) -> Result<()> {
+        self.filesystem.rename(from, to, condition, source_etag).await
+    }
+
+    async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>> {
+        let entry = |found: PathProperties| TargetEntry {
+            is_directory: found.is_directory,
+            length_bytes: if found.is_directory { 0 } else { found.length_bytes },
+            etag: found.etag,
+            properties: found.properties,
+        };
+        Ok(self.filesystem.properties(path).await?.map(entry))
+    }
+
+    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
+        if let Some(permissions) = attributes.permissions {
+            let change = AccessControlChange {
+                access: Some(Access::Permissions(permissions)),
+                ..AccessControlChange::default()
+            };
+            self.filesystem.set_access_control(path, &change, &Condition::Any).await?;
+        }
+        self.filesystem.set_properties(path, &attributes.properties, &Condition::Any).await
+    }
+
+    async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()> {
+        if path.is_root() {
+            let message = "the root of a container is not deleted";
+            return Err(Error::new(ErrorKind::Fatal, "delete", self.filesystem.name(), message));
+        }
+        self.filesystem.delete(path, recursive, condition).await
+    }
+}

@@ -1,0 +1,6 @@
+//! The client over real sockets: against a listener, against the emulator, and against the emulator through a proxy that
+//! loses answers.
+
+#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+
+mod wire;
