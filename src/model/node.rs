@@ -74,5 +74,7 @@ pub enum EntryKind {
     /// Recorded and reported, never followed.
     Symlink,
     /// A pipe, a socket, a device, or a name that is not UTF-8: reported with the reason, never copied.
-    Unsupported { reason: String },
+    Unsupported {
+        reason: String,
+    },
 }

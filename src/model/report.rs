@@ -5,7 +5,8 @@ use crate::state::MigrationState;
 use crate::wire_struct;
 
 wire_struct! {
-    /// `status.progress` of a migration. Counters never go back within one run.
+    /// `status.progress` of a migration. Counters start over with each run; `bytes_migrated` may go back when a file that
+    /// was partly uploaded turns out to have changed.
     #[derive(Default)]
     pub struct Progress {
         1 => directories_scanned: u64,

@@ -130,8 +130,13 @@ wire_struct! {
 
 impl Wire for Item {
     fn to_value(&self) -> ciborium::Value {
-        let mut item =
-            ItemOnWire { id: self.id.clone(), generation: self.generation, migrator: None, target: None, migration: None };
+        let mut item = ItemOnWire {
+            id: self.id.clone(),
+            generation: self.generation,
+            migrator: None,
+            target: None,
+            migration: None,
+        };
         match &self.body {
             Body::Migrator(spec) => item.migrator = Some(spec.clone()),
             Body::Target(spec) => item.target = Some(spec.clone()),

@@ -24,8 +24,8 @@ impl MigrationState {
     /// Whether a migration may go from `self` to `next`. Staying is always legal.
     pub fn may_become(self, next: Self) -> bool {
         use MigrationState::{
-            Completed, Failed, Live, NotScheduled, RecurrenceScheduled, Running, Scheduled, Stopped, Stopping,
-            WaitingForNextRecurrence,
+            Completed, Failed, Live, NotScheduled, RecurrenceScheduled, Running, Scheduled, Stopped,
+            Stopping, WaitingForNextRecurrence,
         };
         if self == next {
             return true;
@@ -33,12 +33,16 @@ impl MigrationState {
         match self {
             NotScheduled => matches!(next, Scheduled | Running | Failed | Stopped),
             Scheduled => matches!(next, Running | Stopping | Stopped | Failed),
-            Running => matches!(next, Live | Stopping | Stopped | Completed | WaitingForNextRecurrence | Failed),
+            Running => {
+                matches!(next, Live | Stopping | Stopped | Completed | WaitingForNextRecurrence | Failed)
+            }
             Live => matches!(next, Running | Stopping | Stopped | Failed),
             Stopping => matches!(next, Stopped | Failed | Completed),
             Stopped | Failed => matches!(next, Scheduled | Running),
             Completed => matches!(next, Scheduled | Running),
-            WaitingForNextRecurrence => matches!(next, RecurrenceScheduled | Scheduled | Running | Stopping | Stopped),
+            WaitingForNextRecurrence => {
+                matches!(next, RecurrenceScheduled | Scheduled | Running | Stopping | Stopped)
+            }
             RecurrenceScheduled => matches!(next, Scheduled | Running | Stopping | Stopped),
         }
     }
