@@ -1,1 +1,37 @@
-//! (being written)
+//! An Azure Data Lake Storage Gen2 service on this machine: the DFS endpoint and the part of the Blob endpoint that
+//! the DataLake SDKs use, over the same data, on one port, kept on disk.
+//!
+//! What it promises:
+//! - requests are authenticated for real (SharedKey); a wrong signature is answered as the service answers it;
+//! - whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
+//! - a rename is one row in the index, so it is atomic and costs the same for a file and for a directory of millions;
+//! - bodies are streamed: memory does not grow with file size;
+//! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it.
+//!
+//! Where to start reading: `emulator` (start and stop), `server` (one request from socket to reply), `operations`
+//! (what each call does), `index` (the namespace on SQLite), `content` (the bytes).
+//!
+//! Outside contract: the Azure Storage REST references "Data Lake Storage Gen2 - Path", "- Filesystem" and "Blob
+//! service", and "Authorize with Shared Key".
+
+mod account;
+mod admin;
+mod clock;
+mod command;
+mod content;
+mod counters;
+mod emulator;
+mod error;
+mod index;
+mod operations;
+mod permissions;
+mod properties;
+mod request;
+mod server;
+mod service_error;
+mod shared_key;
+
+pub use account::AccountKey;
+pub use command::{Args, run};
+pub use emulator::{Emulator, Options, Running};
+pub use error::{EmulatorError, ErrorKind};

@@ -11,11 +11,17 @@ impl Preconditions {
     /// Whether a write may go on, given the stored etag (`None`: no such resource).
     pub fn hold(&self, stored: Option<&str>) -> bool {
         let matches = |wanted: &str, stored: &str| {
-            wanted.split(',').map(str::trim).any(|one| one == "*" || one.trim_matches('"') == stored.trim_matches('"'))
+            wanted
+                .split(',')
+                .map(str::trim)
+                .any(|one| one == "*" || one.trim_matches('"') == stored.trim_matches('"'))
         };
-        let if_match = self.if_match.as_deref().is_none_or(|wanted| stored.is_some_and(|etag| matches(wanted, etag)));
-        let if_none_match =
-            self.if_none_match.as_deref().is_none_or(|wanted| !stored.is_some_and(|etag| matches(wanted, etag)));
+        let if_match =
+            self.if_match.as_deref().is_none_or(|wanted| stored.is_some_and(|etag| matches(wanted, etag)));
+        let if_none_match = self
+            .if_none_match
+            .as_deref()
+            .is_none_or(|wanted| !stored.is_some_and(|etag| matches(wanted, etag)));
         if_match && if_none_match
     }
 }

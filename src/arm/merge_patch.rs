@@ -29,7 +29,10 @@ mod tests {
     #[test]
     fn example_of_the_rfc() {
         let mut document = json!({"title":"Goodbye!","author":{"givenName":"John","familyName":"Doe"},"tags":["a","b"],"content":"x"});
-        apply(&mut document, &json!({"title":"Hello!","phone":"1","author":{"familyName":null},"tags":["a"]}));
+        apply(
+            &mut document,
+            &json!({"title":"Hello!","phone":"1","author":{"familyName":null},"tags":["a"]}),
+        );
         assert_eq!(
             document,
             json!({"title":"Hello!","author":{"givenName":"John"},"tags":["a"],"content":"x","phone":"1"})

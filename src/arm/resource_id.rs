@@ -37,7 +37,9 @@ pub struct ResourceId {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is not a resource id: expected /subscriptions/{{s}}/resourceGroups/{{g}}/providers/{{namespace}}/{{type}}/{{name}}")]
+#[error(
+    "'{0}' is not a resource id: expected /subscriptions/{{s}}/resourceGroups/{{g}}/providers/{{namespace}}/{{type}}/{{name}}"
+)]
 pub struct ParseResourceIdError(pub String);
 
 impl ResourceId {
@@ -86,7 +88,11 @@ impl fmt::Display for ResourceId {
             "/subscriptions/{}/resourceGroups/{}/providers/{}",
             self.subscription, self.resource_group, self.resource_type.namespace
         )?;
-        self.resource_type.types.iter().zip(&self.names).try_for_each(|(kind, name)| write!(f, "/{kind}/{name}"))
+        self.resource_type
+            .types
+            .iter()
+            .zip(&self.names)
+            .try_for_each(|(kind, name)| write!(f, "/{kind}/{name}"))
     }
 }
 
@@ -123,8 +129,12 @@ mod tests {
 
     #[test]
     fn compares_ignoring_case_and_keeps_casing() {
-        let given: ResourceId = "/subscriptions/S/resourcegroups/RG/PROVIDERS/Ns.X//things/One/Parts/two/".parse().unwrap();
-        assert_eq!(given.to_string(), "/subscriptions/S/resourceGroups/RG/providers/Ns.X/things/One/Parts/two");
+        let given: ResourceId =
+            "/subscriptions/S/resourcegroups/RG/PROVIDERS/Ns.X//things/One/Parts/two/".parse().unwrap();
+        assert_eq!(
+            given.to_string(),
+            "/subscriptions/S/resourceGroups/RG/providers/Ns.X/things/One/Parts/two"
+        );
         assert_eq!(given, given.to_string().to_uppercase().parse().unwrap());
         assert_eq!(given.parent().unwrap().name(), "One");
         assert_eq!(given.parent().unwrap().child("parts", "TWO"), given);
@@ -132,7 +142,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_an_id() {
-        for bad in ["", "/", "/subscriptions/s", "/subscriptions/s/resourceGroups/g/providers/n", "/subscriptions/s/resourceGroups/g/providers/n/t", "/a/b/c/d/e/f/g/h"] {
+        for bad in [
+            "",
+            "/",
+            "/subscriptions/s",
+            "/subscriptions/s/resourceGroups/g/providers/n",
+            "/subscriptions/s/resourceGroups/g/providers/n/t",
+            "/a/b/c/d/e/f/g/h",
+        ] {
             assert!(bad.parse::<ResourceId>().is_err(), "{bad}");
         }
     }

@@ -28,9 +28,10 @@ pub enum Input {
         number: u64,
         root: Entry,
     },
-    /// Run `number` cannot begin: the root is missing or unusable. It ends as failed, with the reason.
+    /// Run `number` cannot begin: there is no root, or it is unusable. The run ends with that and the reason.
     Refuse {
         number: u64,
+        missing: bool,
         reason: String,
     },
     Listed {

@@ -90,7 +90,7 @@ impl Engine {
         let mut effects = Vec::new();
         match input {
             Input::Start { number, root } => self.start(state, number, root)?,
-            Input::Refuse { number, reason } => self.refuse(state, number, &reason)?,
+            Input::Refuse { number, missing, reason } => self.refuse(state, number, missing, &reason)?,
             Input::Listed { directory, page } => self.listed(state, &directory, page)?,
             Input::Looked { edge, found } => self.looked(state, edge, found, &mut effects)?,
             Input::DirectoryMade { edge, entry, outcome } => {

@@ -39,6 +39,7 @@ impl Engine {
         &mut self,
         state: &mut S,
         number: u64,
+        missing: bool,
         reason: &str,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
@@ -46,7 +47,7 @@ impl Engine {
             return Ok(());
         }
         run.number = number;
-        run.phase = Phase::Failed;
+        run.phase = if missing { Phase::RootMissing } else { Phase::Failed };
         run.counters = Counters::default();
         state.put_run(&run)?;
         state.clear_failed()?;

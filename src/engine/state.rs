@@ -97,7 +97,9 @@ pub enum Phase {
     Running,
     /// Every mark is cleared and every directory listed.
     Completed,
-    /// The root could not be found or written; nothing else was tried.
+    /// There is no root at the source; nothing was written.
+    RootMissing,
+    /// The root is unusable, at the source or at the target; nothing else was tried.
     Failed,
 }
 

@@ -33,5 +33,11 @@ pub trait Source: Send + Sync + 'static {
     /// Opens a file by id for reading `[offset, length)`. `name` in `directory` is where it was last seen, for sources
     /// that cannot open by id: those open by path and revalidate the id. The stream checks what the source lets it
     /// check (HDFS: chunk CRCs) and fails with `Gone` or `Changed` when the file vanished or is another one.
-    async fn open(&self, file: &NodeId, at: (&NodeId, &str), offset: u64, length_bytes: u64) -> Result<ByteStream>;
+    async fn open(
+        &self,
+        file: &NodeId,
+        at: (&NodeId, &str),
+        offset: u64,
+        length_bytes: u64,
+    ) -> Result<ByteStream>;
 }

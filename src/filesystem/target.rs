@@ -76,10 +76,20 @@ pub struct Upload {
 #[async_trait]
 pub trait Target: Send + Sync + 'static {
     /// Makes a directory and its missing parents. `Conflict` if the condition does not hold or a file is in the way.
-    async fn create_directory(&self, path: &TargetPath, attributes: &Attributes, condition: &Condition) -> Result<Etag>;
+    async fn create_directory(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag>;
 
     /// Makes an empty file (truncating an existing one when the condition lets it) and its missing parents.
-    async fn create_file(&self, path: &TargetPath, attributes: &Attributes, condition: &Condition) -> Result<Etag>;
+    async fn create_file(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag>;
 
     /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. With `flush`
     /// they become the end of the file in the same request, whose etag is returned. Appending the same bytes at the

@@ -3,4 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
+mod emulator;
+mod lossy_proxy;
+mod lost_answers;
 mod wire;

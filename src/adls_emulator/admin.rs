@@ -1,0 +1,181 @@
+//! The admin endpoint: accounts, keys and counters as JSON, for whoever holds the admin token.
+//!
+//! `PUT|GET|DELETE /accounts/{name}`, `GET /accounts`, `POST /accounts/{name}/regenerateKey` with `{"keyName": "key1"}`,
+//! `GET /counters`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, Responder as _, web};
+use serde::{Deserialize, Serialize};
+
+use crate::account::{self, Account};
+use crate::server::Service;
+use crate::service_error::ServiceError;
+
+pub(crate) struct Admin {
+    pub token: String,
+    /// Scheme, host and port of the storage endpoint.
+    pub storage_url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountRequest {
+    #[serde(default = "yes")]
+    hierarchical_namespace: bool,
+    #[serde(default = "default_kind")]
+    kind: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_kind() -> String {
+    "StorageV2".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RegenerateRequest {
+    key_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountReply {
+    name: String,
+    kind: String,
+    hierarchical_namespace: bool,
+    keys: Vec<KeyReply>,
+    endpoints: EndpointsReply,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyReply {
+    key_name: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct EndpointsReply {
+    dfs: String,
+    blob: String,
+}
+
+pub(crate) async fn handle(
+    request: HttpRequest,
+    body: web::Bytes,
+    admin: web::Data<Admin>,
+    service: web::Data<Service>,
+) -> HttpResponse {
+    let outcome = serve(&request, &body, &admin, &service).await;
+    outcome.unwrap_or_else(|error| {
+        let body = serde_json::json!({ "error": { "code": error.code, "message": error.message } });
+        HttpResponse::build(error.status).json(body)
+    })
+}
+
+async fn serve(
+    request: &HttpRequest,
+    body: &[u8],
+    admin: &Admin,
+    service: &Service,
+) -> Result<HttpResponse, ServiceError> {
+    if !authorised(request, &admin.token) {
+        let message = "The Authorization header is not 'Bearer' with this emulator's admin token.";
+        return Err(ServiceError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message));
+    }
+    let segments: Vec<&str> = request.path().split('/').filter(|segment| !segment.is_empty()).collect();
+    let ok = |account: &Account| HttpResponse::Ok().json(describe(account, admin));
+    match (request.method().as_str(), segments.as_slice()) {
+        ("GET", ["counters"]) => Ok(HttpResponse::Ok().json(service.counters.to_json())),
+        ("GET", ["accounts"]) => {
+            let accounts: Vec<_> = service.accounts.all().iter().map(|account| describe(account, admin)).collect();
+            Ok(HttpResponse::Ok().json(serde_json::json!({ "accounts": accounts })))
+        }
+        ("GET", ["accounts", name]) => Ok(ok(&*require(service, name)?)),
+        ("PUT", ["accounts", name]) => put(request, body, admin, service, name).await,
+        ("DELETE", ["accounts", name]) => {
+            if service.accounts.get(name).is_none() {
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            service.accounts.remove(&service.index, name).await?;
+            service.counters.forget(name);
+            service.garbage.notify_one();
+            Ok(HttpResponse::Ok().finish())
+        }
+        ("POST", ["accounts", name, "regenerateKey"]) => {
+            let account = require(service, name)?;
+            let which = match parse::<RegenerateRequest>(body)?.key_name.as_str() {
+                "key1" => 0,
+                "key2" => 1,
+                _ => return Err(bad_request("keyName must be key1 or key2".to_owned())),
+            };
+            Ok(ok(&*service.accounts.regenerate_key(&service.index, &account, which).await?))
+        }
+        _ => {
+            let message = format!("The admin endpoint has no {} {}.", request.method(), request.path());
+            Err(ServiceError::new(StatusCode::NOT_FOUND, "NotFound", message))
+        }
+    }
+}
+
+async fn put(
+    request: &HttpRequest,
+    body: &[u8],
+    admin: &Admin,
+    service: &Service,
+    name: &str,
+) -> Result<HttpResponse, ServiceError> {
+    if !account::is_valid_name(name) {
+        return Err(bad_request(format!("'{name}' is not 3 to 24 lower-case letters and digits")));
+    }
+    let wanted: AccountRequest = parse(if body.is_empty() { b"{}" } else { body })?;
+    if let Some(account) = service.accounts.get(name) {
+        if account.hierarchical_namespace != wanted.hierarchical_namespace || account.kind != wanted.kind {
+            let message = format!("The account '{name}' exists with another kind or hierarchicalNamespace; delete it first.");
+            return Err(ServiceError::new(StatusCode::CONFLICT, "AccountExists", message));
+        }
+        return Ok(HttpResponse::Ok().json(describe(&account, admin)));
+    }
+    let account = Account {
+        name: name.to_owned(),
+        kind: wanted.kind,
+        hierarchical_namespace: wanted.hierarchical_namespace,
+        keys: [account::new_key()?, account::new_key()?],
+    };
+    let account = service.accounts.save(&service.index, account).await?;
+    let reply = web::Json(describe(&account, admin)).customize().with_status(StatusCode::CREATED);
+    Ok(reply.respond_to(request).map_into_boxed_body())
+}
+
+fn authorised(request: &HttpRequest, token: &str) -> bool {
+    let header = request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("");
+    let given = header.strip_prefix("Bearer ").unwrap_or("");
+    aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), token.as_bytes()).is_ok()
+}
+
+fn require(service: &Service, name: &str) -> Result<std::sync::Arc<Account>, ServiceError> {
+    service.accounts.get(name).ok_or_else(ServiceError::account_not_found)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
+    serde_json::from_slice(body).map_err(|error| bad_request(format!("the body is not what is expected: {error}")))
+}
+
+fn bad_request(message: String) -> ServiceError {
+    ServiceError::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+}
+
+fn describe(account: &Account, admin: &Admin) -> AccountReply {
+    let [key1, key2] = account.key_texts();
+    let url = format!("{}/{}", admin.storage_url, account.name);
+    AccountReply {
+        name: account.name.clone(),
+        kind: account.kind.clone(),
+        hierarchical_namespace: account.hierarchical_namespace,
+        keys: vec![KeyReply { key_name: "key1", value: key1 }, KeyReply { key_name: "key2", value: key2 }],
+        endpoints: EndpointsReply { dfs: url.clone(), blob: url },
+    }
+}

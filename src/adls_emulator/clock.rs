@@ -1,0 +1,45 @@
+//! The one place where the emulator reads the time, and the forms in which the service writes it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Ticks of 100 ns from the year 1 to 1970, the origin of the service's ETags.
+const TICKS_TO_UNIX_EPOCH: i64 = 621_355_968_000_000_000;
+
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+pub(crate) fn now_ms() -> i64 {
+    to_ms(now())
+}
+
+fn to_ms(time: SystemTime) -> i64 {
+    let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn from_ms(ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// The smallest ETag number that may be given out now. ETags only grow, also when the machine's clock is set back.
+pub(crate) fn etag_floor() -> i64 {
+    now_ms().saturating_mul(10_000).saturating_add(TICKS_TO_UNIX_EPOCH)
+}
+
+/// The time as HTTP headers carry it (RFC 1123, whole seconds).
+pub(crate) fn http_date(ms: i64) -> String {
+    httpdate::fmt_http_date(from_ms(ms))
+}
+
+/// ISO 8601 in UTC, as error messages carry it.
+pub(crate) fn iso_now() -> String {
+    time::OffsetDateTime::from(now())
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_else(|_| http_date(now_ms()))
+}
+
+/// Ticks since the year 1601 (Windows file time), the form of `creationTime` in path lists.
+pub(crate) fn file_time(ms: i64) -> i64 {
+    ms.saturating_mul(10_000).saturating_add(116_444_736_000_000_000)
+}

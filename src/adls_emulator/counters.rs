@@ -1,0 +1,84 @@
+//! Counts per account since the start: requests by operation, body bytes each way, refusals.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    by_account: Mutex<HashMap<String, Arc<AccountCounters>>>,
+}
+
+#[derive(Default)]
+pub(crate) struct AccountCounters {
+    requests: Mutex<BTreeMap<&'static str, u64>>,
+    ingress_bytes: AtomicU64,
+    egress_bytes: AtomicU64,
+    client_errors: AtomicU64,
+    server_errors: AtomicU64,
+}
+
+#[derive(Serialize)]
+struct Snapshot {
+    requests: BTreeMap<&'static str, u64>,
+    ingress_bytes: u64,
+    egress_bytes: u64,
+    client_errors: u64,
+    server_errors: u64,
+}
+
+impl Counters {
+    pub(crate) fn of(&self, account: &str) -> Arc<AccountCounters> {
+        let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
+        match by_account.get(account) {
+            Some(counters) => counters.clone(),
+            None => by_account.entry(account.to_owned()).or_default().clone(),
+        }
+    }
+
+    pub(crate) fn forget(&self, account: &str) {
+        self.by_account.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// `{"accounts": {name: {"requests": {operation: n}, "ingress_bytes": n, …}}}`
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts: BTreeMap<&String, Snapshot> =
+            by_account.iter().map(|(name, counters)| (name, counters.snapshot())).collect();
+        serde_json::json!({ "accounts": accounts })
+    }
+}
+
+impl AccountCounters {
+    pub(crate) fn add_request(&self, operation: &'static str) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+    }
+
+    pub(crate) fn add_ingress(&self, bytes: u64) {
+        self.ingress_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_egress(&self, bytes: u64) {
+        self.egress_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_status(&self, status: u16) {
+        match status {
+            400..=499 => self.client_errors.fetch_add(1, Ordering::Relaxed),
+            500..=599 => self.server_errors.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ingress_bytes: self.ingress_bytes.load(Ordering::Relaxed),
+            egress_bytes: self.egress_bytes.load(Ordering::Relaxed),
+            client_errors: self.client_errors.load(Ordering::Relaxed),
+            server_errors: self.server_errors.load(Ordering::Relaxed),
+        }
+    }
+}

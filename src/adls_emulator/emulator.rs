@@ -1,0 +1,289 @@
+//! Starting and stopping. The web server runs on a thread of its own, so any tokio runtime can start an emulator.
+
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use tokio::sync::oneshot;
+
+use crate::account::{Account, AccountBook, AccountKey, new_key};
+use crate::admin::{self, Admin};
+use crate::content::{Content, unlink};
+use crate::counters::Counters;
+use crate::error::EmulatorError;
+use crate::index::{self, Index};
+use crate::server::{self, Service};
+use crate::service_error::ServiceError;
+
+pub struct Options {
+    /// Made when missing, readable by its owner only: it holds account keys.
+    pub data_folder: PathBuf,
+    /// Port 0 takes a free one.
+    pub storage_address: SocketAddr,
+    pub admin_address: SocketAddr,
+    /// Secret that the admin endpoint asks for.
+    pub admin_token: String,
+    /// With it the storage endpoint speaks TLS; without it plain HTTP, which is meant for the loopback interface.
+    pub storage_tls: Option<rustls::ServerConfig>,
+    /// Made when missing, with a hierarchical namespace; the key becomes the account's first.
+    pub accounts: Vec<AccountKey>,
+}
+
+pub struct Emulator;
+
+/// A running emulator. Dropping it stops it too, without waiting.
+pub struct Running {
+    storage_address: SocketAddr,
+    admin_address: SocketAddr,
+    storage_url: String,
+    handles: Vec<ServerHandle>,
+    sweeper: Option<tokio::task::JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
+    service: web::Data<Service>,
+    lock: File,
+}
+
+impl Emulator {
+    pub async fn start(options: Options) -> Result<Running, EmulatorError> {
+        if options.admin_token.is_empty() {
+            return Err(EmulatorError::EmptyAdminToken);
+        }
+        let folder = options.data_folder.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&folder)).await;
+        let (lock, service) =
+            opened.map_err(|error| EmulatorError::NotReady { reason: error.to_string() })??;
+        let service = web::Data::new(service);
+        ensure_accounts(&service, options.accounts).await?;
+        let storage = listen(options.storage_address)?;
+        let admin_listener = listen(options.admin_address)?;
+        let storage_address = local(&storage, options.storage_address)?;
+        let admin_address = local(&admin_listener, options.admin_address)?;
+        let scheme = if options.storage_tls.is_some() { "https" } else { "http" };
+        let storage_url = format!("{scheme}://{storage_address}");
+        let admin = web::Data::new(Admin { token: options.admin_token, storage_url: storage_url.clone() });
+        let (ready, started) = oneshot::channel();
+        let servers = Servers { storage, storage_tls: options.storage_tls, admin_listener, admin };
+        let served = service.clone();
+        let thread = std::thread::Builder::new()
+            .name("adls-emulator".to_owned())
+            .spawn(move || servers.run(served, ready))
+            .map_err(|source| EmulatorError::Thread { source })?;
+        let handles = started
+            .await
+            .map_err(|_| EmulatorError::NotReady { reason: "it ended early".to_owned() })?
+            .map_err(|source| EmulatorError::Thread { source })?;
+        let sweeper = tokio::spawn(sweep(service.clone()));
+        service.garbage.notify_one();
+        tracing::info!(%storage_url, %admin_address, "ADLS emulator is ready");
+        Ok(Running {
+            storage_address,
+            admin_address,
+            storage_url,
+            handles,
+            sweeper: Some(sweeper),
+            thread: Some(thread),
+            service,
+            lock,
+        })
+    }
+}
+
+impl Running {
+    pub fn storage_address(&self) -> SocketAddr {
+        self.storage_address
+    }
+
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// `http://127.0.0.1:port`; an account's endpoint is this, a slash and its name.
+    pub fn storage_url(&self) -> &str {
+        &self.storage_url
+    }
+
+    /// Cuts open connections (what was acknowledged is on disk already), closes the data folder and waits for all of it.
+    pub async fn stop(mut self) -> Result<(), EmulatorError> {
+        self.abort();
+        for handle in std::mem::take(&mut self.handles) {
+            handle.stop(false).await;
+        }
+        let (thread, service) = (self.thread.take(), self.service.clone());
+        let close = move || {
+            let joined = thread.map_or(Ok(()), JoinHandle::join);
+            service.index.close();
+            joined.map_err(|_| EmulatorError::NotReady { reason: "it had panicked".to_owned() })
+        };
+        let closed = tokio::task::spawn_blocking(close).await;
+        closed.map_err(|error| EmulatorError::NotReady { reason: error.to_string() })??;
+        // Explicitly: a worker thread that ends a little later must not keep the folder locked.
+        self.lock.unlock().map_err(|source| EmulatorError::Thread { source })
+    }
+
+    fn abort(&mut self) {
+        if let Some(sweeper) = self.sweeper.take() {
+            sweeper.abort();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.abort();
+        for handle in &self.handles {
+            // The command is sent at once; the future would only wait for its end.
+            drop(handle.stop(false));
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
+    let failed = |source| EmulatorError::DataFolder { path: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let lock = File::options().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            return Err(EmulatorError::DataFolderInUse { path: folder.to_owned() });
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    let content = Content::open(folder).map_err(failed)?;
+    let index_path = folder.join("index.sqlite");
+    let index = Index::open(&index_path)?;
+    let (accounts, live) = index
+        .read_now(|connection| Ok((index::all_accounts(connection)?, index::live_spools(connection)?)))
+        .map_err(|error| EmulatorError::NotReady { reason: error.to_string() })?;
+    content.remove_stale_spools(&live.into_iter().collect::<HashSet<_>>()).map_err(failed)?;
+    let service = Service {
+        index,
+        content: Arc::new(content),
+        accounts: AccountBook::new(accounts),
+        counters: Counters::default(),
+        garbage: tokio::sync::Notify::new(),
+    };
+    Ok((lock, service))
+}
+
+async fn ensure_accounts(service: &Service, accounts: Vec<AccountKey>) -> Result<(), EmulatorError> {
+    let failed = |error: ServiceError| EmulatorError::NotReady { reason: error.to_string() };
+    for AccountKey { name, key } in accounts {
+        let known = service.accounts.get(&name);
+        if known.as_ref().is_some_and(|account| account.keys.first() == Some(&key)) {
+            continue;
+        }
+        let second = match &known {
+            Some(account) => account.keys[1].clone(),
+            None => new_key().map_err(failed)?,
+        };
+        let account = Account {
+            kind: known.as_ref().map_or_else(|| "StorageV2".to_owned(), |account| account.kind.clone()),
+            hierarchical_namespace: known.as_ref().is_none_or(|account| account.hierarchical_namespace),
+            name,
+            keys: [key, second],
+        };
+        service.accounts.save(&service.index, account).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, EmulatorError> {
+    let listener = TcpListener::bind(address).map_err(|source| EmulatorError::Listen { address, source })?;
+    listener.set_nonblocking(true).map_err(|source| EmulatorError::Listen { address, source })?;
+    Ok(listener)
+}
+
+fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, EmulatorError> {
+    listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })
+}
+
+struct Servers {
+    storage: TcpListener,
+    storage_tls: Option<rustls::ServerConfig>,
+    admin_listener: TcpListener,
+    admin: web::Data<Admin>,
+}
+
+impl Servers {
+    fn run(self, service: web::Data<Service>, ready: oneshot::Sender<std::io::Result<Vec<ServerHandle>>>) {
+        actix_web::rt::System::new().block_on(async move {
+            match self.build(service) {
+                Ok((storage, admin)) => {
+                    let handles = vec![storage.handle(), admin.handle()];
+                    if ready.send(Ok(handles)).is_err() {
+                        return;
+                    }
+                    let (storage, admin) = futures::join!(storage, admin);
+                    for error in [storage, admin].into_iter().filter_map(Result::err) {
+                        tracing::error!(%error, "an emulator endpoint ended with an error");
+                    }
+                }
+                // The receiver waits for exactly this message.
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        });
+    }
+
+    fn build(
+        self,
+        service: web::Data<Service>,
+    ) -> std::io::Result<(actix_web::dev::Server, actix_web::dev::Server)> {
+        let shared = service.clone();
+        let storage = HttpServer::new(move || {
+            App::new().app_data(shared.clone()).default_service(web::to(server::handle))
+        })
+        .disable_signals();
+        let storage = match self.storage_tls {
+            Some(tls) => storage.listen_rustls_0_23(self.storage, tls)?,
+            None => storage.listen(self.storage)?,
+        };
+        let admin = self.admin;
+        let admin = HttpServer::new(move || {
+            App::new()
+                .app_data(service.clone())
+                .app_data(admin.clone())
+                .default_service(web::to(admin::handle))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(self.admin_listener)?;
+        Ok((storage.run(), admin.run()))
+    }
+}
+
+/// Cleans up behind deletes, one small step at a time, until there is nothing left; then waits to be told.
+async fn sweep(service: web::Data<Service>) {
+    loop {
+        service.garbage.notified().await;
+        let mut unlinked = Vec::new();
+        loop {
+            let garbage = match service.index.write(move |writing| index::sweep_step(writing, &unlinked)).await {
+                Ok(garbage) => garbage,
+                Err(error) => {
+                    tracing::warn!(%error, "cleaning up after deletes stopped; the next delete starts it again");
+                    break;
+                }
+            };
+            let content = service.content.clone();
+            let remove = move || {
+                for spool in &garbage.spools {
+                    unlink(&content.spool_path(spool));
+                }
+                for node in &garbage.files {
+                    unlink(&content.node_path(*node));
+                }
+                garbage
+            };
+            match tokio::task::spawn_blocking(remove).await {
+                Ok(garbage) if garbage.more => unlinked = garbage.files,
+                _ => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Cleaning up behind detached nodes, in small steps, so that other mutations get their turn in between.
+
+use rusqlite::Connection;
+
+use super::writer::Writing;
+use crate::service_error::ServiceError;
+
+/// Rows that one step moves or removes at most.
+const STEP: usize = 500;
+
+/// What a step found: content files to unlink, and whether there may be more to do.
+pub(crate) struct Garbage {
+    pub files: Vec<i64>,
+    pub spools: Vec<String>,
+    pub more: bool,
+}
+
+/// Files whose unlinking is cut short by a kill leave a content file without a node; they cost space and are never read,
+/// because node ids are not used twice. To make that rare the caller unlinks `files` before it asks for the next step, and a
+/// file's garbage row goes only with the step after the unlinking (`unlinked`).
+pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<Garbage, ServiceError> {
+    let connection = writing.connection;
+    let mut forget = connection.prepare_cached("DELETE FROM garbage WHERE node = ?1")?;
+    for node in unlinked {
+        forget.execute([node])?;
+    }
+    let mut pick = connection.prepare_cached("SELECT node, is_directory FROM garbage LIMIT ?1")?;
+    let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
+    let picked = pick.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let picked = picked.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?;
+    let (mut files, mut spools, mut budget) = (Vec::new(), Vec::new(), STEP);
+    for (node, is_directory) in &picked {
+        if *is_directory {
+            let adopted = adopt_children(connection, *node, budget)?;
+            if adopted < budget {
+                forget.execute([node])?;
+            }
+            budget -= adopted;
+            if budget == 0 {
+                break;
+            }
+        } else {
+            let mut held = connection
+                .prepare_cached("SELECT DISTINCT spool FROM extents WHERE node = ?1 AND spool IS NOT NULL")?;
+            for spool in held.query_map([node], |row| row.get::<_, String>(0))? {
+                spools.push(spool?);
+            }
+            connection.prepare_cached("DELETE FROM extents WHERE node = ?1")?.execute([node])?;
+            files.push(*node);
+        }
+    }
+    Ok(Garbage { files, spools, more: !picked.is_empty() })
+}
+
+fn adopt_children(connection: &Connection, directory: i64, limit: usize) -> Result<usize, ServiceError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut children = connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 LIMIT ?2")?;
+    let rows = children.query_map([directory, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?;
+    let mut detach = connection.prepare_cached("DELETE FROM nodes WHERE id = ?1")?;
+    let mut adopt = connection.prepare_cached("INSERT INTO garbage (node, is_directory) VALUES (?1, ?2)")?;
+    for (id, is_directory) in &rows {
+        detach.execute([id])?;
+        adopt.execute((id, is_directory))?;
+    }
+    Ok(rows.len())
+}

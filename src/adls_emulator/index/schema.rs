@@ -1,0 +1,47 @@
+//! The tables.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+/// `nodes.parent` is NULL only for the root directory of a filesystem. AUTOINCREMENT: an id names a content file, so it
+/// must not come back while an old file of that name still waits to be removed.
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS accounts (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, hierarchical INTEGER NOT NULL,
+    key1 BLOB NOT NULL, key2 BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS filesystems (
+    account TEXT NOT NULL, name TEXT NOT NULL, root INTEGER NOT NULL, etag INTEGER NOT NULL,
+    modified_ms INTEGER NOT NULL, properties TEXT NOT NULL, PRIMARY KEY (account, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, name TEXT NOT NULL, is_directory INTEGER NOT NULL,
+    length INTEGER NOT NULL, etag INTEGER NOT NULL, modified_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    owner TEXT NOT NULL, owning_group TEXT NOT NULL, mode INTEGER NOT NULL, acl TEXT,
+    properties TEXT NOT NULL, settings TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS nodes_by_name ON nodes (parent, name);
+CREATE TABLE IF NOT EXISTS extents (
+    node INTEGER NOT NULL, first INTEGER NOT NULL, past INTEGER NOT NULL,
+    spool TEXT, origin INTEGER NOT NULL, PRIMARY KEY (node, first)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS extents_by_spool ON extents (spool) WHERE spool IS NOT NULL;
+CREATE TABLE IF NOT EXISTS garbage (node INTEGER PRIMARY KEY, is_directory INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO counters (name, value) VALUES ('etag', 0);
+";
+
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.execute_batch(TABLES)
+}

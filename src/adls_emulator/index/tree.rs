@@ -1,0 +1,166 @@
+//! Finding, creating, changing and removing nodes by path.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::node::{COLUMNS, Node, NodeKind};
+use super::writer::Writing;
+use crate::permissions::AccessControl;
+use crate::service_error::ServiceError;
+
+/// The account owner's name, which SharedKey callers act as.
+const SUPERUSER: &str = "$superuser";
+
+pub(super) struct Entry {
+    pub id: i64,
+    pub kind: NodeKind,
+}
+
+pub(super) fn child(connection: &Connection, parent: i64, name: &str) -> Result<Option<Entry>, ServiceError> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 AND name = ?2")?;
+    let entry = statement.query_row(params![parent, name], |row| {
+        let kind = if row.get(1)? { NodeKind::Directory } else { NodeKind::File };
+        Ok(Entry { id: row.get(0)?, kind })
+    });
+    Ok(entry.optional()?)
+}
+
+pub(super) fn node_by_id(connection: &Connection, id: i64) -> Result<Option<Node>, ServiceError> {
+    let sql = format!("SELECT {COLUMNS} FROM nodes WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], Node::from_row).optional()?)
+}
+
+/// The node at `path` under the root directory `root`.
+pub(crate) fn find(connection: &Connection, root: i64, path: &[String]) -> Result<Option<Node>, ServiceError> {
+    let mut id = root;
+    for name in path {
+        match child(connection, id, name)? {
+            Some(entry) => id = entry.id,
+            None => return Ok(None),
+        }
+    }
+    node_by_id(connection, id)
+}
+
+pub(crate) fn require(connection: &Connection, root: i64, path: &[String]) -> Result<Node, ServiceError> {
+    find(connection, root, path)?.ok_or_else(ServiceError::path_not_found)
+}
+
+pub(crate) fn has_children(connection: &Connection, directory: i64) -> Result<bool, ServiceError> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1")?;
+    Ok(statement.exists([directory])?)
+}
+
+/// What a new file or directory starts with.
+pub(crate) struct Create {
+    pub kind: NodeKind,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub access: AccessControl,
+    /// For parents that have to be made on the way.
+    pub parent_mode: u16,
+    pub properties: String,
+    pub settings: String,
+}
+
+/// Makes the node at `path`, and its parents where they are missing. The caller has looked whether something is there and has
+/// removed a file that is to be overwritten.
+pub(crate) fn create(
+    writing: &mut Writing<'_>,
+    root: i64,
+    path: &[String],
+    new: &Create,
+) -> Result<Node, ServiceError> {
+    let Some((name, parents)) = path.split_last() else {
+        return Err(ServiceError::root_operation());
+    };
+    let mut parent = root;
+    for parent_name in parents {
+        parent = match child(writing.connection, parent, parent_name)? {
+            Some(Entry { id, kind: NodeKind::Directory }) => id,
+            Some(Entry { kind: NodeKind::File, .. }) => {
+                return Err(ServiceError::path_conflict().about(NodeKind::File));
+            }
+            None => {
+                let implicit = Create {
+                    kind: NodeKind::Directory,
+                    owner: None,
+                    group: None,
+                    access: AccessControl::from_mode(new.parent_mode),
+                    parent_mode: new.parent_mode,
+                    properties: String::new(),
+                    settings: String::new(),
+                };
+                insert(writing, Some(parent), parent_name, &implicit)?
+            }
+        };
+    }
+    let id = insert(writing, Some(parent), name, new)?;
+    node_by_id(writing.connection, id)?.ok_or_else(ServiceError::path_not_found)
+}
+
+pub(super) fn insert(
+    writing: &mut Writing<'_>,
+    parent: Option<i64>,
+    name: &str,
+    new: &Create,
+) -> Result<i64, ServiceError> {
+    let etag = writing.next_etag();
+    let mut statement = writing.connection.prepare_cached(
+        "INSERT INTO nodes (parent, name, is_directory, length, etag, modified_ms, created_ms, owner, owning_group, \
+         mode, acl, properties, settings) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    statement.execute(params![
+        parent,
+        name,
+        new.kind.is_directory(),
+        etag,
+        writing.now_ms,
+        new.owner.as_deref().unwrap_or(SUPERUSER),
+        new.group.as_deref().unwrap_or(SUPERUSER),
+        new.access.mode,
+        new.access.extended.as_ref().map(ToString::to_string),
+        new.properties,
+        new.settings,
+    ])?;
+    Ok(writing.connection.last_insert_rowid())
+}
+
+/// Saves everything a client can change, with a new ETag; the place in the tree and the times of creation stay.
+pub(crate) fn update_node(
+    writing: &mut Writing<'_>,
+    node: &mut Node,
+    touch_modified: bool,
+) -> Result<(), ServiceError> {
+    node.etag = writing.next_etag();
+    if touch_modified {
+        node.modified_ms = writing.now_ms;
+    }
+    let mut statement = writing.connection.prepare_cached(
+        "UPDATE nodes SET length = ?2, etag = ?3, modified_ms = ?4, owner = ?5, owning_group = ?6, mode = ?7, \
+         acl = ?8, properties = ?9, settings = ?10 WHERE id = ?1",
+    )?;
+    statement.execute(params![
+        node.id,
+        i64::try_from(node.length).map_err(|_| ServiceError::request_body_too_large())?,
+        node.etag,
+        node.modified_ms,
+        node.owner,
+        node.group,
+        node.access.mode,
+        node.access.extended.as_ref().map(ToString::to_string),
+        node.properties,
+        node.settings,
+    ])?;
+    Ok(())
+}
+
+/// Takes the node out of the tree at once; what lies under a directory and the content files are cleaned up later.
+pub(crate) fn remove(writing: &mut Writing<'_>, id: i64) -> Result<(), ServiceError> {
+    let connection = writing.connection;
+    connection
+        .prepare_cached("INSERT INTO garbage (node, is_directory) SELECT id, is_directory FROM nodes WHERE id = ?1")?
+        .execute([id])?;
+    connection.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What each call does. This file tells the calls apart; the folder has one file for each group of them.
+
+mod account;
+mod append;
+mod create;
+mod delete;
+mod filesystem;
+mod flush;
+mod list;
+mod read;
+mod rename;
+mod reply;
+mod status;
+mod update;
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
+use rusqlite::Connection;
+
+use crate::account::Account;
+use crate::counters::AccountCounters;
+use crate::index::{self, Filesystem, Node};
+use crate::request::{Api, Call};
+use crate::server::Service;
+use crate::service_error::ServiceError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    AccountInformation,
+    ServiceProperties,
+    FilesystemList,
+    ContainerList,
+    FilesystemCreate,
+    FilesystemDelete,
+    FilesystemProperties,
+    FilesystemSetProperties,
+    PathList,
+    PathCreate,
+    PathRename,
+    PathAppend,
+    PathFlush,
+    PathSetProperties,
+    PathSetAccessControl,
+    PathStatus,
+    PathRead,
+    PathDelete,
+    BlobSetMetadata,
+    BlobSetHttpHeaders,
+}
+
+impl Operation {
+    pub(crate) fn of(call: &Call) -> Result<Self, ServiceError> {
+        let query = |name: &str| call.query.get(name);
+        match (&call.location.filesystem, call.location.path.is_empty()) {
+            (None, _) => Self::of_account(call),
+            (Some(_), true) if query("resource") == Some("filesystem") || query("restype") == Some("container") => {
+                Self::of_filesystem(call)
+            }
+            (Some(_), _) => Self::of_path(call),
+        }
+    }
+
+    fn of_account(call: &Call) -> Result<Self, ServiceError> {
+        let query = |name: &str| call.query.get(name);
+        match (query("resource"), query("restype"), query("comp")) {
+            _ if call.method != Method::GET && call.method != Method::HEAD => {
+                Err(ServiceError::unsupported_http_verb())
+            }
+            (Some("account"), _, _) => Ok(Self::FilesystemList),
+            (_, None, Some("list")) => Ok(Self::ContainerList),
+            (_, Some("account"), Some("properties")) => Ok(Self::AccountInformation),
+            (_, Some("service"), Some("properties")) => Ok(Self::ServiceProperties),
+            _ => Err(ServiceError::not_implemented("this account operation")),
+        }
+    }
+
+    fn of_filesystem(call: &Call) -> Result<Self, ServiceError> {
+        match (call.method.as_str(), call.query.get("comp"), call.api) {
+            ("PUT", None, _) => Ok(Self::FilesystemCreate),
+            ("DELETE", None, _) => Ok(Self::FilesystemDelete),
+            ("PATCH", None, Api::Dfs) | ("PUT", Some("metadata"), Api::Blob) => Ok(Self::FilesystemSetProperties),
+            ("GET", None, Api::Dfs) => Ok(Self::PathList),
+            ("HEAD", None, _) | ("GET", None | Some("metadata"), Api::Blob) | ("HEAD", Some("metadata"), Api::Blob) => {
+                Ok(Self::FilesystemProperties)
+            }
+            (_, None, _) => Err(ServiceError::unsupported_http_verb()),
+            (_, Some(comp), _) => Err(ServiceError::not_implemented(&format!("comp={comp} of a container"))),
+        }
+    }
+
+    fn of_path(call: &Call) -> Result<Self, ServiceError> {
+        if let Some(comp) = call.query.get("comp") {
+            return match (call.method.as_str(), comp) {
+                ("PUT", "metadata") => Ok(Self::BlobSetMetadata),
+                ("PUT", "properties") => Ok(Self::BlobSetHttpHeaders),
+                ("GET" | "HEAD", "metadata") => Ok(Self::PathStatus),
+                _ => Err(ServiceError::not_implemented(&format!("{} with comp={comp}", call.method))),
+            };
+        }
+        match (call.method.as_str(), call.query.get("action")) {
+            ("PUT", _) if call.header("x-ms-rename-source").is_some() => Ok(Self::PathRename),
+            ("PUT", _) if call.query.get("resource").is_some() => Ok(Self::PathCreate),
+            ("PUT", _) => Err(ServiceError::not_implemented("PUT of a path without resource or x-ms-rename-source")),
+            ("PATCH", Some("append")) => Ok(Self::PathAppend),
+            ("PATCH", Some("flush")) => Ok(Self::PathFlush),
+            ("PATCH", Some("setProperties")) => Ok(Self::PathSetProperties),
+            ("PATCH", Some("setAccessControl")) => Ok(Self::PathSetAccessControl),
+            ("PATCH", Some("setAccessControlRecursive")) => {
+                Err(ServiceError::not_implemented("action=setAccessControlRecursive"))
+            }
+            ("PATCH", _) => Err(ServiceError::invalid_query("action", "no such action")),
+            ("HEAD", _) => Ok(Self::PathStatus),
+            ("GET", _) => Ok(Self::PathRead),
+            ("DELETE", _) => Ok(Self::PathDelete),
+            ("POST", _) => Err(ServiceError::not_implemented("leases")),
+            _ => Err(ServiceError::unsupported_http_verb()),
+        }
+    }
+
+    /// The name in the counters.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AccountInformation => "AccountInformation",
+            Self::ServiceProperties => "ServiceProperties",
+            Self::FilesystemList => "FilesystemList",
+            Self::ContainerList => "ContainerList",
+            Self::FilesystemCreate => "FilesystemCreate",
+            Self::FilesystemDelete => "FilesystemDelete",
+            Self::FilesystemProperties => "FilesystemProperties",
+            Self::FilesystemSetProperties => "FilesystemSetProperties",
+            Self::PathList => "PathList",
+            Self::PathCreate => "PathCreate",
+            Self::PathRename => "PathRename",
+            Self::PathAppend => "PathAppend",
+            Self::PathFlush => "PathFlush",
+            Self::PathSetProperties => "PathSetProperties",
+            Self::PathSetAccessControl => "PathSetAccessControl",
+            Self::PathStatus => "PathStatus",
+            Self::PathRead => "PathRead",
+            Self::PathDelete => "PathDelete",
+            Self::BlobSetMetadata => "BlobSetMetadata",
+            Self::BlobSetHttpHeaders => "BlobSetHttpHeaders",
+        }
+    }
+}
+
+/// What an operation works with.
+pub(crate) struct Context {
+    pub call: Call,
+    pub account: Arc<Account>,
+    pub service: web::Data<Service>,
+    pub counters: Arc<AccountCounters>,
+}
+
+/// Where in the index a request points; moves into queries and mutations.
+#[derive(Clone)]
+struct Place {
+    account: String,
+    filesystem: String,
+    path: Vec<String>,
+}
+
+impl Context {
+    fn place(&self) -> Result<Place, ServiceError> {
+        let location = &self.call.location;
+        Ok(Place {
+            account: self.account.name.clone(),
+            filesystem: location.filesystem.clone().ok_or_else(ServiceError::filesystem_not_found)?,
+            path: location.path.clone(),
+        })
+    }
+}
+
+impl Place {
+    fn filesystem(&self, connection: &Connection) -> Result<Filesystem, ServiceError> {
+        index::filesystem(connection, &self.account, &self.filesystem)
+    }
+
+    fn root(&self, connection: &Connection) -> Result<i64, ServiceError> {
+        Ok(self.filesystem(connection)?.root)
+    }
+
+    fn node(&self, connection: &Connection) -> Result<Node, ServiceError> {
+        index::require(connection, self.root(connection)?, &self.path)
+    }
+}
+
+pub(crate) async fn run(
+    operation: Operation,
+    context: Context,
+    payload: &mut web::Payload,
+) -> Result<HttpResponse, ServiceError> {
+    let on_paths = !context.call.location.path.is_empty() || operation == Operation::PathList;
+    if on_paths && !context.account.hierarchical_namespace {
+        return Err(ServiceError::flat_namespace());
+    }
+    if context.call.header("x-ms-lease-id").is_some() {
+        return Err(ServiceError::lease_not_present());
+    }
+    match operation {
+        Operation::AccountInformation => Ok(account::information(&context)),
+        Operation::ServiceProperties => Ok(account::service_properties()),
+        Operation::FilesystemList => account::list_filesystems(&context).await,
+        Operation::ContainerList => account::list_containers(&context).await,
+        Operation::FilesystemCreate => filesystem::create(&context).await,
+        Operation::FilesystemDelete => filesystem::delete(&context).await,
+        Operation::FilesystemProperties => filesystem::properties(&context).await,
+        Operation::FilesystemSetProperties => filesystem::set_properties(&context).await,
+        Operation::PathList => list::list(&context).await,
+        Operation::PathCreate => create::create(&context).await,
+        Operation::PathRename => rename::rename(&context).await,
+        Operation::PathAppend => append::append(&context, payload).await,
+        Operation::PathFlush => flush::flush(&context).await,
+        Operation::PathSetProperties => update::set_properties(&context).await,
+        Operation::PathSetAccessControl => update::set_access_control(&context).await,
+        Operation::PathStatus => status::status(&context).await,
+        Operation::PathRead => read::read(&context).await,
+        Operation::PathDelete => delete::delete(&context).await,
+        Operation::BlobSetMetadata => update::set_metadata(&context).await,
+        Operation::BlobSetHttpHeaders => update::set_http_headers(&context).await,
+    }
+}

@@ -1,0 +1,74 @@
+//! Path - Create, for files and directories.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::{Context, reply};
+use crate::index::{self, Create, NodeKind};
+use crate::permissions::{self, AccessControl, Acl};
+use crate::properties::{ContentSettings, UserProperties};
+use crate::request::{Call, Conditions, Location};
+use crate::service_error::ServiceError;
+
+pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let place = context.place()?;
+    if place.path.is_empty() {
+        return Err(ServiceError::root_operation());
+    }
+    let kind = match context.call.query.get("resource") {
+        Some("file") => NodeKind::File,
+        Some("directory") => NodeKind::Directory,
+        _ => return Err(ServiceError::invalid_query("resource", "expected file or directory")),
+    };
+    Location::check_new_path(&place.path)?;
+    let conditions = Conditions::of(&context.call)?;
+    let new = description(&context.call, kind)?;
+    let create = move |writing: &mut index::Writing<'_>| {
+        let root = place.root(writing.connection)?;
+        let existing = index::find(writing.connection, root, &place.path)?;
+        conditions.check_for_write(existing.as_ref())?;
+        match existing {
+            Some(node) if node.kind != kind => return Err(ServiceError::path_conflict().about(node.kind)),
+            // Making a directory that is there changes nothing.
+            Some(node) if node.kind.is_directory() => return Ok((node, false)),
+            Some(node) => {
+                index::remove(writing, node.id)?;
+                Ok((index::create(writing, root, &place.path, &new)?, true))
+            }
+            None => Ok((index::create(writing, root, &place.path, &new)?, false)),
+        }
+    };
+    let (node, replaced) = context.service.index.write(create).await?;
+    if replaced {
+        context.service.garbage.notify_one();
+    }
+    Ok(reply::changed(StatusCode::CREATED, &node))
+}
+
+fn description(call: &Call, kind: NodeKind) -> Result<Create, ServiceError> {
+    let umask = call.header("x-ms-umask").map(permissions::parse_umask).transpose()?;
+    let umask = umask.unwrap_or(permissions::DEFAULT_UMASK);
+    let default_mode = match kind {
+        NodeKind::File => permissions::DEFAULT_FILE_MODE,
+        NodeKind::Directory => permissions::DEFAULT_DIRECTORY_MODE,
+    };
+    let mode = call.header("x-ms-permissions").map(permissions::parse_permissions).transpose()?;
+    let mut access = AccessControl::from_mode(mode.unwrap_or(default_mode) & !umask);
+    if let Some(acl) = call.header("x-ms-acl") {
+        if mode.is_some() {
+            return Err(ServiceError::invalid_header("x-ms-acl", "it excludes x-ms-permissions"));
+        }
+        access.set_acl(Acl::parse(acl, kind.is_directory())?);
+    }
+    let mut settings = ContentSettings::default();
+    settings.update_from(&call.headers, "x-ms-");
+    Ok(Create {
+        kind,
+        owner: call.header("x-ms-owner").map(str::to_owned),
+        group: call.header("x-ms-group").map(str::to_owned),
+        access,
+        parent_mode: permissions::DEFAULT_DIRECTORY_MODE & !umask,
+        properties: UserProperties::parse(call.header("x-ms-properties").unwrap_or(""))?.to_text(),
+        settings: settings.to_text(),
+    })
+}

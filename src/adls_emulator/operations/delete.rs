@@ -1,0 +1,27 @@
+//! Path - Delete. A directory of any size is detached at once; the sweeper cleans up behind it.
+
+use actix_web::HttpResponse;
+
+use super::Context;
+use crate::index::{self, Writing};
+use crate::request::Conditions;
+use crate::service_error::ServiceError;
+
+pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let recursive = context.call.query.flag("recursive")?;
+    let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    if place.path.is_empty() {
+        return Err(ServiceError::root_operation());
+    }
+    let delete = move |writing: &mut Writing<'_>| {
+        let node = place.node(writing.connection)?;
+        conditions.check(&node)?;
+        if node.kind.is_directory() && !recursive && index::has_children(writing.connection, node.id)? {
+            return Err(ServiceError::directory_not_empty());
+        }
+        index::remove(writing, node.id)
+    };
+    context.service.index.write(delete).await?;
+    context.service.garbage.notify_one();
+    Ok(HttpResponse::Ok().finish())
+}

@@ -1,0 +1,76 @@
+//! Filesystems (DFS) and containers (Blob): the same thing under two names.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::{Context, reply};
+use crate::index;
+use crate::properties::UserProperties;
+use crate::request::{Api, Conditions, Location};
+use crate::service_error::ServiceError;
+
+fn properties_of(context: &Context) -> Result<String, ServiceError> {
+    let call = &context.call;
+    let properties = match call.api {
+        Api::Dfs => UserProperties::parse(call.header("x-ms-properties").unwrap_or(""))?,
+        Api::Blob => UserProperties::from_metadata_headers(&call.headers),
+    };
+    Ok(properties.to_text())
+}
+
+pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let place = context.place()?;
+    if !Location::is_valid_filesystem_name(&place.filesystem) {
+        return Err(ServiceError::invalid_resource_name());
+    }
+    let properties = properties_of(context)?;
+    let create = move |writing: &mut index::Writing<'_>| {
+        index::create_filesystem(writing, &place.account, &place.filesystem, &properties)
+    };
+    let filesystem = context.service.index.write(create).await?;
+    let mut reply = reply::filesystem(StatusCode::CREATED, &filesystem);
+    Ok(reply.insert_header(namespace_header(context)).finish())
+}
+
+fn namespace_header(context: &Context) -> (&'static str, String) {
+    ("x-ms-namespace-enabled", context.account.hierarchical_namespace.to_string())
+}
+
+pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let delete = move |writing: &mut index::Writing<'_>| {
+        let filesystem = place.filesystem(writing.connection)?;
+        conditions.check_filesystem(&filesystem)?;
+        index::delete_filesystem(writing, &place.account, &filesystem)
+    };
+    context.service.index.write(delete).await?;
+    context.service.garbage.notify_one();
+    Ok(HttpResponse::Accepted().finish())
+}
+
+pub(super) async fn properties(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let place = context.place()?;
+    let filesystem = context.service.index.read(move |connection| place.filesystem(connection)).await?;
+    let mut reply = reply::filesystem(StatusCode::OK, &filesystem);
+    reply.insert_header(namespace_header(context));
+    reply.insert_header(("x-ms-lease-status", "unlocked"));
+    reply.insert_header(("x-ms-lease-state", "available"));
+    reply.insert_header(("x-ms-has-immutability-policy", "false"));
+    reply.insert_header(("x-ms-has-legal-hold", "false"));
+    reply::user_properties(&mut reply, &UserProperties::stored(&filesystem.properties));
+    Ok(reply.finish())
+}
+
+pub(super) async fn set_properties(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let properties = properties_of(context)?;
+    let update = move |writing: &mut index::Writing<'_>| {
+        let mut filesystem = place.filesystem(writing.connection)?;
+        conditions.check_filesystem(&filesystem)?;
+        filesystem.properties = properties;
+        index::update_filesystem(writing, &place.account, &mut filesystem)?;
+        Ok(filesystem)
+    };
+    let filesystem = context.service.index.write(update).await?;
+    Ok(reply::filesystem(StatusCode::OK, &filesystem).finish())
+}

@@ -1,0 +1,64 @@
+//! Path - Update, action flush: what was appended becomes the file.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+
+use super::{Context, reply};
+use crate::content::Content;
+use crate::index::{self, Node, Writing};
+use crate::properties::ContentSettings;
+use crate::request::{Call, Conditions};
+use crate::service_error::ServiceError;
+
+/// Also what an append with `flush=true` does at its end.
+pub(super) struct Flush {
+    position: u64,
+    retain: bool,
+    headers: HeaderMap,
+}
+
+impl Flush {
+    pub(super) fn of(call: &Call, position: u64) -> Result<Self, ServiceError> {
+        // `close` only marks the event that the service would raise, and there are no events here.
+        call.query.flag("close")?;
+        let retain = call.query.flag("retainUncommittedData")?;
+        Ok(Self { position, retain, headers: call.headers.clone() })
+    }
+
+    pub(super) fn apply(
+        &self,
+        writing: &mut Writing<'_>,
+        content: &Content,
+        node: &mut Node,
+    ) -> Result<(), ServiceError> {
+        index::commit_up_to(writing, content, node, self.position, self.retain)?;
+        let mut settings = ContentSettings::stored(&node.settings);
+        settings.update_from(&self.headers, "x-ms-");
+        node.settings = settings.to_text();
+        index::update_node(writing, node, true)
+    }
+}
+
+pub(super) async fn flush(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let call = &context.call;
+    let position = call.query.number("position")?;
+    let position = position.ok_or_else(|| ServiceError::invalid_query("position", "it is required"))?;
+    if call.header("content-length").is_some_and(|length| length != "0") {
+        return Err(ServiceError::invalid_header("Content-Length", "a flush has no body"));
+    }
+    let flush = Flush::of(call, position)?;
+    let (place, conditions) = (context.place()?, Conditions::of(call)?);
+    let content = context.service.content.clone();
+    let apply = move |writing: &mut Writing<'_>| {
+        let mut node = place.node(writing.connection)?;
+        conditions.check(&node)?;
+        if node.kind.is_directory() {
+            return Err(ServiceError::path_conflict().about(node.kind));
+        }
+        flush.apply(writing, &content, &mut node)?;
+        Ok(node)
+    };
+    let node = context.service.index.write(apply).await?;
+    Ok(reply::changed(StatusCode::OK, &node))
+}

@@ -1,0 +1,85 @@
+//! Path - List.
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+
+use super::Context;
+use super::account::{decode_token, encode_token, page_size};
+use crate::clock;
+use crate::index::{self, Node, Page};
+use crate::request::decode_path;
+use crate::service_error::ServiceError;
+
+/// Numbers and flags are strings on the wire; `isDirectory` is left out for files.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_directory: Option<&'static str>,
+    content_length: String,
+    last_modified: String,
+    etag: String,
+    owner: String,
+    group: String,
+    permissions: String,
+    creation_time: String,
+}
+
+impl Entry {
+    fn new(name: String, node: Node) -> Self {
+        Self {
+            name,
+            is_directory: node.kind.is_directory().then_some("true"),
+            content_length: node.length.to_string(),
+            last_modified: clock::http_date(node.modified_ms),
+            etag: node.etag_text(),
+            permissions: node.access.permissions_text(),
+            creation_time: clock::file_time(node.created_ms).to_string(),
+            owner: node.owner,
+            group: node.group,
+        }
+    }
+}
+
+pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let query = &context.call.query;
+    let recursive = match query.get("recursive") {
+        Some(_) => query.flag("recursive")?,
+        None => return Err(ServiceError::invalid_query("recursive", "it is required")),
+    };
+    let limit = page_size(query.number("maxResults")?, "maxResults")?;
+    let after = decode_token(query.get("continuation"), "continuation")?;
+    // The value was decoded with the query; only splitting is left.
+    let directory = query.get("directory").map(split_directory).transpose()?.unwrap_or_default();
+    let place = context.place()?;
+    let read = move |connection: &_| {
+        let root = place.root(connection)?;
+        let node = index::require(connection, root, &directory)?;
+        let mut path = directory.join("/");
+        if !node.kind.is_directory() {
+            return Ok(Page { entries: vec![(path, node)], next: None });
+        }
+        let mut page = index::list_paths(connection, node.id, recursive, after.as_deref(), limit)?;
+        if !path.is_empty() {
+            path.push('/');
+            for (name, _) in &mut page.entries {
+                name.insert_str(0, &path);
+            }
+        }
+        Ok(page)
+    };
+    let page = context.service.index.read(read).await?;
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = page.next {
+        response.insert_header(("x-ms-continuation", encode_token(&next)));
+    }
+    let paths: Vec<Entry> = page.entries.into_iter().map(|(name, node)| Entry::new(name, node)).collect();
+    let body = serde_json::to_string(&serde_json::json!({ "paths": paths }));
+    let body = body.map_err(|error| ServiceError::internal(&error))?;
+    Ok(response.content_type("application/json;charset=utf-8").body(body))
+}
+
+fn split_directory(decoded: &str) -> Result<Vec<String>, ServiceError> {
+    decode_path(&decoded.replace('%', "%25"))
+}

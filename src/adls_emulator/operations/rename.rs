@@ -1,0 +1,48 @@
+//! Path - Create with `x-ms-rename-source`.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::{Context, reply};
+use crate::index::{self, RenameRequest};
+use crate::request::{Conditions, Location, decode_path};
+use crate::service_error::ServiceError;
+
+pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let call = &context.call;
+    if !matches!(call.query.get("mode"), None | Some("legacy" | "posix")) {
+        return Err(ServiceError::invalid_query("mode", "expected legacy or posix"));
+    }
+    let place = context.place()?;
+    Location::check_new_path(&place.path)?;
+    let (source_filesystem, source) = source(call.header("x-ms-rename-source").unwrap_or(""))?;
+    let conditions = Conditions::of(call)?;
+    let source_conditions = Conditions::of_rename_source(call)?;
+    let rename = move |writing: &mut index::Writing<'_>| {
+        let connection = writing.connection;
+        let root = place.root(connection)?;
+        let source_root = match index::filesystem(connection, &place.account, &source_filesystem) {
+            Ok(filesystem) => filesystem.root,
+            Err(error) if error.code == ServiceError::filesystem_not_found().code => {
+                return Err(ServiceError::source_path_not_found());
+            }
+            Err(error) => return Err(error),
+        };
+        let request =
+            RenameRequest { source_root, source, source_conditions, root, destination: place.path, conditions };
+        index::rename(writing, &request)
+    };
+    let node = context.service.index.write(rename).await?;
+    context.service.garbage.notify_one();
+    Ok(reply::changed(StatusCode::CREATED, &node))
+}
+
+/// `/{filesystem}/{path}`, percent-encoded, with the source's own query after a `?`. The account is not part of it, in path
+/// style neither.
+fn source(header: &str) -> Result<(String, Vec<String>), ServiceError> {
+    let path = header.split('?').next().unwrap_or(header);
+    let invalid = || ServiceError::invalid_header("x-ms-rename-source", "expected /filesystem/path, percent-encoded");
+    let mut segments = decode_path(path).map_err(|_| invalid())?.into_iter();
+    let filesystem = segments.next().ok_or_else(invalid)?;
+    Ok((filesystem, segments.collect()))
+}

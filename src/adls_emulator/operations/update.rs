@@ -1,0 +1,95 @@
+//! Changes that touch no content: user properties, access control, and their Blob forms.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::{Context, reply};
+use crate::index::{self, Node, Writing};
+use crate::permissions::{self, Acl};
+use crate::properties::{ContentSettings, UserProperties};
+use crate::request::Conditions;
+use crate::service_error::ServiceError;
+
+/// `touch_modified`: access control changes the ETag but not the time of the last modification.
+async fn change(
+    context: &Context,
+    touch_modified: bool,
+    apply: impl FnOnce(&mut Node) -> Result<(), ServiceError> + Send + 'static,
+) -> Result<HttpResponse, ServiceError> {
+    let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let update = move |writing: &mut Writing<'_>| {
+        let mut node = place.node(writing.connection)?;
+        conditions.check(&node)?;
+        apply(&mut node)?;
+        index::update_node(writing, &mut node, touch_modified)?;
+        Ok(node)
+    };
+    let node = context.service.index.write(update).await?;
+    Ok(reply::changed(StatusCode::OK, &node))
+}
+
+/// Replaces all user properties.
+pub(super) async fn set_properties(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let headers = context.call.headers.clone();
+    let properties = context.call.header("x-ms-properties").map(UserProperties::parse).transpose()?;
+    let apply = move |node: &mut Node| {
+        if let Some(properties) = properties {
+            node.properties = properties.to_text();
+        }
+        let mut settings = ContentSettings::stored(&node.settings);
+        settings.update_from(&headers, "x-ms-");
+        node.settings = settings.to_text();
+        Ok(())
+    };
+    change(context, true, apply).await
+}
+
+pub(super) async fn set_access_control(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let header = |name: &str| context.call.header(name).map(str::to_owned);
+    let (owner, group, acl) = (header("x-ms-owner"), header("x-ms-group"), header("x-ms-acl"));
+    let mode = context.call.header("x-ms-permissions").map(permissions::parse_permissions).transpose()?;
+    if mode.is_some() && acl.is_some() {
+        return Err(ServiceError::invalid_header("x-ms-acl", "it excludes x-ms-permissions"));
+    }
+    if mode.is_none() && acl.is_none() && owner.is_none() && group.is_none() {
+        let message = "one of x-ms-acl, x-ms-permissions, x-ms-owner and x-ms-group is required";
+        return Err(ServiceError::invalid_header("x-ms-acl", message));
+    }
+    let apply = move |node: &mut Node| {
+        if let Some(acl) = acl {
+            node.access.set_acl(Acl::parse(&acl, node.kind.is_directory())?);
+        }
+        if let Some(mode) = mode {
+            node.access.set_mode(mode);
+        }
+        if let Some(owner) = owner {
+            node.owner = owner;
+        }
+        if let Some(group) = group {
+            node.group = group;
+        }
+        Ok(())
+    };
+    change(context, false, apply).await
+}
+
+/// Blob: replaces all metadata.
+pub(super) async fn set_metadata(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let properties = UserProperties::from_metadata_headers(&context.call.headers).to_text();
+    let apply = move |node: &mut Node| {
+        node.properties = properties;
+        Ok(())
+    };
+    change(context, true, apply).await
+}
+
+/// Blob: replaces all content settings; those not given are cleared.
+pub(super) async fn set_http_headers(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let mut settings = ContentSettings::default();
+    settings.update_from(&context.call.headers, "x-ms-blob-");
+    let apply = move |node: &mut Node| {
+        node.settings = settings.to_text();
+        Ok(())
+    };
+    change(context, true, apply).await
+}

@@ -1,0 +1,147 @@
+//! POSIX permissions and access control lists of a path, in the service's text forms.
+//!
+//! A path has nine permission bits and the sticky bit; when its list holds more than the three base entries, the whole
+//! list is kept as well, and the group bits are its mask.
+
+mod acl;
+
+use crate::service_error::ServiceError;
+pub(crate) use acl::Acl;
+
+const STICKY: u16 = 0o1000;
+/// What the service applies when a create carries no `x-ms-umask`.
+pub(crate) const DEFAULT_UMASK: u16 = 0o027;
+pub(crate) const DEFAULT_DIRECTORY_MODE: u16 = 0o777;
+pub(crate) const DEFAULT_FILE_MODE: u16 = 0o666;
+
+/// Who may do what: what is stored with each path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccessControl {
+    pub mode: u16,
+    /// Present when the list is more than owner, group and other.
+    pub extended: Option<Acl>,
+}
+
+impl AccessControl {
+    pub(crate) fn from_mode(mode: u16) -> Self {
+        Self { mode, extended: None }
+    }
+
+    /// chmod: with an extended list the group bits set the mask, and owner and other follow.
+    pub(crate) fn set_mode(&mut self, mode: u16) {
+        self.mode = mode;
+        if let Some(acl) = &mut self.extended {
+            acl.apply_mode(mode);
+        }
+    }
+
+    /// Replaces the whole list; the sticky bit stays.
+    pub(crate) fn set_acl(&mut self, acl: Acl) {
+        self.mode = (self.mode & STICKY) | acl.mode();
+        self.extended = acl.is_extended().then_some(acl);
+    }
+
+    /// `rwxr-x--T+`: the form of `x-ms-permissions` in replies.
+    pub(crate) fn permissions_text(&self) -> String {
+        let mut text = String::with_capacity(10);
+        for shift in [6, 3, 0] {
+            text.push_str(&triple((self.mode >> shift) & 7));
+        }
+        if self.mode & STICKY != 0 {
+            let last = if text.ends_with('x') { 't' } else { 'T' };
+            text.pop();
+            text.push(last);
+        }
+        if self.extended.is_some() {
+            text.push('+');
+        }
+        text
+    }
+
+    pub(crate) fn acl_text(&self) -> String {
+        match &self.extended {
+            Some(acl) => acl.to_string(),
+            None => format!(
+                "user::{},group::{},other::{}",
+                triple(self.mode >> 6 & 7),
+                triple(self.mode >> 3 & 7),
+                triple(self.mode & 7)
+            ),
+        }
+    }
+}
+
+pub(crate) fn triple(bits: u16) -> String {
+    let letter = |bit: u16, name: char| if bits & bit != 0 { name } else { '-' };
+    [letter(4, 'r'), letter(2, 'w'), letter(1, 'x')].iter().collect()
+}
+
+/// `0750`, `750`, `rwxr-x---`, `rwxr-x--t`.
+pub(crate) fn parse_permissions(text: &str) -> Result<u16, ServiceError> {
+    let invalid = || ServiceError::invalid_header("x-ms-permissions", "expected octal such as 0750 or rwxr-x---");
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return parse_octal(text).ok_or_else(invalid);
+    }
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() != 9 {
+        return Err(invalid());
+    }
+    let mut mode = 0;
+    for (place, letter) in letters.iter().enumerate() {
+        let bit = 1 << (8 - place);
+        mode |= match (place, letter) {
+            (_, '-') => 0,
+            (0 | 3 | 6, 'r') | (1 | 4 | 7, 'w') | (2 | 5 | 8, 'x') => bit,
+            (8, 't') => bit | STICKY,
+            (8, 'T') => STICKY,
+            _ => return Err(invalid()),
+        };
+    }
+    Ok(mode)
+}
+
+pub(crate) fn parse_umask(text: &str) -> Result<u16, ServiceError> {
+    let invalid = || ServiceError::invalid_header("x-ms-umask", "expected octal such as 0027");
+    parse_octal(text).filter(|umask| *umask <= 0o777).ok_or_else(invalid)
+}
+
+fn parse_octal(text: &str) -> Option<u16> {
+    if !(3..=4).contains(&text.len()) || !text.bytes().all(|digit| (b'0'..=b'7').contains(&digit)) {
+        return None;
+    }
+    u16::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o1777)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octal_and_symbolic_forms_agree() {
+        for (octal, symbolic) in
+            [("0750", "rwxr-x---"), ("1777", "rwxrwxrwt"), ("1770", "rwxrwx--T"), ("640", "rw-r-----")]
+        {
+            let mode = parse_permissions(octal).unwrap();
+            assert_eq!(parse_permissions(symbolic).unwrap(), mode);
+            assert_eq!(AccessControl::from_mode(mode).permissions_text(), symbolic);
+        }
+    }
+
+    #[test]
+    fn malformed_permissions_are_refused() {
+        for text in ["", "9", "0888", "77", "rwx", "rwxrwxrwz", "xwrxwrxwr", "02777", "+750"] {
+            assert!(parse_permissions(text).is_err(), "{text}");
+        }
+        assert!(parse_umask("1000").is_err());
+    }
+
+    #[test]
+    fn chmod_on_an_extended_list_moves_the_mask() {
+        let mut access = AccessControl::from_mode(0o750);
+        access.set_acl(Acl::parse("user::rwx,user:alice:rw-,group::r-x,other::---", false).unwrap());
+        assert_eq!(access.permissions_text(), "rwxrwx---+");
+        access.set_mode(0o640);
+        assert_eq!(access.acl_text(), "user::rw-,user:alice:rw-,group::r-x,mask::r--,other::---");
+        assert_eq!(access.permissions_text(), "rw-r-----+");
+    }
+}

@@ -1,0 +1,179 @@
+//! Access control lists as text: `[default:]user|group|mask|other:[id]:rwx`, comma separated.
+
+use std::fmt;
+
+use super::triple;
+use crate::service_error::ServiceError;
+
+/// The service's limit for each of the two scopes.
+const MAX_ENTRIES_PER_SCOPE: usize = 32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tag {
+    User,
+    Group,
+    Mask,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    default_scope: bool,
+    tag: Tag,
+    /// Empty for the owner, the owning group, the mask and other.
+    id: String,
+    bits: u16,
+}
+
+/// A complete list: always with owner, group and other in the access scope, and with a mask where POSIX wants one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Acl {
+    entries: Vec<Entry>,
+}
+
+impl Acl {
+    pub(crate) fn parse(text: &str, is_directory: bool) -> Result<Self, ServiceError> {
+        let invalid = |reason: &str| ServiceError::invalid_header("x-ms-acl", reason);
+        let mut entries: Vec<Entry> = Vec::new();
+        for part in text.split(',') {
+            let entry = parse_entry(part.trim()).ok_or_else(|| invalid("an entry is not [scope:]type:[id]:rwx"))?;
+            if entry.default_scope && !is_directory {
+                return Err(invalid("a file has no default entries"));
+            }
+            let same = |e: &&Entry| (e.default_scope, e.tag, &e.id) == (entry.default_scope, entry.tag, &entry.id);
+            if entries.iter().any(|e| same(&e)) {
+                return Err(invalid("an entry is given twice"));
+            }
+            entries.push(entry);
+        }
+        let mut acl = Self { entries };
+        for tag in [Tag::User, Tag::Group, Tag::Other] {
+            let bits = acl.base(false, tag).ok_or_else(|| invalid("user::, group:: and other:: are required"))?;
+            if acl.has_default_scope() && acl.base(true, tag).is_none() {
+                acl.entries.push(Entry { default_scope: true, tag, id: String::new(), bits });
+            }
+        }
+        for default_scope in [false, true] {
+            if acl.entries.iter().filter(|e| e.default_scope == default_scope).count() > MAX_ENTRIES_PER_SCOPE {
+                return Err(invalid("more than 32 entries in one scope"));
+            }
+            acl.complete_mask(default_scope);
+        }
+        acl.entries.sort_by(|a, b| (a.default_scope, a.tag, &a.id).cmp(&(b.default_scope, b.tag, &b.id)));
+        Ok(acl)
+    }
+
+    /// Owner, group class and other as permission bits; the group class is the mask where there is one.
+    pub(crate) fn mode(&self) -> u16 {
+        let bits = |tag| self.base(false, tag).unwrap_or(0);
+        let group = self.base(false, Tag::Mask).unwrap_or_else(|| bits(Tag::Group));
+        bits(Tag::User) << 6 | group << 3 | bits(Tag::Other)
+    }
+
+    pub(crate) fn is_extended(&self) -> bool {
+        self.entries.len() > 3
+    }
+
+    pub(crate) fn apply_mode(&mut self, mode: u16) {
+        let group_tag = if self.base(false, Tag::Mask).is_some() { Tag::Mask } else { Tag::Group };
+        for (tag, bits) in [(Tag::User, mode >> 6), (group_tag, mode >> 3), (Tag::Other, mode)] {
+            let base = |e: &&mut Entry| !e.default_scope && e.tag == tag && e.id.is_empty();
+            if let Some(entry) = self.entries.iter_mut().find(base) {
+                entry.bits = bits & 7;
+            }
+        }
+    }
+
+    fn has_default_scope(&self) -> bool {
+        self.entries.iter().any(|e| e.default_scope)
+    }
+
+    fn base(&self, default_scope: bool, tag: Tag) -> Option<u16> {
+        let base = |e: &&Entry| e.default_scope == default_scope && e.tag == tag && e.id.is_empty();
+        self.entries.iter().find(base).map(|e| e.bits)
+    }
+
+    /// Named entries need a mask; when none is given it is the union of what the group class is granted.
+    fn complete_mask(&mut self, default_scope: bool) {
+        let in_scope = || self.entries.iter().filter(|e| e.default_scope == default_scope);
+        let named = in_scope().any(|e| !e.id.is_empty());
+        if named && self.base(default_scope, Tag::Mask).is_none() {
+            let group_class = in_scope().filter(|e| e.tag == Tag::Group || !e.id.is_empty());
+            let bits = group_class.fold(0, |union, e| union | e.bits);
+            self.entries.push(Entry { default_scope, tag: Tag::Mask, id: String::new(), bits });
+        }
+    }
+}
+
+fn parse_entry(text: &str) -> Option<Entry> {
+    let (default_scope, rest) = match text.strip_prefix("default:") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut fields = rest.split(':');
+    let (tag, id, permissions) = (fields.next()?, fields.next()?, fields.next()?);
+    let tag = match tag {
+        "user" => Tag::User,
+        "group" => Tag::Group,
+        "mask" => Tag::Mask,
+        "other" => Tag::Other,
+        _ => return None,
+    };
+    let no_id_allowed = matches!(tag, Tag::Mask | Tag::Other) && !id.is_empty();
+    if fields.next().is_some() || no_id_allowed || permissions.len() != 3 {
+        return None;
+    }
+    let mut bits = 0;
+    for (letter, (name, bit)) in permissions.chars().zip([('r', 4), ('w', 2), ('x', 1)]) {
+        bits |= match letter {
+            '-' => 0,
+            letter if letter == name => bit,
+            _ => return None,
+        };
+    }
+    Some(Entry { default_scope, tag, id: id.to_owned(), bits })
+}
+
+impl fmt::Display for Acl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, entry) in self.entries.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            let scope = if entry.default_scope { "default:" } else { "" };
+            let tag = match entry.tag {
+                Tag::User => "user",
+                Tag::Group => "group",
+                Tag::Mask => "mask",
+                Tag::Other => "other",
+            };
+            write!(f, "{comma}{scope}{tag}:{}:{}", entry.id, triple(entry.bits))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_scope_is_completed_and_masked() {
+        let text = "user::rwx,group::r-x,other::---,default:user:bob:rwx";
+        let acl = Acl::parse(text, true).unwrap();
+        assert_eq!(
+            acl.to_string(),
+            "user::rwx,group::r-x,other::---,default:user::rwx,default:user:bob:rwx,default:group::r-x,default:mask::rwx,default:other::---"
+        );
+        assert!(Acl::parse(text, false).is_err());
+    }
+
+    #[test]
+    fn malformed_lists_are_refused() {
+        for text in
+            ["", "user::rwx", "user::rwx,group::r-x,other::--", "user::rwx,user::r--,group::r-x,other::---"]
+        {
+            assert!(Acl::parse(text, true).is_err(), "{text}");
+        }
+        let many: String = (0..30).map(|n| format!(",user:u{n}:r--")).collect();
+        assert!(Acl::parse(&format!("user::rwx,group::r-x,other::---{many}"), true).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! One storage request, taken apart: which account, filesystem and path it names, on which endpoint, with which query and
+//! headers.
+
+mod conditions;
+mod location;
+mod query;
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+
+use crate::service_error::ServiceError;
+pub(crate) use conditions::Conditions;
+pub(crate) use location::{Location, decode_path};
+pub(crate) use query::Query;
+
+/// Which of the two endpoints a request is for; it decides the form of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    Dfs,
+    Blob,
+}
+
+pub(crate) struct Call {
+    /// As sent, which is what is signed.
+    pub sent_method: Method,
+    /// After `X-HTTP-Method-Override`, with which the Hadoop driver sends PATCH as PUT.
+    pub method: Method,
+    pub raw_path: String,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub location: Location,
+    pub api: Api,
+    /// How the client reaches this endpoint: scheme and host, and the account in path style.
+    pub base_url: String,
+}
+
+impl Call {
+    /// `is_account` tells whether an account of that name exists; a host name only counts as one then.
+    pub(crate) fn parse(
+        request: &HttpRequest,
+        is_account: impl Fn(&str) -> bool,
+    ) -> Result<Self, ServiceError> {
+        let headers = request.headers().clone();
+        let sent_method = request.method().clone();
+        let method = match text(&headers, "x-http-method-override") {
+            Some(name) if sent_method == Method::PUT || sent_method == Method::POST => {
+                Method::from_bytes(name.as_bytes())
+                    .map_err(|_| ServiceError::invalid_header("X-HTTP-Method-Override", "not a method"))?
+            }
+            _ => sent_method.clone(),
+        };
+        let raw_path = request.uri().path().to_owned();
+        let query = Query::parse(request.uri().query().unwrap_or(""))?;
+        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+        let host = authority.or_else(|| text(&headers, "host").map(str::to_owned)).unwrap_or_default();
+        let (location, host_api) = Location::parse(&host, &raw_path, is_account)?;
+        let api = host_api.unwrap_or_else(|| guess_api(&query, &headers));
+        let scheme = if request.app_config().secure() { "https" } else { "http" };
+        let base_url = match host_api {
+            Some(_) => format!("{scheme}://{host}"),
+            None => format!("{scheme}://{host}/{}", location.account),
+        };
+        Ok(Self { sent_method, method, raw_path, query, headers, location, api, base_url })
+    }
+
+    /// A header's value; one that is empty counts as absent (AzCopy sends an empty MD5).
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        text(&self.headers, name)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+}
+
+/// In path style both endpoints share host and port. `comp` and `restype` exist only on Blob, `resource` and `action` only on DFS;
+/// the calls without any of them differ by what the generated clients accept.
+fn guess_api(query: &Query, headers: &HeaderMap) -> Api {
+    if query.get("resource").is_some() || query.get("action").is_some() {
+        Api::Dfs
+    } else if query.get("comp").is_some() || query.get("restype").is_some() {
+        Api::Blob
+    } else if text(headers, "accept").is_some_and(|accept| accept.contains("application/xml")) {
+        Api::Blob
+    } else {
+        Api::Dfs
+    }
+}

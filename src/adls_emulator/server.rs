@@ -1,0 +1,139 @@
+//! One storage request from socket to reply: take apart, authenticate, run, write the answer with the headers that every answer
+//! carries, count.
+
+use std::sync::Arc;
+
+use actix_web::body::{BodySize, MessageBody as _};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures::StreamExt as _;
+
+use crate::account::AccountBook;
+use crate::content::Content;
+use crate::counters::Counters;
+use crate::index::Index;
+use crate::operations::{self, Context, Operation};
+use crate::request::{Api, Call};
+use crate::service_error::ServiceError;
+use crate::shared_key;
+
+/// The first version with the DFS endpoint; it is also assumed when a request names none.
+const OLDEST_VERSION: &str = "2018-11-09";
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Everything that requests share.
+pub(crate) struct Service {
+    pub index: Index,
+    pub content: Arc<Content>,
+    pub accounts: AccountBook,
+    pub counters: Counters,
+    /// Told when something was detached that the sweeper has to clean up.
+    pub garbage: tokio::sync::Notify,
+}
+
+pub(crate) async fn handle(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    service: web::Data<Service>,
+) -> HttpResponse {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let mut api = Api::Dfs;
+    let outcome = serve(&request, &mut payload, &service, &mut api).await;
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(error) => {
+            drain(&mut payload).await;
+            error_response(&error, api, request.method(), &request_id)
+        }
+    };
+    let sent = |name: &str| request.headers().get(name).cloned();
+    let headers = response.headers_mut();
+    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    put("x-ms-request-id", HeaderValue::from_str(&request_id).ok());
+    put("x-ms-version", sent("x-ms-version").or_else(|| HeaderValue::from_str(OLDEST_VERSION).ok()));
+    put("x-ms-client-request-id", sent("x-ms-client-request-id"));
+    response
+}
+
+async fn serve(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    service: &web::Data<Service>,
+    api: &mut Api,
+) -> Result<HttpResponse, ServiceError> {
+    let call = Call::parse(request, |name| service.accounts.get(name).is_some())?;
+    *api = call.api;
+    let account = service.accounts.get(&call.location.account).ok_or_else(ServiceError::account_not_found)?;
+    let counters = service.counters.of(&account.name);
+    let outcome = async {
+        check_version(&call)?;
+        shared_key::authenticate(&call, &account)?;
+        let operation = Operation::of(&call)?;
+        counters.add_request(operation.name());
+        tracing::debug!(operation = operation.name(), account = account.name, path = call.raw_path, "request");
+        let context = Context { call, account, service: service.clone(), counters: counters.clone() };
+        let response = operations::run(operation, context, payload).await?;
+        // A file's bytes are counted while they are sent, and HEAD only announces a length.
+        if let (BodySize::Sized(bytes), false) = (response.body().size(), operation == Operation::PathRead)
+            && *request.method() != Method::HEAD
+        {
+            counters.add_egress(bytes);
+        }
+        Ok(response)
+    }
+    .await;
+    if let Err(ServiceError { status, .. }) = &outcome {
+        counters.add_status(status.as_u16());
+    }
+    outcome
+}
+
+/// Takes in what is left of a refused body, within reason: a client that is still sending would not read the answer.
+async fn drain(payload: &mut web::Payload) {
+    let mut left = MAX_DRAINED_BYTES;
+    while let Some(Ok(chunk)) = payload.next().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+fn check_version(call: &Call) -> Result<(), ServiceError> {
+    let Some(version) = call.header("x-ms-version") else {
+        return Ok(());
+    };
+    let shape = version.len() == 10
+        && version.char_indices().all(|(at, c)| if at == 4 || at == 7 { c == '-' } else { c.is_ascii_digit() });
+    if !shape {
+        return Err(ServiceError::invalid_header("x-ms-version", "expected a date such as 2023-11-03"));
+    }
+    if version < OLDEST_VERSION {
+        return Err(ServiceError::invalid_header("x-ms-version", "versions before 2018-11-09 are not served"));
+    }
+    Ok(())
+}
+
+fn error_response(error: &ServiceError, api: Api, method: &Method, request_id: &str) -> HttpResponse {
+    let mut builder = HttpResponse::build(error.status);
+    builder.insert_header(("x-ms-error-code", error.code_for(api)));
+    if let Some(existing) = error.existing {
+        builder.insert_header(("x-ms-existing-resource-type", existing.as_str()));
+    }
+    if let Some(length) = error.full_length {
+        builder.insert_header(("Content-Range", format!("bytes */{length}")));
+    }
+    if error.status == StatusCode::UNAUTHORIZED {
+        builder.insert_header(("WWW-Authenticate", "SharedKey"));
+    }
+    if *method == Method::HEAD || error.status == StatusCode::NOT_MODIFIED {
+        return builder.finish();
+    }
+    let (content_type, body) = error.body_for(api, request_id);
+    builder.insert_header((CONTENT_TYPE, content_type)).body(body)
+}

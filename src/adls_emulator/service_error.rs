@@ -1,0 +1,166 @@
+//! The errors that a storage request is answered with: status, code and text of the service.
+//!
+//! One value serves both endpoints; `body_for` writes it as the endpoint does (JSON on DFS, XML on Blob) and translates the
+//! few codes that have another name on Blob.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+
+use crate::index::NodeKind;
+use crate::request::Api;
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(crate) struct ServiceError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: Cow<'static, str>,
+    /// What the service puts beside the message of an authentication failure.
+    pub authentication_detail: Option<String>,
+    /// Sent as `x-ms-existing-resource-type`, which the Hadoop driver reads to decide about mkdirs.
+    pub existing: Option<NodeKind>,
+    /// Sent as `Content-Range` of a 416.
+    pub full_length: Option<u64>,
+}
+
+macro_rules! errors {
+    ($($name:ident = $status:ident, $code:literal, $message:literal;)*) => {
+        impl ServiceError {
+            $(pub(crate) fn $name() -> Self { Self::new(StatusCode::$status, $code, $message) })*
+        }
+    };
+}
+
+errors! {
+    account_not_found = NOT_FOUND, "ResourceNotFound", "The specified resource does not exist: no such storage account in this emulator.";
+    condition_not_met = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
+    not_modified = NOT_MODIFIED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
+    crc64_mismatch = BAD_REQUEST, "Crc64Mismatch", "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
+    md5_mismatch = BAD_REQUEST, "Md5Mismatch", "The MD5 value specified in the request did not match with the MD5 value calculated by the server.";
+    directory_not_empty = CONFLICT, "DirectoryNotEmpty", "The recursive query parameter value must be true to delete a non-empty directory.";
+    rename_destination_not_empty = CONFLICT, "DirectoryNotEmpty", "The rename destination is a directory that is not empty.";
+    filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
+    filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
+    invalid_flush_position = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
+    invalid_range = RANGE_NOT_SATISFIABLE, "InvalidRange", "The range specified is invalid for the current size of the resource.";
+    invalid_rename_source_path = CONFLICT, "InvalidRenameSourcePath", "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory.";
+    invalid_resource_name = BAD_REQUEST, "InvalidResourceName", "The specified resource name contains invalid characters or has an invalid length.";
+    resource_types_differ = CONFLICT, "InvalidSourceOrDestinationResourceType", "The source and destination resource type must be identical.";
+    lease_not_present = PRECONDITION_FAILED, "LeaseNotPresent", "There is currently no lease on the resource, but the request names a lease.";
+    missing_content_length = LENGTH_REQUIRED, "MissingContentLengthHeader", "The Content-Length header was not specified.";
+    no_authentication_information = UNAUTHORIZED, "NoAuthenticationInformation", "Server failed to authenticate the request. The Authorization header is missing; this emulator accepts SharedKey.";
+    path_conflict = CONFLICT, "PathConflict", "The specified path, or an element of the path, exists and its resource type is invalid for this operation.";
+    path_already_exists = CONFLICT, "PathAlreadyExists", "The specified path already exists.";
+    path_not_found = NOT_FOUND, "PathNotFound", "The specified path does not exist.";
+    path_is_too_deep = CONFLICT, "PathIsTooDeep", "The path has too many segments; at most 60 are allowed.";
+    rename_destination_parent_not_found = NOT_FOUND, "RenameDestinationParentPathNotFound", "The parent directory of the destination path does not exist.";
+    request_body_too_large = PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit.";
+    source_condition_not_met = PRECONDITION_FAILED, "SourceConditionNotMet", "The source condition specified using HTTP conditional header(s) is not met.";
+    source_path_not_found = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";
+    stopping = SERVICE_UNAVAILABLE, "ServerBusy", "The emulator is stopping.";
+    unsupported_http_verb = METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.";
+    body_cut = BAD_REQUEST, "IncompleteBody", "The request body ended before Content-Length bytes arrived; nothing of it was kept.";
+    root_operation = BAD_REQUEST, "InvalidUri", "The operation is not permitted on the root directory of a filesystem.";
+    flat_namespace = BAD_REQUEST, "HierarchicalNamespaceNotEnabled", "The storage account has no hierarchical namespace; this emulator serves paths only in accounts that have one.";
+}
+
+impl ServiceError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = message.into();
+        Self { status, code, message, authentication_detail: None, existing: None, full_length: None }
+    }
+
+    /// 403. `detail` tells what the server compared; it never holds a key.
+    pub(crate) fn authentication_failed(detail: String) -> Self {
+        let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
+        let mut error = Self::new(StatusCode::FORBIDDEN, "AuthenticationFailed", message);
+        error.authentication_detail = Some(detail);
+        error
+    }
+
+    pub(crate) fn invalid_header(name: &str, reason: &str) -> Self {
+        let message = format!("The value for the HTTP header {name} is not in the correct format: {reason}.");
+        Self::new(StatusCode::BAD_REQUEST, "InvalidHeaderValue", message)
+    }
+
+    pub(crate) fn invalid_query(name: &str, reason: &str) -> Self {
+        let message = format!("Value for the query parameter {name} is invalid: {reason}.");
+        Self::new(StatusCode::BAD_REQUEST, "InvalidQueryParameterValue", message)
+    }
+
+    pub(crate) fn invalid_uri(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidUri", format!("The request URI is invalid: {reason}."))
+    }
+
+    pub(crate) fn not_implemented(what: &str) -> Self {
+        let message = format!("The emulator does not serve {what}.");
+        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
+    }
+
+    /// 500. The cause goes to the log, not to the caller.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed inside the emulator");
+        let message = "The server encountered an internal error; the emulator's log has the cause.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
+    pub(crate) fn about(mut self, existing: NodeKind) -> Self {
+        self.existing = Some(existing);
+        self
+    }
+
+    pub(crate) fn with_length(mut self, length: u64) -> Self {
+        self.full_length = Some(length);
+        self
+    }
+
+    pub(crate) fn code_for(&self, api: Api) -> &'static str {
+        match (api, self.code) {
+            (Api::Blob, "PathNotFound") => "BlobNotFound",
+            (Api::Blob, "FilesystemNotFound") => "ContainerNotFound",
+            (Api::Blob, "FilesystemAlreadyExists") => "ContainerAlreadyExists",
+            (_, code) => code,
+        }
+    }
+
+    /// The body and its content type.
+    pub(crate) fn body_for(&self, api: Api, request_id: &str) -> (&'static str, String) {
+        let code = self.code_for(api);
+        let message = format!("{}\nRequestId:{request_id}\nTime:{}", self.message, crate::clock::iso_now());
+        match api {
+            Api::Dfs => {
+                let mut error = serde_json::json!({ "code": code, "message": message });
+                if let Some(detail) = &self.authentication_detail {
+                    error["detail"] = serde_json::json!({ "AuthenticationErrorDetail": detail });
+                }
+                ("application/json;charset=utf-8", serde_json::json!({ "error": error }).to_string())
+            }
+            Api::Blob => {
+                let escape = quick_xml::escape::escape::<&str>;
+                let mut xml = format!(
+                    "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{}</Message>",
+                    escape(&message)
+                );
+                if let Some(detail) = &self.authentication_detail {
+                    let detail = escape(detail);
+                    xml.push_str(&format!("<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>"));
+                }
+                xml.push_str("</Error>");
+                ("application/xml", xml)
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ServiceError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<std::io::Error> for ServiceError {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(&error)
+    }
+}

@@ -1,0 +1,229 @@
+//! From what a migration's engine is doing to what the provider is told.
+
+use livedata_engine::Phase;
+use livedata_model::condition::{self, Condition, Truth};
+use livedata_model::report::{MigrationReport, Progress};
+use livedata_model::spec::RunState;
+use livedata_model::state::MigrationState;
+
+use crate::migration::{Fault, View};
+
+/// Why a migration that should run does not, apart from what its view says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Blocked {
+    /// `maxRunningMigrations` others are running.
+    WaitingForTurn,
+    /// Its target is not there (yet), or the source or target cannot be set up.
+    NotReady(String),
+    /// A mode that this agent does not know.
+    NotSupported(String),
+}
+
+/// The reports of one migration over time: conditions keep the moment of their last change, rates need two looks.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    conditions: Vec<Condition>,
+    rate: Rate,
+}
+
+/// What is known of a migration at one moment.
+pub struct Situation<'a> {
+    pub id: &'a str,
+    pub generation: u64,
+    pub run_state: RunState,
+    pub started: bool,
+    /// `None` while no engine runs.
+    pub view: Option<&'a View>,
+    pub blocked: Option<&'a Blocked>,
+    /// Wall clock, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Reporter {
+    pub fn report(&mut self, situation: &Situation<'_>) -> MigrationReport {
+        let state = state_of(situation);
+        self.update_conditions(situation, state);
+        let empty = View::default();
+        let view = situation.view.unwrap_or(&empty);
+        let counters = view.counters;
+        let bytes_migrated = counters.bytes_migrated + view.bytes_in_flight;
+        let (bytes_per_second, files_per_second) =
+            self.rate.update(situation.now_ms, bytes_migrated, counters.files_migrated, state == MigrationState::Running);
+        let remaining = counters.bytes_scanned.saturating_sub(bytes_migrated);
+        let estimated_seconds = (state == MigrationState::Running && bytes_per_second > 0)
+            .then(|| remaining.div_ceil(bytes_per_second));
+        MigrationReport {
+            id: situation.id.to_owned(),
+            observed_generation: situation.generation,
+            state,
+            progress: Progress {
+                directories_scanned: counters.directories_scanned,
+                files_scanned: counters.files_scanned,
+                bytes_scanned: counters.bytes_scanned,
+                files_migrated: counters.files_migrated,
+                bytes_migrated,
+                files_excluded: counters.files_excluded,
+                files_failed: counters.files_failed,
+                bytes_per_second,
+                files_per_second,
+            },
+            conditions: self.conditions.clone(),
+            last_error: last_error(situation, view),
+            estimated_seconds,
+        }
+    }
+
+    fn update_conditions(&mut self, situation: &Situation<'_>, state: MigrationState) {
+        let mut wanted: Vec<(&str, &str, String)> = Vec::new();
+        if let Some(view) = situation.view {
+            if view.phase == Phase::RootMissing {
+                let reason = view.last_failed.as_ref().map(|failed| failed.reason.clone()).unwrap_or_default();
+                wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was written. Create it or correct the migration's path, then start the migration again.")));
+            }
+            for (fault, message) in &view.faults {
+                let (kind, reason) = match fault {
+                    Fault::SourceUnreachable => ("SourceUnreachable", "NoAnswer"),
+                    Fault::TargetUnreachable => ("TargetUnreachable", "NoAnswer"),
+                    Fault::TargetThrottled => ("TargetThrottled", "ServerBusy"),
+                    Fault::DiskFull => ("DiskFull", "JournalCannotGrow"),
+                    Fault::JournalUnusable => ("JournalUnusable", "JournalFailed"),
+                };
+                wanted.push((kind, reason, message.clone()));
+            }
+        }
+        match situation.blocked {
+            Some(Blocked::NotReady(message)) => wanted.push(("TargetUnreachable", "NotReady", message.clone())),
+            Some(Blocked::NotSupported(message)) => wanted.push(("NotSupportedByAgent", "Unknown", message.clone())),
+            Some(Blocked::WaitingForTurn) | None => {}
+        }
+        let scanning = state == MigrationState::Running;
+        if scanning {
+            wanted.push(("Scanning", "InProgress", "the source is being listed and copied".to_owned()));
+        }
+        for known in &self.conditions {
+            if known.status == Truth::True && !wanted.iter().any(|(kind, _, _)| *kind == known.kind) {
+                wanted.push(("", "", known.kind.clone()));
+            }
+        }
+        for (kind, reason, message) in wanted {
+            let new = if kind.is_empty() {
+                Condition {
+                    kind: message,
+                    status: Truth::False,
+                    reason: "Resolved".into(),
+                    message: String::new(),
+                    last_transition_ms: situation.now_ms,
+                }
+            } else {
+                Condition {
+                    kind: kind.to_owned(),
+                    status: Truth::True,
+                    reason: reason.to_owned(),
+                    message,
+                    last_transition_ms: situation.now_ms,
+                }
+            };
+            condition::set(&mut self.conditions, new);
+        }
+    }
+}
+
+fn state_of(situation: &Situation<'_>) -> MigrationState {
+    let phase = situation.view.map(|view| view.phase);
+    match (situation.run_state, phase) {
+        (RunState::Running, Some(Phase::Completed)) => MigrationState::Completed,
+        (RunState::Running, Some(Phase::Failed | Phase::RootMissing)) => MigrationState::Failed,
+        (RunState::Running, Some(Phase::Running)) => MigrationState::Running,
+        (RunState::Running, Some(Phase::Idle) | None) => MigrationState::Scheduled,
+        (RunState::Stopped, Some(Phase::Completed)) => MigrationState::Completed,
+        (RunState::Stopped, _) if situation.started => MigrationState::Stopped,
+        (RunState::Stopped, _) => MigrationState::NotScheduled,
+    }
+}
+
+fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
+    if let Some(Blocked::NotReady(message) | Blocked::NotSupported(message)) = situation.blocked {
+        return Some(message.clone());
+    }
+    if let Some((_, message)) = view.faults.first_key_value() {
+        return Some(message.clone());
+    }
+    let failed = view.last_failed.as_ref()?;
+    Some(format!("{}: {}", failed.path, failed.reason))
+}
+
+/// Bytes and files per second over about the last five seconds.
+#[derive(Debug, Default)]
+struct Rate {
+    samples: std::collections::VecDeque<(i64, u64, u64)>,
+}
+
+const RATE_WINDOW_MS: i64 = 5_000;
+
+impl Rate {
+    fn update(&mut self, now_ms: i64, bytes: u64, files: u64, running: bool) -> (u64, u64) {
+        if !running {
+            self.samples.clear();
+            return (0, 0);
+        }
+        self.samples.push_back((now_ms, bytes, files));
+        while self.samples.len() > 2 && self.samples.get(1).is_some_and(|sample| now_ms - sample.0 >= RATE_WINDOW_MS) {
+            self.samples.pop_front();
+        }
+        let Some((then_ms, bytes_then, files_then)) = self.samples.front().copied() else { return (0, 0) };
+        let elapsed_ms = u64::try_from(now_ms - then_ms).unwrap_or(0);
+        let per_second = |now: u64, then: u64| (now.saturating_sub(then) * 1_000).checked_div(elapsed_ms).unwrap_or(0);
+        (per_second(bytes, bytes_then), per_second(files, files_then))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use livedata_engine::{Counters, FailedEdge};
+
+    use super::*;
+
+    fn view(phase: Phase, bytes_migrated: u64) -> View {
+        View {
+            phase,
+            counters: Counters { bytes_scanned: 1_000, bytes_migrated, ..Counters::default() },
+            ..View::default()
+        }
+    }
+
+    fn situation<'a>(view: Option<&'a View>, now_ms: i64) -> Situation<'a> {
+        Situation { id: "/m", generation: 1, run_state: RunState::Running, started: true, view, blocked: None, now_ms }
+    }
+
+    #[test]
+    fn rate_and_estimate_come_from_two_looks() {
+        let mut reporter = Reporter::default();
+        assert_eq!(reporter.report(&situation(Some(&view(Phase::Running, 0)), 0)).estimated_seconds, None);
+        let report = reporter.report(&situation(Some(&view(Phase::Running, 200)), 2_000));
+        assert_eq!((report.progress.bytes_per_second, report.estimated_seconds), (100, Some(8)));
+    }
+
+    #[test]
+    fn a_condition_comes_and_goes_with_its_cause() {
+        let mut reporter = Reporter::default();
+        let mut away = view(Phase::Running, 0);
+        away.faults.insert(Fault::SourceUnreachable, "connection refused".into());
+        let report = reporter.report(&situation(Some(&away), 5));
+        let unreachable = report.conditions.iter().find(|known| known.kind == "SourceUnreachable").unwrap();
+        assert_eq!((unreachable.status, unreachable.last_transition_ms), (Truth::True, 5));
+        assert_eq!(report.last_error.as_deref(), Some("connection refused"));
+        let report = reporter.report(&situation(Some(&view(Phase::Running, 0)), 9));
+        let resolved = report.conditions.iter().find(|known| known.kind == "SourceUnreachable").unwrap();
+        assert_eq!((resolved.status, resolved.last_transition_ms), (Truth::False, 9));
+    }
+
+    #[test]
+    fn a_missing_root_fails_the_migration_with_its_condition() {
+        let mut failed = view(Phase::RootMissing, 0);
+        failed.last_failed = Some(FailedEdge { path: "/x/".into(), reason: "does not exist".into() });
+        let report = Reporter::default().report(&situation(Some(&failed), 1));
+        assert_eq!(report.state, MigrationState::Failed);
+        assert!(report.conditions.iter().any(|known| known.kind == "SourceRootMissing" && known.status == Truth::True));
+        assert_eq!(report.last_error.as_deref(), Some("/x/: does not exist"));
+    }
+}

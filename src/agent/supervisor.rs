@@ -1,0 +1,295 @@
+//! Makes the set of running migrations what desired state says, level-driven: each look compares the whole of both.
+//!
+//! Woken by changes of desired state and twice a second; never by the order in which things happened.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use livedata_engine::Phase;
+use livedata_filesystem::{Condition, Target, TargetPath};
+use livedata_model::path::RESERVED;
+use livedata_model::report::MigrationReport;
+use livedata_model::spec::{Body, Item, MigrationSpec, MigratorSpec, Mode, RunState, TargetSpec};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::Ledger;
+use crate::migration::{self, Migration, Plan, View};
+use crate::reports::{Blocked, Reporter, Situation};
+use crate::wiring::{self, SharedBandwidth};
+
+/// How often running migrations are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub struct Supervisor {
+    ledger: Arc<Mutex<Ledger>>,
+    changed: Arc<Notify>,
+    reports: watch::Sender<Arc<Vec<MigrationReport>>>,
+    folder: PathBuf,
+    hadoop_user: String,
+    bandwidth: SharedBandwidth,
+    migrations: BTreeMap<String, Supervised>,
+}
+
+/// One migration of desired state.
+#[derive(Default)]
+struct Supervised {
+    running: Option<Running>,
+    /// While nothing runs: what its journal said when we last looked.
+    resting: Option<View>,
+    looked: bool,
+    reporter: Reporter,
+    /// To clean up behind it once it is removed.
+    leftovers: Option<(Arc<dyn Target>, TargetPath)>,
+}
+
+struct Running {
+    migration: Migration,
+    view: watch::Receiver<View>,
+    /// What it was started with: when that changes, it is started anew.
+    recipe: Recipe,
+}
+
+#[derive(Clone, Eq, PartialEq)]
+struct Recipe {
+    source: (String, Option<String>),
+    target: TargetSpec,
+    migration: MigrationSpec,
+    coordinator_epoch: u64,
+}
+
+/// Desired state, sorted by kind.
+struct Desired {
+    migrator: Option<MigratorSpec>,
+    targets: BTreeMap<String, TargetSpec>,
+    migrations: BTreeMap<String, (u64, Option<MigrationSpec>)>,
+    coordinator_epoch: u64,
+}
+
+impl Supervisor {
+    pub fn new(
+        ledger: Arc<Mutex<Ledger>>,
+        changed: Arc<Notify>,
+        reports: watch::Sender<Arc<Vec<MigrationReport>>>,
+        folder: PathBuf,
+        hadoop_user: String,
+    ) -> Self {
+        let bandwidth = SharedBandwidth::new();
+        Self { ledger, changed, reports, folder, hadoop_user, bandwidth, migrations: BTreeMap::new() }
+    }
+
+    /// Runs until cancelled; then everything is stopped where it is.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        while !cancel.is_cancelled() {
+            self.look(&cancel).await;
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        for (_, supervised) in std::mem::take(&mut self.migrations) {
+            if let Some(running) = supervised.running {
+                running.migration.stop().await;
+            }
+        }
+    }
+
+    async fn look(&mut self, cancel: &CancellationToken) {
+        let desired = self.desired();
+        if let Some(migrator) = &desired.migrator {
+            self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
+        }
+        self.remove_undesired(&desired).await;
+        let mut slots = desired
+            .migrator
+            .as_ref()
+            .and_then(|migrator| migrator.max_running_migrations)
+            .map_or(usize::MAX, |limit| limit as usize);
+        let mut reports = Vec::new();
+        for (id, (generation, spec)) in &desired.migrations {
+            let mut supervised = self.migrations.remove(id).unwrap_or_default();
+            let blocked = match spec {
+                Some(spec) => self.steer(&mut supervised, id, spec, &desired, &mut slots, cancel).await.err(),
+                None => Some(Blocked::NotSupported("this agent does not know this kind of resource; upgrade it".into())),
+            };
+            let view = supervised.running.as_ref().map(|running| running.view.borrow().clone());
+            let view = view.or_else(|| supervised.resting.clone());
+            reports.push(supervised.reporter.report(&Situation {
+                id,
+                generation: *generation,
+                run_state: spec.as_ref().map_or(RunState::Stopped, |spec| spec.run),
+                started: spec.as_ref().is_some_and(|spec| spec.start_count > 0),
+                view: view.as_ref(),
+                blocked: blocked.as_ref(),
+                now_ms: crate::link::now_ms(),
+            }));
+            self.migrations.insert(id.clone(), supervised);
+        }
+        self.reports.send_if_modified(|known| {
+            let changed = **known != reports;
+            if changed {
+                *known = Arc::new(reports);
+            }
+            changed
+        });
+    }
+
+    fn desired(&self) -> Desired {
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut desired = Desired {
+            migrator: None,
+            targets: BTreeMap::new(),
+            migrations: BTreeMap::new(),
+            coordinator_epoch: ledger.coordinator_epoch(),
+        };
+        for Item { id, generation, body } in ledger.items().cloned() {
+            match body {
+                Body::Migrator(spec) => desired.migrator = Some(spec),
+                Body::Target(spec) => drop(desired.targets.insert(id, spec)),
+                Body::Migration(spec) => drop(desired.migrations.insert(id, (generation, Some(spec)))),
+                Body::Unknown => drop(desired.migrations.insert(id, (generation, None))),
+            }
+        }
+        desired
+    }
+
+    /// Data at the target stays; the journal and what was half copied go.
+    async fn remove_undesired(&mut self, desired: &Desired) {
+        let gone: Vec<String> =
+            self.migrations.keys().filter(|id| !desired.migrations.contains_key(*id)).cloned().collect();
+        for id in gone {
+            let Some(supervised) = self.migrations.remove(&id) else { continue };
+            if let Some(running) = supervised.running {
+                running.migration.stop().await;
+            }
+            if let Some((target, staging)) = supervised.leftovers {
+                tokio::spawn(async move {
+                    if let Err(error) = target.delete(&staging, true, &Condition::Any).await {
+                        tracing::info!(error = &error as &dyn std::error::Error, "the staging folder of a removed migration stays");
+                    }
+                });
+            }
+            if let Err(error) = std::fs::remove_dir_all(folder_of(&self.folder, &id))
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, migration = id, "the journal of a removed migration stays");
+            }
+            tracing::info!(migration = id, "removed");
+        }
+    }
+
+    /// Starts, restarts or stops one migration, or says what keeps it from running.
+    async fn steer(
+        &mut self,
+        supervised: &mut Supervised,
+        id: &str,
+        spec: &MigrationSpec,
+        desired: &Desired,
+        slots: &mut usize,
+        cancel: &CancellationToken,
+    ) -> Result<(), Blocked> {
+        let recipe = desired.migrator.as_ref().zip(desired.targets.get(&spec.target)).map(|(migrator, target)| Recipe {
+            source: (migrator.source_uri.clone(), migrator.source_user.clone()),
+            target: target.clone(),
+            migration: spec.clone(),
+            coordinator_epoch: desired.coordinator_epoch,
+        });
+        if let Some(running) = &supervised.running {
+            let settled = !matches!(running.view.borrow().phase, Phase::Idle | Phase::Running);
+            let ended = running.migration.has_ended();
+            let unchanged = recipe.as_ref() == Some(&running.recipe);
+            if spec.run == RunState::Running && unchanged && !settled && !ended {
+                *slots = slots.saturating_sub(1);
+                return Ok(());
+            }
+            if let Some(running) = supervised.running.take() {
+                let last = running.view.clone();
+                running.migration.stop().await;
+                supervised.resting = Some(last.borrow().clone());
+                supervised.looked = true;
+                if ended && !settled {
+                    // The journal failed. What it said stands in the view; the next look tries again.
+                    supervised.looked = false;
+                    return Ok(());
+                }
+            }
+        }
+        if !supervised.looked {
+            let source_path = spec.source_path.as_str();
+            supervised.resting = migration::peek(&folder_of(&self.folder, id).join(JOURNAL), source_path).or(supervised.resting.take());
+            supervised.looked = true;
+        }
+        if spec.run != RunState::Running {
+            return Ok(());
+        }
+        if spec.mode != Mode::OneTime {
+            return Err(Blocked::NotSupported(format!("this agent cannot run mode {} yet", spec.mode.as_str())));
+        }
+        let done = supervised.resting.as_ref().is_some_and(|view| {
+            view.run >= spec.start_count && !matches!(view.phase, Phase::Idle | Phase::Running)
+        });
+        if done {
+            return Ok(());
+        }
+        if *slots == 0 {
+            return Err(Blocked::WaitingForTurn);
+        }
+        let (Some(recipe), Some(migrator)) = (recipe, &desired.migrator) else {
+            return Err(Blocked::NotReady("its target has not reached this agent yet".into()));
+        };
+        let started = self.start(supervised, id, recipe, migrator, cancel).map_err(Blocked::NotReady);
+        *slots -= usize::from(started.is_ok());
+        started
+    }
+
+    fn start(
+        &self,
+        supervised: &mut Supervised,
+        id: &str,
+        recipe: Recipe,
+        migrator: &MigratorSpec,
+        cancel: &CancellationToken,
+    ) -> Result<(), String> {
+        let (source, base) = wiring::source(migrator, &self.hadoop_user)?;
+        let target = wiring::target(&recipe.target, &self.bandwidth)?;
+        let folder = folder_of(&self.folder, id);
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        let staging = TargetPath::new(&format!(
+            "{RESERVED}/{}/staging/{}/{}",
+            migrator.guid,
+            recipe.coordinator_epoch,
+            digest(id)
+        ));
+        let plan = Plan {
+            name: id.rsplit('/').next().unwrap_or(id).to_owned(),
+            journal: folder.join(JOURNAL),
+            source,
+            source_path: wiring::source_path(&base, &recipe.migration.source_path),
+            target: Arc::clone(&target),
+            target_path: TargetPath::new(&recipe.migration.target_path),
+            staging: staging.clone(),
+            run: recipe.migration.start_count,
+        };
+        let migration =
+            Migration::start(plan, cancel.child_token()).map_err(|error| format!("no thread for it: {error}"))?;
+        tracing::info!(migration = id, run = recipe.migration.start_count, "running");
+        supervised.leftovers = Some((target, staging));
+        supervised.running = Some(Running { view: migration.view(), migration, recipe });
+        Ok(())
+    }
+}
+
+const JOURNAL: &str = "journal.db";
+
+/// A folder name for a resource id, which may be longer than a file name may be.
+fn folder_of(folder: &Path, id: &str) -> PathBuf {
+    folder.join("migrations").join(digest(id))
+}
+
+/// UUID version 5 of the id: stable, short, safe in file names.
+fn digest(id: &str) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, id.as_bytes()).simple().to_string()
+}

@@ -1,0 +1,60 @@
+//! From specifications to open file systems.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem, Throttle};
+use livedata_filesystem::local::LocalSource;
+use livedata_filesystem::throttle::Bandwidth;
+use livedata_filesystem::{Source, Target};
+use livedata_hdfs::HdfsSource;
+use livedata_model::path;
+use livedata_model::spec::{MigratorSpec, SourceKind, TargetSpec};
+use tokio::time::Instant;
+use url::Url;
+
+/// The cap that all transfers of this agent share, and the moment its clock counts from.
+#[derive(Clone)]
+pub struct SharedBandwidth {
+    pub bandwidth: Arc<Bandwidth>,
+    zero: Instant,
+}
+
+impl SharedBandwidth {
+    pub fn new() -> Self {
+        Self { bandwidth: Arc::new(Bandwidth::new(None)), zero: Instant::now() }
+    }
+}
+
+/// The source of a migrator, and where its paths begin there. Errors are sentences for the operator.
+pub fn source(spec: &MigratorSpec, default_user: &str) -> Result<(Arc<dyn Source>, String), String> {
+    let uri = Url::parse(&spec.source_uri).map_err(|error| format!("the source '{}' is not a URI: {error}", spec.source_uri))?;
+    match spec.source_kind {
+        SourceKind::Hdfs => {
+            let user = spec.source_user.as_deref().unwrap_or(default_user);
+            let source = HdfsSource::connect(&uri, user).map_err(|error| error.to_string())?;
+            Ok((Arc::new(source), uri.path().to_owned()))
+        }
+        SourceKind::LocalDirectory => {
+            let root: PathBuf =
+                uri.to_file_path().map_err(|()| format!("the source '{uri}' is not a file:///directory"))?;
+            Ok((Arc::new(LocalSource::new(root)), String::new()))
+        }
+    }
+}
+
+/// The path of a migration at its source.
+pub fn source_path(base: &str, migration_path: &str) -> String {
+    path::canonical(&format!("/{base}/{migration_path}")).unwrap_or_else(|_| migration_path.to_owned())
+}
+
+pub fn target(spec: &TargetSpec, shared: &SharedBandwidth) -> Result<Arc<dyn Target>, String> {
+    let endpoint =
+        Url::parse(&spec.endpoint).map_err(|error| format!("the endpoint '{}' is not a URL: {error}", spec.endpoint))?;
+    let key = AccountKey::from_base64(&spec.credential.secret.0)
+        .ok_or_else(|| format!("the account key of '{}' is not base64", spec.account))?;
+    let mut config = Config::new(endpoint, &spec.account, &spec.container, Credential::SharedKey(key));
+    config.throttle = Some(Throttle::new(Arc::clone(&shared.bandwidth), shared.zero));
+    let filesystem = Filesystem::new(config).map_err(|error| error.to_string())?;
+    Ok(Arc::new(AdlsTarget::new(filesystem)))
+}

@@ -1,0 +1,76 @@
+//! From what the kernel says about a node to an [`Entry`].
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use crate::{ContentVersion, Entry, EntryKind, Error, ErrorKind, NodeId};
+
+const PERMISSION_MASK: u32 = 0o1777;
+
+pub fn entry(name: &OsStr, metadata: &Metadata) -> Entry {
+    let file_type = metadata.file_type();
+    let unsupported = |what: &str| EntryKind::Unsupported { reason: what.to_owned() };
+    let kind = if name.to_str().is_none() {
+        unsupported("its name is not UTF-8")
+    } else if file_type.is_dir() {
+        EntryKind::Directory
+    } else if file_type.is_file() {
+        EntryKind::File { length_bytes: metadata.len(), version: version(metadata), open_for_write: false }
+    } else if file_type.is_symlink() {
+        EntryKind::Symlink
+    } else if file_type.is_fifo() {
+        unsupported("it is a pipe")
+    } else if file_type.is_socket() {
+        unsupported("it is a socket")
+    } else {
+        unsupported("it is a device")
+    };
+    Entry {
+        name: name.to_string_lossy().into_owned(),
+        id: id(metadata),
+        kind,
+        permissions: (metadata.mode() & PERMISSION_MASK) as u16,
+        owner: metadata.uid().to_string(),
+        group: metadata.gid().to_string(),
+        modified_ms: metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000),
+    }
+}
+
+pub fn id(metadata: &Metadata) -> NodeId {
+    let birth =
+        metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(28);
+    bytes.extend(metadata.dev().to_be_bytes());
+    bytes.extend(metadata.ino().to_be_bytes());
+    bytes.extend(birth.as_secs().to_be_bytes());
+    bytes.extend(birth.subsec_nanos().to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+pub fn version(metadata: &Metadata) -> ContentVersion {
+    let mut bytes = Vec::with_capacity(40);
+    bytes.extend(metadata.len().to_be_bytes());
+    for time in [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()] {
+        bytes.extend(time.to_be_bytes());
+    }
+    ContentVersion::from_bytes(bytes)
+}
+
+pub fn is_directory_with_id(path: &Path, directory: &NodeId) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir() && id(&metadata) == *directory)
+}
+
+pub fn error(operation: &'static str, path: &Path, error: std::io::Error) -> Error {
+    use std::io::ErrorKind as Io;
+    let kind = match error.kind() {
+        Io::NotFound | Io::NotADirectory | Io::StaleNetworkFileHandle => ErrorKind::Gone,
+        Io::PermissionDenied => ErrorKind::Denied,
+        Io::InvalidInput | Io::InvalidFilename => ErrorKind::Fatal,
+        // A disk error, a lost mount, too many open files: another try may succeed.
+        _ => ErrorKind::Unreachable,
+    };
+    Error::new(kind, operation, path.to_string_lossy(), error.to_string())
+}

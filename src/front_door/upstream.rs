@@ -1,0 +1,168 @@
+//! The client of one registered provider: mutual TLS, a bounded answer, no redirects followed (rule 103).
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use livedata_arm::{ArmError, ErrorBody};
+use serde_json::Value;
+use url::Url;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::forward::OnBehalfOf;
+use crate::options::{ProvidedType, RegisteredProvider};
+
+/// ARM gives a provider this long (rule 101) …
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// … and takes no longer answer than this (rule 100).
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// A list that has more pages than this does not end.
+const MAX_PAGES: usize = 10_000;
+
+pub(crate) struct Upstream {
+    pub namespace: String,
+    pub resource_types: Vec<ProvidedType>,
+    endpoint: Url,
+    client: reqwest::Client,
+}
+
+pub(crate) struct Answer {
+    pub status: u16,
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl Upstream {
+    pub fn new(provider: RegisteredProvider) -> Result<Self, Error> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(provider.tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
+            .build()
+            .map_err(|source| Error::ProviderClient { namespace: provider.namespace.clone(), source })?;
+        Ok(Self {
+            namespace: provider.namespace,
+            resource_types: provider.resource_types,
+            endpoint: provider.endpoint,
+            client,
+        })
+    }
+
+    /// `target` is path and query, encoded.
+    pub async fn call(
+        &self,
+        method: reqwest::Method,
+        target: &str,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    ) -> Result<Answer, ArmError> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut url = self.endpoint.clone();
+        url.set_path(path);
+        url.set_query((!query.is_empty()).then_some(query));
+        let mut request = self.client.request(method, url).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| self.unavailable(&error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let mut body = BytesMut::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| self.unavailable(&error))?;
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                let message = format!("The answer of provider '{}' is longer than {MAX_ANSWER_BYTES} bytes.", self.namespace);
+                return Err(ArmError::new(500, "ResourceProviderAnswerTooLong", message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    /// All top-level resources of one type, every page.
+    pub async fn list(
+        &self,
+        app: &App,
+        group: Option<&str>,
+        resource_type: &str,
+        api_version: &str,
+        behalf: &OnBehalfOf,
+    ) -> Result<Vec<Value>, ArmError> {
+        let scope = group.map_or_else(String::new, |group| format!("/resourceGroups/{group}"));
+        let mut target = format!(
+            "/subscriptions/{}{scope}/providers/{}/{resource_type}?api-version={api_version}",
+            app.subscription_id, self.namespace
+        );
+        let mut resources = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let answer =
+                self.call(reqwest::Method::GET, &target, behalf.headers(&target, false), Bytes::new()).await?;
+            if answer.status == 404 {
+                break;
+            }
+            if answer.status != 200 {
+                return Err(answer.into_error(&target));
+            }
+            let page: Value = serde_json::from_slice(&answer.body).map_err(|_| self.unreadable(&target))?;
+            let value = page.get("value").and_then(Value::as_array).ok_or_else(|| self.unreadable(&target))?;
+            resources.extend(value.iter().cloned());
+            match page.get("nextLink").and_then(Value::as_str).filter(|link| !link.is_empty()) {
+                Some(link) => target = self.target_of(link).ok_or_else(|| self.unreadable(&target))?,
+                None => break,
+            }
+        }
+        Ok(resources)
+    }
+
+    /// A `nextLink` names the public address; only its path and query matter here.
+    fn target_of(&self, link: &str) -> Option<String> {
+        let url = Url::parse(link).ok()?;
+        Some(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
+    }
+
+    fn unreadable(&self, target: &str) -> ArmError {
+        let message = format!("Provider '{}' answered GET {target} with something that is not a list.", self.namespace);
+        ArmError::new(502, "ResourceProviderAnswerUnreadable", message)
+    }
+
+    fn unavailable(&self, error: &reqwest::Error) -> ArmError {
+        tracing::warn!(namespace = %self.namespace, error = ?error, "a resource provider did not answer");
+        if error.is_timeout() && !error.is_connect() {
+            let message = format!("The resource provider '{}' did not answer within {} seconds.", self.namespace, ANSWER_WITHIN.as_secs());
+            return ArmError::new(504, "GatewayTimeout", message);
+        }
+        let message = format!(
+            "The resource provider '{}' cannot be reached. Check that it is running and that both sides trust each other's certificates, then try again.",
+            self.namespace
+        );
+        ArmError::new(503, "ResourceProviderUnavailable", message)
+    }
+}
+
+impl Answer {
+    /// The error that the provider answered with, or a description of an answer that is none.
+    pub fn into_error(self, what: &str) -> ArmError {
+        match serde_json::from_slice::<ErrorBody>(&self.body) {
+            Ok(body) => {
+                let mut error = ArmError::new(self.status, body.error.code, body.error.message);
+                error.target = body.error.target;
+                error.details = body.error.details;
+                error
+            }
+            Err(_) => {
+                let message = format!("The resource provider answered {} for '{what}'.", self.status);
+                ArmError::new(502, "ResourceProviderAnswerUnreadable", message)
+            }
+        }
+    }
+}

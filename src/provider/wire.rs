@@ -1,0 +1,132 @@
+//! Reading documents: every finding is collected, each with the JSON path of the property that it is about.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use livedata_arm::ArmError;
+use serde_json::{Map, Value};
+
+use crate::errors::{self, Code};
+
+/// Longest text in a document; keeps every resource, and so every page of a list, far below what ARM lets through.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// What is wrong with one document.
+#[derive(Clone, Debug, Default)]
+pub struct Findings(Rc<RefCell<Vec<ArmError>>>);
+
+impl Findings {
+    pub fn add(&self, code: &Code, target: impl Into<String>, message: impl Into<String>) {
+        self.0.borrow_mut().push(code.at(target, message));
+    }
+
+    /// One finding stays itself; several become one error with `details` (rule 93).
+    pub fn verdict(&self) -> Result<(), ArmError> {
+        ArmError::several(self.0.take()).map_or(Ok(()), Err)
+    }
+}
+
+/// One object of a document. Reading a property takes note of its name; [`Reader::finish`] reports the others as unknown.
+/// `null` is the same as absent.
+pub struct Reader<'a> {
+    path: String,
+    object: &'a Map<String, Value>,
+    known: BTreeSet<&'static str>,
+    findings: Findings,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(path: &str, object: &'a Map<String, Value>, findings: &Findings) -> Self {
+        Self { path: path.to_owned(), object, known: BTreeSet::new(), findings: findings.clone() }
+    }
+
+    /// JSON path of a property of this object.
+    pub fn target(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.insert(name);
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Properties that only the provider sets: a client that sends back what it read is not blamed (rule 41).
+    pub fn read_only(&mut self, names: &[&'static str]) {
+        self.known.extend(names);
+    }
+
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        let value = self.value(name)?;
+        match value.as_str() {
+            Some(text) if text.len() <= MAX_TEXT_BYTES => Some(text.to_owned()),
+            Some(_) => self.wrong(name, &format!("a text of at most {MAX_TEXT_BYTES} bytes")),
+            None => self.wrong(name, "a text"),
+        }
+    }
+
+    pub fn required_text(&mut self, name: &'static str) -> Option<String> {
+        self.required(name).then(|| self.text(name)).flatten()
+    }
+
+    pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.value(name)?;
+        value.as_bool().or_else(|| self.wrong(name, "true or false"))
+    }
+
+    /// A whole number from 1 to `most`.
+    pub fn count(&mut self, name: &'static str, most: u64) -> Option<u64> {
+        let value = self.value(name)?;
+        match value.as_u64() {
+            Some(number) if (1..=most).contains(&number) => Some(number),
+            _ => self.wrong(name, &format!("a whole number from 1 to {most}")),
+        }
+    }
+
+    /// One of the words, ignoring case.
+    pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)).map(|(_, value)| *value);
+        found.or_else(|| {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, &format!("one of {}", words.join(", ")))
+        })
+    }
+
+    pub fn object(&mut self, name: &'static str) -> Option<Reader<'a>> {
+        let value = self.value(name)?;
+        match value.as_object() {
+            Some(object) => Some(Reader::new(&self.target(name), object, &self.findings)),
+            None => self.wrong(name, "an object"),
+        }
+    }
+
+    /// Whether the property is there; its absence is a finding.
+    pub fn required(&mut self, name: &'static str) -> bool {
+        let there = self.value(name).is_some();
+        if !there {
+            let target = self.target(name);
+            self.findings.add(&errors::MISSING_REQUIRED_PROPERTY, &target, format!("The property '{target}' is required."));
+        }
+        there
+    }
+
+    pub fn finish(self) {
+        for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
+            let target = self.target(name);
+            let message = format!("The property '{target}' is not known in this api-version.");
+            self.findings.add(&errors::UNKNOWN_PROPERTY, target, message);
+        }
+    }
+
+    fn wrong<T>(&self, name: &str, expected: &str) -> Option<T> {
+        let target = self.target(name);
+        let message = format!("The property '{target}' must be {expected}.");
+        self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+        None
+    }
+}

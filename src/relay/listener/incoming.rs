@@ -1,0 +1,86 @@
+//! A sender that waits for an answer.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use crate::address::{normal_path, reject_address};
+use crate::endpoint::{Endpoint, without_query};
+use crate::error::{Error, Result};
+use crate::frames::{Accept, RemoteEndpoint};
+use crate::handshake::{Answer, Upgrade, upgrade};
+use crate::stream::{self, RelayStream};
+
+/// A sender waits at the relay, for 30 s. Dropping this leaves it waiting until then.
+#[derive(Debug)]
+pub struct Incoming {
+    accept: Accept,
+    url: Url,
+    endpoint: Endpoint,
+}
+
+impl Incoming {
+    pub(super) fn new(accept: Accept, endpoint: Endpoint) -> Result<Self> {
+        let url = Url::parse(&accept.address).map_err(|_| Error::InvalidAddress {
+            address: "in an accept message".to_owned(),
+            reason: "it is not a URL",
+        })?;
+        Ok(Self { accept, url, endpoint })
+    }
+
+    /// The tracing id of the sender or of the relay.
+    pub fn id(&self) -> &str {
+        &self.accept.id
+    }
+
+    /// What the sender appended to the path, decoded and in lower case, without slashes at the ends.
+    pub fn suffix(&self) -> String {
+        let full = normal_path(self.url.path());
+        let own = normal_path(&self.endpoint.path);
+        full.strip_prefix(&own).unwrap_or_default().trim_matches('/').to_owned()
+    }
+
+    /// The sender's request headers, as the relay saw them.
+    pub fn headers(&self) -> &BTreeMap<String, String> {
+        &self.accept.connect_headers
+    }
+
+    /// Where the sender came from, when the relay tells.
+    pub fn remote_endpoint(&self) -> Option<&RemoteEndpoint> {
+        self.accept.remote_endpoint.as_ref()
+    }
+
+    /// Meets the sender. The address is opened as it was received, without a token.
+    pub async fn accept(self) -> Result<RelayStream> {
+        match self.open(&self.url).await? {
+            Answer::Open(socket) => Ok(RelayStream::new(*socket, self.endpoint.frame_bytes)),
+            Answer::Refused(refused) => Err(refused.into_error(without_query(&self.url))),
+        }
+    }
+
+    /// Sends the sender away with an HTTP status (400 to 599) and a description that it will see.
+    pub async fn reject(self, status: u16, description: &str) -> Result<()> {
+        let url = reject_address(&self.url, status, description);
+        match self.open(&url).await? {
+            // 410 is the relay's word for "I have passed it on".
+            Answer::Refused(refused) if refused.status == 410 => Ok(()),
+            Answer::Refused(refused) => Err(refused.into_error(without_query(&url))),
+            Answer::Open(_) => Err(Error::NotARelay {
+                endpoint: without_query(&url),
+                reason: "it opened a stream for a rejection".to_owned(),
+            }),
+        }
+    }
+
+    async fn open(&self, url: &Url) -> Result<Answer> {
+        upgrade(Upgrade {
+            url,
+            tls: &self.endpoint.tls,
+            token: None,
+            open_timeout: self.endpoint.open_timeout,
+            answer_timeout: self.endpoint.open_timeout,
+            config: stream::socket_config(),
+        })
+        .await
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask hadoop`: a real Hadoop for tests and for trying things out. One NameNode and one DataNode, each its
+//! own JVM, on loopback ports that were free, in an instance folder of their own.
+//!
+//! - `up` starts what is not running (the first time it also formats) and returns when the NameNode has left safe mode
+//!   and counts one live DataNode. Called again after a daemon was killed, it brings it back with the same ports and data.
+//! - `down` ends exactly the processes that `up` started; data and logs stay until the folder is removed.
+//! - `fs -- ARGS` runs Hadoop's own shell against it, as `HADOOP_USER_NAME` or else as the superuser.
+//!
+//! What `up` leaves for others is `cluster.json` in the instance folder; see [`cluster::ClusterFile`] for its fields.
+//! Nothing of Hadoop is in the repository: the jars come from Maven once, into the cache folder (`LIVEDATA_CACHE`, or
+//! `livedata` below the user's cache folder).
+
+mod cluster;
+mod configuration;
+mod jars;
+mod java;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub enum HadoopCommand {
+    /// Start the cluster, or what is missing of it, and wait until it serves
+    Up {
+        /// Instance folder: configuration, data, logs and cluster.json
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Heap limit of each daemon, as Java writes it
+        #[arg(long, default_value = "512m")]
+        heap: String,
+    },
+    /// Stop the cluster's processes; data and logs stay
+    Down {
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Show what runs; exit code 1 when the cluster does not serve
+    Status {
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Run a command of Hadoop's file system shell, for example `fs -- -ls /`
+    Fs {
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
+
+pub fn run(command: HadoopCommand) -> Result<()> {
+    match command {
+        HadoopCommand::Up { dir, heap } => {
+            let cluster = cluster::up(&instance_directory(dir)?, &heap)?;
+            println!("{}", cluster.describe());
+            Ok(())
+        }
+        HadoopCommand::Down { dir } => cluster::down(&instance_directory(dir)?),
+        HadoopCommand::Status { dir } => cluster::status(&instance_directory(dir)?),
+        HadoopCommand::Fs { dir, arguments } => {
+            let status = cluster::shell(&instance_directory(dir)?, &arguments)?;
+            anyhow::ensure!(status.success(), "the file system shell ended with {status}");
+            Ok(())
+        }
+    }
+}
+
+fn instance_directory(chosen: Option<PathBuf>) -> Result<PathBuf> {
+    let directory = match chosen {
+        Some(directory) => directory,
+        None => cache_directory()?.join("hadoop-cluster"),
+    };
+    std::path::absolute(&directory).with_context(|| format!("cannot make {} absolute", directory.display()))
+}
+
+/// Where downloads live, outside every clone of the repository.
+fn cache_directory() -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = set("LIVEDATA_CACHE") {
+        return Ok(directory);
+    }
+    if let Some(directory) = set("XDG_CACHE_HOME") {
+        return Ok(directory.join("livedata"));
+    }
+    let home =
+        set("HOME").context("neither LIVEDATA_CACHE, XDG_CACHE_HOME nor HOME is set: name a cache folder")?;
+    Ok(home.join(".cache").join("livedata"))
+}

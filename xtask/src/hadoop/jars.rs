@@ -1,0 +1,83 @@
+//! The server jars of Hadoop, resolved once by Maven into the cache.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::java;
+
+pub const VERSION: &str = "3.4.3";
+
+const ARTIFACTS: [&str; 3] = ["hadoop-common", "hadoop-hdfs", "hadoop-hdfs-client"];
+
+/// The folder with all jars; fetches them when it is not there yet.
+pub fn ensure(cache: &Path) -> Result<PathBuf> {
+    let home = cache.join(format!("hadoop-{VERSION}"));
+    let jars = home.join("jars");
+    java::ensure_installed(!jars.is_dir())?;
+    if jars.is_dir() {
+        return Ok(jars);
+    }
+    println!("hadoop: fetching the jars of Hadoop {VERSION} with Maven into {}", home.display());
+    // Two builds may fetch at the same time: each fills a folder of its own and the first to finish names it.
+    let staging = home.join(format!("fetch-{}", std::process::id()));
+    std::fs::create_dir_all(&staging).with_context(|| format!("cannot create {}", staging.display()))?;
+    std::fs::write(staging.join("pom.xml"), project_file())?;
+    let status = Command::new("mvn")
+        .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
+        .arg(format!("-DoutputDirectory={}", staging.join("jars").display()))
+        .current_dir(&staging)
+        .status()
+        .context("cannot run mvn")?;
+    if !status.success() {
+        bail!(
+            "Maven could not fetch Hadoop {VERSION} ({status}); is Maven Central, or the mirror in settings.xml, reachable?"
+        );
+    }
+    if let Err(error) = std::fs::rename(staging.join("jars"), &jars)
+        && !jars.is_dir()
+    {
+        return Err(error).with_context(|| format!("cannot move the jars to {}", jars.display()));
+    }
+    std::fs::remove_dir_all(&staging).with_context(|| format!("cannot remove {}", staging.display()))?;
+    Ok(jars)
+}
+
+fn project_file() -> String {
+    let dependencies: String = ARTIFACTS
+        .iter()
+        .map(|artifact| {
+            format!(
+                "    <dependency><groupId>org.apache.hadoop</groupId><artifactId>{artifact}</artifactId>\
+                 <version>{VERSION}</version></dependency>\n"
+            )
+        })
+        .collect();
+    format!(
+        r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>livedata</groupId>
+  <artifactId>hadoop-for-tests</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+{dependencies}  </dependencies>
+</project>
+"#
+    )
+}
+
+/// The class path of a cluster: its configuration folder first, then every jar in a fixed order.
+pub fn classpath(configuration: &Path, jars: &Path) -> Result<String> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(jars)
+        .with_context(|| format!("cannot list {}", jars.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()?;
+    files.sort();
+    files.insert(0, configuration.to_path_buf());
+    Ok(std::env::join_paths(files)
+        .context("a path with `:` cannot stand in a class path")?
+        .to_string_lossy()
+        .into())
+}

@@ -1,0 +1,61 @@
+//! Java: is it here, which options Hadoop 3.4 needs on Java 17, and how a program of Hadoop is started.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Hadoop 3.4 was written for Java 8 and 11 and reaches into these packages.
+const OPENED_PACKAGES: [&str; 5] = ["java.lang", "java.nio", "sun.nio.ch", "java.net", "java.util"];
+
+/// Installs Java and Maven through `apt-get` when they are missing.
+pub fn ensure_installed(with_maven: bool) -> Result<()> {
+    let mut missing = Vec::new();
+    if !runs("java", "-version") {
+        missing.push("openjdk-17-jre-headless");
+    }
+    if with_maven && !runs("mvn", "--version") {
+        missing.push("maven");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    println!("hadoop: installing {packages} with apt-get");
+    let install = |arguments: &[&str]| {
+        Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status()
+    };
+    let advice =
+        || format!("cannot install {packages}: run `apt-get install -y {packages}` as root, then try again");
+    install(&["update", "-q"]).with_context(advice)?;
+    let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
+    arguments.extend(missing.iter());
+    if !install(&arguments).with_context(advice)?.success() {
+        bail!(advice());
+    }
+    Ok(())
+}
+
+fn runs(program: &str, argument: &str) -> bool {
+    Command::new(program)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A `java` command for `main_class`, with the class path read from `classpath_file`.
+pub fn command(classpath_file: &Path, options: &[String], main_class: &str) -> Result<Command> {
+    let classpath = std::fs::read_to_string(classpath_file)
+        .with_context(|| format!("cannot read the class path in {}", classpath_file.display()))?;
+    let mut command = Command::new("java");
+    for package in OPENED_PACKAGES {
+        command.arg(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
+    }
+    // Two daemons and a build share small machines: the serial collector and the first compiler tier start fastest.
+    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"]);
+    command.args(options).arg("-classpath").arg(classpath.trim()).arg(main_class);
+    Ok(command)
+}
