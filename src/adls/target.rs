@@ -85,14 +85,28 @@ impl Target for AdlsTarget {
     }
 
     async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
+        let mut etag = None;
         if let Some(permissions) = attributes.permissions {
             let change = AccessControlChange {
                 access: Some(Access::Permissions(permissions)),
                 ..AccessControlChange::default()
             };
-            self.filesystem.set_access_control(path, &change, &Condition::Any).await?;
+            etag = Some(self.filesystem.set_access_control(path, &change, &Condition::Any).await?);
         }
-        self.filesystem.set_properties(path, &attributes.properties, &Condition::Any).await
+        // An empty header would not clear: in HTTP it says the same as none.
+        if !attributes.properties.is_empty() && !path.is_root() {
+            etag = Some(self.filesystem.set_properties(path, &attributes.properties, &Condition::Any).await?);
+        }
+        match etag {
+            Some(etag) => Ok(etag),
+            None => match self.filesystem.properties(path).await? {
+                Some(found) => Ok(found.etag),
+                None => {
+                    let message = "there is nothing at this path";
+                    Err(Error::new(ErrorKind::Gone, "set attributes", self.filesystem.subject(path), message))
+                }
+            },
+        }
     }
 
     async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()> {

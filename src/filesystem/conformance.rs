@@ -195,8 +195,16 @@ async fn attributes<T: Target>(target: &T, root: &TargetPath) {
     let entry = look(target, &path).await;
     assert_eq!(entry.properties, second.properties, "properties are replaced, not merged");
     assert_eq!(entry.etag, etag);
-    target.set_attributes(&path, &Attributes::default()).await.unwrap();
-    assert!(look(target, &path).await.properties.is_empty(), "no properties are no properties");
+    let only_permissions = Attributes { permissions: Some(0o600), ..Attributes::default() };
+    let etag = target.set_attributes(&path, &only_permissions).await.unwrap();
+    let entry = look(target, &path).await;
+    assert_eq!(entry.properties, second.properties, "what is not given stays");
+    assert_eq!(entry.etag, etag);
+    assert_eq!(
+        target.set_attributes(&path, &Attributes::default()).await.unwrap(),
+        etag,
+        "nothing given, nothing done"
+    );
     let none = target.set_attributes(&root.join("absent"), &second).await;
     expect_kind(none, ErrorKind::Gone, "attributes of nothing");
 }

@@ -116,7 +116,8 @@ pub trait Target: Send + Sync + 'static {
     /// Properties of a path, `None` if there is nothing.
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
 
-    /// Replaces permissions and user properties of an existing path.
+    /// Sets what is given on an existing path: permissions if there are any, and, if there are user properties, these
+    /// in place of all that it had. The root keeps its properties: they are the container's.
     async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag>;
 
     /// Removes a file or (with `recursive`) a directory; absent is fine.

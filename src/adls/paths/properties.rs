@@ -50,16 +50,24 @@ impl PathProperties {
 impl Filesystem {
     /// `None` if there is nothing at the path.
     pub async fn properties(&self, path: &TargetPath) -> Result<Option<PathProperties>> {
-        let call = self.call("look at", Method::Head, path, &[])?;
+        // Of the root the service tells nothing but its access control, which has all that it needs: there are no user
+        // properties, and it is known to be a directory.
+        let query: &[(&str, &str)] = if path.is_root() { &[("action", "getAccessControl")] } else { &[] };
+        let call = self.call("look at", Method::Head, path, query)?;
         let (operation, subject) = (call.operation, call.subject.clone());
         match self.send(call).await {
-            Ok(response) => PathProperties::from_headers(response.headers(), operation, &subject).map(Some),
+            Ok(response) => {
+                let mut found = PathProperties::from_headers(response.headers(), operation, &subject)?;
+                found.is_directory |= path.is_root();
+                Ok(Some(found))
+            }
             Err(failure) if failure.error.kind() == ErrorKind::Gone => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Replaces all user properties. Sending the same again is harmless.
+    /// Replaces all user properties; at least one must be given, since the service takes an empty list for none. Sending
+    /// the same again is harmless.
     pub async fn set_properties(
         &self,
         path: &TargetPath,

@@ -10,7 +10,7 @@ use livedata_adls::{
 };
 use livedata_adls_emulator::{Emulator, Options, Running};
 use livedata_filesystem::throttle::Bandwidth;
-use livedata_filesystem::{Condition, ErrorKind, TargetPath, Upload, conformance};
+use livedata_filesystem::{Attributes, Condition, ErrorKind, Target as _, TargetPath, Upload, conformance};
 
 use crate::lossy_proxy::LossyProxy;
 
@@ -142,6 +142,22 @@ async fn nobody_listening_is_unreachable_after_all_tries() {
     let error = nobody.properties(&TargetPath::new("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.to_string().contains("gave up after 4 tries in "), "{error}");
+}
+
+#[tokio::test]
+async fn the_root_is_a_directory_with_attributes() {
+    let service = Service::start().await;
+    let target = AdlsTarget::new(service.filesystem.clone());
+    let root = TargetPath::new("/");
+    assert!(target.properties(&root).await.unwrap().unwrap().is_directory);
+    let attributes =
+        Attributes { permissions: Some(0o711), properties: [("id".to_owned(), "1".to_owned())].into() };
+    let etag = target.set_attributes(&root, &attributes).await.unwrap();
+    let found = service.filesystem.access_control(&root).await.unwrap();
+    assert_eq!(found.permissions.as_deref(), Some("rwx--x--x"));
+    assert_eq!(found.etag, Some(etag));
+    let error = target.delete(&root, true, &Condition::Any).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal);
 }
 
 #[tokio::test]
