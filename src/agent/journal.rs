@@ -21,8 +21,6 @@ pub enum Error {
     Open { path: String, message: String },
     #[error("the journal cannot be read or written")]
     Database(#[from] rusqlite::Error),
-    #[error("the journal holds a damaged {0}")]
-    Damaged(&'static str),
 }
 
 impl Error {

@@ -14,7 +14,6 @@ use livedata_model::cbor::{decode, encode};
 use livedata_model::message::{Known, Sync};
 use livedata_model::spec::{Body, Item, Secret};
 use livedata_model::wire_struct;
-use livedata_model::cbor::Wire as _;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

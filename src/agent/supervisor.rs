@@ -124,7 +124,7 @@ impl Supervisor {
                 started: spec.as_ref().is_some_and(|spec| spec.start_count > 0),
                 view: view.as_ref(),
                 blocked: blocked.as_ref(),
-                now_ms: crate::link::now_ms(),
+                now_ms: crate::clock::now_ms(),
             }));
             self.migrations.insert(id.clone(), supervised);
         }

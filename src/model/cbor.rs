@@ -3,7 +3,7 @@
 //! A structure is a map from small integers to values. A key that the reader does not know is skipped; a key that is
 //! missing is an error unless its type has an empty value (`Option`, `Vec`). Numbers of keys are never reused.
 
-use ciborium::Value;
+pub use ciborium::Value;
 
 /// Why bytes are not the expected message.
 #[derive(Debug, thiserror::Error, Eq, PartialEq)]
@@ -126,10 +126,10 @@ macro_rules! wire_struct {
         pub struct $name { $($(#[$field_meta])* pub $field: $kind),* }
 
         impl $crate::cbor::Wire for $name {
-            fn to_value(&self) -> ciborium::Value {
-                ciborium::Value::Map(vec![$((ciborium::Value::Integer(($key as u64).into()), self.$field.to_value())),*])
+            fn to_value(&self) -> $crate::cbor::Value {
+                $crate::cbor::Value::Map(vec![$(($crate::cbor::Value::Integer(($key as u64).into()), self.$field.to_value())),*])
             }
-            fn from_value(value: ciborium::Value) -> Result<Self, $crate::cbor::DecodeError> {
+            fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::DecodeError> {
                 let mut fields = $crate::cbor::Fields::of(stringify!($name), value)?;
                 Ok(Self { $($field: fields.take($key)?),* })
             }
@@ -153,11 +153,11 @@ macro_rules! wire_words {
         }
 
         impl $crate::cbor::Wire for $name {
-            fn to_value(&self) -> ciborium::Value {
+            fn to_value(&self) -> $crate::cbor::Value {
                 let key: u64 = match self { $(Self::$word => $key),* };
-                ciborium::Value::Integer(key.into())
+                $crate::cbor::Value::Integer(key.into())
             }
-            fn from_value(value: ciborium::Value) -> Result<Self, $crate::cbor::DecodeError> {
+            fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::DecodeError> {
                 Ok(match u64::from_value(value)? { $($key => Self::$word,)* _ => Self::$unknown })
             }
         }

@@ -1,5 +1,5 @@
 use livedata_engine::memory::MemoryState;
-use livedata_engine::{Checkpoint, Edge, FailedEdge, InFlight, Mark, Node, NodeKind, Staged, State};
+use livedata_engine::{Checkpoint, Edge, FailedEdge, InFlight, Mark, Node, NodeKind, Phase, Staged, State};
 use livedata_model::node::{ContentVersion, NodeId};
 
 use super::*;
@@ -104,7 +104,7 @@ fn a_failed_transaction_leaves_nothing() {
     let before = journal.transaction(|state| Ok(picture(state))).unwrap();
     let refused: Result<(), Error> = journal.transaction(|state| {
         write(state);
-        Err(Error::Damaged("on purpose"))
+        Err(Error::Open { path: String::new(), message: "on purpose".into() })
     });
     assert!(refused.is_err());
     assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), before);

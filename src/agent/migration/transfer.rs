@@ -80,7 +80,7 @@ impl<'a> Transfer<'a> {
             let next_offset = offset + piece.len() as u64;
             let last = next_offset == length;
             let piece_crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &piece);
-            crc32c = combine(crc32c, piece_crc, piece.len() as u64);
+            crc32c = combine(crc32c, piece_crc as u32, piece.len() as u64);
             // Only a file that fits into one append is flushed by it: a checkpoint must be durable before its flush.
             let alone = last && from.offset == 0 && offset == 0;
             let upload = self.append(offset, piece, alone);
@@ -160,7 +160,7 @@ impl Reader<'_> {
         loop {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
-                None => self.open().await?,
+                None => open(self.transfer, self.position, self.length).await?,
             };
             match stream.next().await {
                 Some(Ok(bytes)) => {
@@ -177,13 +177,12 @@ impl Reader<'_> {
             }
         }
     }
+}
 
-    async fn open(&self) -> Result<ByteStream> {
-        let Transfer { context, edge, entry, .. } = self.transfer;
-        let at = (&edge.directory, edge.name.as_str());
-        persist(&context.views, Side::Source, || context.plan.source.open(&entry.id, at, self.position, self.length))
-            .await
-    }
+async fn open(transfer: &Transfer<'_>, position: u64, length: u64) -> Result<ByteStream> {
+    let Transfer { context, edge, entry, .. } = transfer;
+    let at = (&edge.directory, edge.name.as_str());
+    persist(&context.views, Side::Source, || context.plan.source.open(&entry.id, at, position, length)).await
 }
 
 /// CRC32C of two byte strings joined, from their own.
