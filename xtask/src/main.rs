@@ -1,19 +1,44 @@
-//! Chores of the project: `cargo xtask hadoop up`.
+//! Chores of the project, as `cargo xtask COMMAND`.
+//!
+//! - `test` is the tier that every change must pass: [`tier`];
+//! - `prove` runs the longer proofs by hand: [`prove`];
+//! - `hadoop` is a real Hadoop on this machine: [`hadoop`];
+//! - `tools` installs what tests need and the repository does not hold: [`tools`].
+//!
+//! Everything downloaded or built lies outside the clone, see [`cache`].
 
+mod cache;
+mod command;
+mod dependencies;
 mod hadoop;
+mod prove;
+mod tier;
+mod tools;
 
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(about = "Chores of the project")]
+#[command(about = "Chores of the project", bin_name = "cargo xtask")]
 enum Xtask {
+    /// Run the tests that every change must pass, all of them or the stages named
+    Test {
+        /// In order: tools, format, clippy, dependencies, build, unit, integration, az, hdfs, demo
+        stages: Vec<tier::Stage>,
+    },
+    /// Run one of the longer proofs; without a name, list them
+    Prove { name: Option<String> },
     /// A real Hadoop cluster for tests
     #[command(subcommand)]
     Hadoop(hadoop::HadoopCommand),
+    /// Install the tools of the tests into the cache folder
+    Tools,
 }
 
 fn main() -> anyhow::Result<()> {
     match Xtask::parse() {
+        Xtask::Test { stages } => tier::run(&stages),
+        Xtask::Prove { name } => prove::run(name.as_deref()),
         Xtask::Hadoop(command) => hadoop::run(command),
+        Xtask::Tools => tools::install().map(|tools| println!("{tools}")),
     }
 }

@@ -1,0 +1,86 @@
+//! The stages in which programs of others take part. Tests find them through the environment:
+//!
+//! | variable | what |
+//! |---|---|
+//! | `LIVEDATA_AZ` | the Azure CLI |
+//! | `LIVEDATA_PYTHON` | a Python that has the data lake SDK and azure-identity |
+//! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::counted::{self, AtLeast};
+use super::{PROFILE, Stage, integration_tests};
+use crate::hadoop::{self, HadoopCommand};
+use crate::{cache, command, tools};
+
+/// Two daemons beside tests and agents, on machines with little memory.
+const HEAP: &str = "512m";
+
+pub fn az() -> Result<()> {
+    let tools = tools::install()?;
+    let mut tests = integration_tests()?;
+    tests.arg(Stage::Az.module()).env("LIVEDATA_AZ", tools.az).env("LIVEDATA_PYTHON", tools.python);
+    counted::run(&mut tests, AtLeast::One)
+}
+
+pub fn hdfs() -> Result<()> {
+    let tools = tools::install()?;
+    let cluster = Cluster::start()?;
+    let file = cluster.directory.join("cluster.json");
+    let mut client = command::cargo("test")?;
+    client
+        .args(PROFILE)
+        .args(["-p", "livedata-hdfs", "--features", "real-hdfs"])
+        .env("LIVEDATA_TEST_HDFS", &file);
+    let mut tests = integration_tests()?;
+    tests.arg(Stage::Hdfs.module()).env("LIVEDATA_HADOOP", &file).env("LIVEDATA_PYTHON", tools.python);
+    let outcome =
+        counted::run(&mut client, AtLeast::One).and_then(|()| counted::run(&mut tests, AtLeast::One));
+    cluster.stop(outcome)
+}
+
+pub fn demo() -> Result<()> {
+    // Built here too, for a run of this stage alone.
+    command::run(command::cargo("build")?.args(PROFILE).args(["-p", "livedata", "--bins"]))?;
+    let program = cache::target_directory()?.join("ci").join("livedata");
+    command::run(command::new(program).arg("demo"))?;
+    let mut tests = integration_tests()?;
+    // The run above is the test; what the module adds is extra.
+    counted::run(tests.arg(Stage::Demo.module()), AtLeast::None)
+}
+
+/// A Hadoop of this run alone, so that nothing of an earlier run can help or hurt.
+struct Cluster {
+    directory: PathBuf,
+}
+
+impl Cluster {
+    fn start() -> Result<Self> {
+        let cluster =
+            Self { directory: cache::directory()?.join(format!("hadoop-test-{}", std::process::id())) };
+        let up = HadoopCommand::Up { dir: Some(cluster.directory.clone()), heap: HEAP.to_owned() };
+        match hadoop::run(up) {
+            Ok(()) => Ok(cluster),
+            Err(error) => Err(cluster.stop_after(error)),
+        }
+    }
+
+    /// Ends the processes in any case; the data goes when the tests passed, and stays to be looked at when not.
+    fn stop(&self, outcome: Result<()>) -> Result<()> {
+        if let Err(error) = outcome {
+            return Err(self.stop_after(error));
+        }
+        hadoop::run(HadoopCommand::Down { dir: Some(self.directory.clone()) })?;
+        std::fs::remove_dir_all(&self.directory)
+            .with_context(|| format!("cannot remove {}", self.directory.display()))
+    }
+
+    fn stop_after(&self, error: anyhow::Error) -> anyhow::Error {
+        if let Err(second) = hadoop::run(HadoopCommand::Down { dir: Some(self.directory.clone()) }) {
+            eprintln!("the cluster did not stop: {second:#}");
+        }
+        error.context(format!("the cluster's logs are in {}", self.directory.join("logs").display()))
+    }
+}

@@ -1,0 +1,93 @@
+//! Clients of others that tests drive, each in a Python environment of its own, in the cache folder. (Hadoop installs
+//! itself: see `hadoop`.)
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cache, command};
+
+const AZURE_CLI: Environment = Environment { name: "azure-cli", packages: &["azure-cli==2.91.0"] };
+
+/// A reader of what was copied that Microsoft wrote.
+const DATA_LAKE_SDK: Environment = Environment {
+    name: "data-lake-sdk",
+    packages: &["azure-storage-file-datalake==12.26.1", "azure-identity==1.27.0"],
+};
+
+/// A Python environment, kept in a folder that is named after its pins.
+struct Environment {
+    name: &'static str,
+    packages: &'static [&'static str],
+}
+
+pub struct Tools {
+    /// The Azure CLI.
+    pub az: PathBuf,
+    /// A Python that can import the data lake SDK and azure-identity.
+    pub python: PathBuf,
+}
+
+impl fmt::Display for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "az      {}\npython  {}", self.az.display(), self.python.display())
+    }
+}
+
+/// Installs what is missing.
+pub fn install() -> Result<Tools> {
+    let directory = cache::directory()?.join("python");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    // Two clones may install at the same time: the second one waits and then finds everything there.
+    let lock = File::create(directory.join("lock")).context("cannot lock the cache folder")?;
+    lock.lock().context("cannot lock the cache folder")?;
+    Ok(Tools {
+        az: AZURE_CLI.install(&directory)?.join("bin").join("az"),
+        python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python"),
+    })
+}
+
+impl Environment {
+    fn install(&self, directory: &Path) -> Result<PathBuf> {
+        let versions: Vec<&str> =
+            self.packages.iter().filter_map(|pin| pin.split_once("==")).map(|(_, version)| version).collect();
+        let home = directory.join(format!("{}-{}", self.name, versions.join("-")));
+        // Written last. An environment cannot be filled elsewhere and moved: its scripts name the folder they were made in.
+        let complete = home.join("complete");
+        if complete.is_file() {
+            return Ok(home);
+        }
+        ensure_python()?;
+        if home.exists() {
+            std::fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
+        }
+        command::run(command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"];
+        command::run(command::new(home.join("bin").join("python")).args(pip).args(self.packages))
+            .context("a Python package index, or the mirror in pip's configuration, must be reachable")?;
+        std::fs::write(&complete, self.packages.join("\n"))?;
+        Ok(home)
+    }
+}
+
+/// Python and its module for environments, which Debian packs apart.
+fn ensure_python() -> Result<()> {
+    let works = || command::output(command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok();
+    if works() {
+        return Ok(());
+    }
+    let packages = ["python3", "python3-venv"];
+    let advice = || format!("run `apt-get install -y {}` as root, then try again", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        command::run(command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "-q"]).with_context(advice)?;
+    apt(&[&["install", "-y", "-q", "--no-install-recommends"], &packages[..]].concat())
+        .with_context(advice)?;
+    if !works() {
+        bail!("python3 still cannot make environments: {}", advice());
+    }
+    Ok(())
+}
