@@ -37,8 +37,7 @@ pub struct Journal {
 impl Journal {
     /// Opens or makes the file, checking its integrity and its version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unusable =
-            |message: String| Error::Open { path: path.display().to_string(), message };
+        let unusable = |message: String| Error::Open { path: path.display().to_string(), message };
         let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -67,7 +66,10 @@ impl Journal {
     }
 
     /// Runs `steps` in one transaction: commits if it returns `Ok`, else nothing happened.
-    pub fn transaction<T>(&mut self, steps: impl FnOnce(&mut JournalState<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub fn transaction<T>(
+        &mut self,
+        steps: impl FnOnce(&mut JournalState<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let transaction = self.connection.transaction()?;
         let mut state = JournalState::new(&transaction)?;
         let result = steps(&mut state)?;
@@ -78,7 +80,9 @@ impl Journal {
 
     /// The path and reason of the edge that was given up last in the present run.
     pub fn last_failed(&self) -> Result<Option<FailedEdge>, Error> {
-        let mut query = self.connection.prepare_cached("SELECT path, reason FROM failed ORDER BY sequence DESC LIMIT 1")?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT path, reason FROM failed ORDER BY sequence DESC LIMIT 1")?;
         let mut rows = query.query([])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(Some(FailedEdge { path: row.get(0)?, reason: row.get(1)? }))
@@ -96,22 +100,23 @@ impl<'transaction> JournalState<'transaction> {
     fn new(connection: &'transaction Connection) -> Result<Self, Error> {
         let run = connection
             .prepare_cached(
-                "SELECT number, phase, generation, directories_scanned, files_scanned, bytes_scanned, files_migrated,
+                "SELECT number, start, phase, generation, directories_scanned, files_scanned, bytes_scanned, files_migrated,
                         bytes_migrated, files_excluded, files_failed FROM run",
             )?
             .query_row([], |row| {
                 Ok(Run {
                     number: row.get(0)?,
-                    phase: rows::phase(row.get(1)?),
-                    generation: row.get(2)?,
+                    start: row.get(1)?,
+                    phase: rows::phase(row.get(2)?),
+                    generation: row.get(3)?,
                     counters: Counters {
-                        directories_scanned: row.get(3)?,
-                        files_scanned: row.get(4)?,
-                        bytes_scanned: row.get(5)?,
-                        files_migrated: row.get(6)?,
-                        bytes_migrated: row.get(7)?,
-                        files_excluded: row.get(8)?,
-                        files_failed: row.get(9)?,
+                        directories_scanned: row.get(4)?,
+                        files_scanned: row.get(5)?,
+                        bytes_scanned: row.get(6)?,
+                        files_migrated: row.get(7)?,
+                        bytes_migrated: row.get(8)?,
+                        files_excluded: row.get(9)?,
+                        files_failed: row.get(10)?,
                     },
                 })
             })?;
@@ -125,11 +130,12 @@ impl<'transaction> JournalState<'transaction> {
         let counters = self.run.counters;
         self.connection
             .prepare_cached(
-                "UPDATE run SET number = ?, phase = ?, generation = ?, directories_scanned = ?, files_scanned = ?,
+                "UPDATE run SET number = ?, start = ?, phase = ?, generation = ?, directories_scanned = ?, files_scanned = ?,
                         bytes_scanned = ?, files_migrated = ?, bytes_migrated = ?, files_excluded = ?, files_failed = ?",
             )?
             .execute(rusqlite::params![
                 self.run.number,
+                self.run.start,
                 rows::phase_number(self.run.phase),
                 self.run.generation,
                 counters.directories_scanned,
@@ -148,12 +154,12 @@ impl<'transaction> JournalState<'transaction> {
 /// them. `mark`, `front` and `in_flight` stay small while a migration runs.
 const SCHEMA: &str = "
 CREATE TABLE run (
-    number INTEGER NOT NULL, phase INTEGER NOT NULL, generation INTEGER NOT NULL,
+    number INTEGER NOT NULL, start INTEGER NOT NULL, phase INTEGER NOT NULL, generation INTEGER NOT NULL,
     directories_scanned INTEGER NOT NULL, files_scanned INTEGER NOT NULL, bytes_scanned INTEGER NOT NULL,
     files_migrated INTEGER NOT NULL, bytes_migrated INTEGER NOT NULL,
     files_excluded INTEGER NOT NULL, files_failed INTEGER NOT NULL
 ) STRICT;
-INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE node (
     id BLOB PRIMARY KEY, parent BLOB NOT NULL, name TEXT NOT NULL,
     version BLOB, length INTEGER, crc32c INTEGER, etag TEXT,

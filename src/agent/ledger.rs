@@ -139,10 +139,9 @@ const SECRETS: &str = "secrets.cbor";
 
 fn read<T: livedata_model::cbor::Wire>(path: &Path) -> Result<Option<T>, Error> {
     match std::fs::read(path) {
-        Ok(bytes) => decode(&bytes).map(Some).map_err(|error| Error::Damaged {
-            path: path.display().to_string(),
-            message: error.to_string(),
-        }),
+        Ok(bytes) => decode(&bytes)
+            .map(Some)
+            .map_err(|error| Error::Damaged { path: path.display().to_string(), message: error.to_string() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(path, &error)),
     }

@@ -36,8 +36,8 @@ pub struct Plan {
     pub target_path: TargetPath,
     /// Folder at the target for half-made files; nobody else writes there.
     pub staging: TargetPath,
-    /// Number of the run that the operator asked for; a finished run of that number is not repeated.
-    pub run: u64,
+    /// Number of the operator's start to answer; one that was answered by a finished run is not repeated.
+    pub start: u64,
 }
 
 pub struct Migration {
@@ -55,7 +55,11 @@ impl Migration {
         let thread = std::thread::Builder::new().name(format!("engine {}", plan.name)).spawn(move || {
             let name = plan.name.clone();
             if let Err(error) = drive(plan, &views, &stop, &runtime) {
-                tracing::error!(migration = name, error = &error as &dyn std::error::Error, "the journal failed; the migration stands still");
+                tracing::error!(
+                    migration = name,
+                    error = &error as &dyn std::error::Error,
+                    "the journal failed; the migration stands still"
+                );
                 views.send_modify(|view| view.journal_failed(&error));
             }
             stop.cancel();
@@ -110,11 +114,11 @@ fn drive(
     let limits = Limits::default();
     // Room for an answer to each effect and a checkpoint besides, so that workers rarely wait for the engine.
     let (answers, mut inputs) = mpsc::channel(2 * (limits.operations + limits.listings));
-    let (run, root) = (plan.run, plan.source_path.clone());
+    let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let executor = Executor::new(plan, answers, views.clone(), cancel.clone());
     let mut engine = Engine::new(limits);
-    let (effects, now) = journal.transaction(|state| Ok((engine.recover(state)?, state.run()?)))?;
+    let (effects, now) = journal.transaction(|state| Ok((engine.recover(state, start)?, state.run()?)))?;
     let last_failed = journal.last_failed()?;
     views.send_modify(|view| {
         view.progressed(&now, engine.bytes_in_flight());
@@ -122,8 +126,8 @@ fn drive(
     });
     let _runtime = runtime.enter();
     dispatch(&executor, effects);
-    if now.number < run {
-        executor.resolve_root(run);
+    if now.start < start {
+        executor.resolve_root(start);
     }
     while let Some(batch) = next_batch(&mut inputs, runtime, cancel) {
         let (effects, now) = journal.transaction(|state| {
@@ -134,7 +138,8 @@ fn drive(
             Ok((effects, state.run()?))
         })?;
         let unusable = matches!(now.phase, Phase::Failed | Phase::RootMissing);
-        let last_failed = if now.counters.files_failed > 0 || unusable { journal.last_failed()? } else { None };
+        let last_failed =
+            if now.counters.files_failed > 0 || unusable { journal.last_failed()? } else { None };
         views.send_modify(|view| {
             view.progressed(&now, engine.bytes_in_flight());
             view.failed(&root, last_failed);

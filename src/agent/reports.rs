@@ -47,8 +47,12 @@ impl Reporter {
         let view = situation.view.unwrap_or(&empty);
         let counters = view.counters;
         let bytes_migrated = counters.bytes_migrated + view.bytes_in_flight;
-        let (bytes_per_second, files_per_second) =
-            self.rate.update(situation.now_ms, bytes_migrated, counters.files_migrated, state == MigrationState::Running);
+        let (bytes_per_second, files_per_second) = self.rate.update(
+            situation.now_ms,
+            bytes_migrated,
+            counters.files_migrated,
+            state == MigrationState::Running,
+        );
         let remaining = counters.bytes_scanned.saturating_sub(bytes_migrated);
         let estimated_seconds = (state == MigrationState::Running && bytes_per_second > 0)
             .then(|| remaining.div_ceil(bytes_per_second));
@@ -77,7 +81,8 @@ impl Reporter {
         let mut wanted: Vec<(&str, &str, String)> = Vec::new();
         if let Some(view) = situation.view {
             if view.phase == Phase::RootMissing {
-                let reason = view.last_failed.as_ref().map(|failed| failed.reason.clone()).unwrap_or_default();
+                let reason =
+                    view.last_failed.as_ref().map(|failed| failed.reason.clone()).unwrap_or_default();
                 wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was written. Create it or correct the migration's path, then start the migration again.")));
             }
             for (fault, message) in &view.faults {
@@ -92,8 +97,12 @@ impl Reporter {
             }
         }
         match situation.blocked {
-            Some(Blocked::NotReady(message)) => wanted.push(("TargetUnreachable", "NotReady", message.clone())),
-            Some(Blocked::NotSupported(message)) => wanted.push(("NotSupportedByAgent", "Unknown", message.clone())),
+            Some(Blocked::NotReady(message)) => {
+                wanted.push(("TargetUnreachable", "NotReady", message.clone()))
+            }
+            Some(Blocked::NotSupported(message)) => {
+                wanted.push(("NotSupportedByAgent", "Unknown", message.clone()))
+            }
             Some(Blocked::WaitingForTurn) | None => {}
         }
         let scanning = state == MigrationState::Running;
@@ -167,12 +176,15 @@ impl Rate {
             return (0, 0);
         }
         self.samples.push_back((now_ms, bytes, files));
-        while self.samples.len() > 2 && self.samples.get(1).is_some_and(|sample| now_ms - sample.0 >= RATE_WINDOW_MS) {
+        while self.samples.len() > 2
+            && self.samples.get(1).is_some_and(|sample| now_ms - sample.0 >= RATE_WINDOW_MS)
+        {
             self.samples.pop_front();
         }
         let Some((then_ms, bytes_then, files_then)) = self.samples.front().copied() else { return (0, 0) };
         let elapsed_ms = u64::try_from(now_ms - then_ms).unwrap_or(0);
-        let per_second = |now: u64, then: u64| (now.saturating_sub(then) * 1_000).checked_div(elapsed_ms).unwrap_or(0);
+        let per_second =
+            |now: u64, then: u64| (now.saturating_sub(then) * 1_000).checked_div(elapsed_ms).unwrap_or(0);
         (per_second(bytes, bytes_then), per_second(files, files_then))
     }
 }
@@ -192,7 +204,15 @@ mod tests {
     }
 
     fn situation<'a>(view: Option<&'a View>, now_ms: i64) -> Situation<'a> {
-        Situation { id: "/m", generation: 1, run_state: RunState::Running, started: true, view, blocked: None, now_ms }
+        Situation {
+            id: "/m",
+            generation: 1,
+            run_state: RunState::Running,
+            started: true,
+            view,
+            blocked: None,
+            now_ms,
+        }
     }
 
     #[test]
@@ -223,7 +243,12 @@ mod tests {
         failed.last_failed = Some(FailedEdge { path: "/x/".into(), reason: "does not exist".into() });
         let report = Reporter::default().report(&situation(Some(&failed), 1));
         assert_eq!(report.state, MigrationState::Failed);
-        assert!(report.conditions.iter().any(|known| known.kind == "SourceRootMissing" && known.status == Truth::True));
+        assert!(
+            report
+                .conditions
+                .iter()
+                .any(|known| known.kind == "SourceRootMissing" && known.status == Truth::True)
+        );
         assert_eq!(report.last_error.as_deref(), Some("/x/: does not exist"));
     }
 }

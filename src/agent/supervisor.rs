@@ -113,7 +113,9 @@ impl Supervisor {
             let mut supervised = self.migrations.remove(id).unwrap_or_default();
             let blocked = match spec {
                 Some(spec) => self.steer(&mut supervised, id, spec, &desired, &mut slots, cancel).await.err(),
-                None => Some(Blocked::NotSupported("this agent does not know this kind of resource; upgrade it".into())),
+                None => Some(Blocked::NotSupported(
+                    "this agent does not know this kind of resource; upgrade it".into(),
+                )),
             };
             let view = supervised.running.as_ref().map(|running| running.view.borrow().clone());
             let view = view.or_else(|| supervised.resting.clone());
@@ -168,7 +170,10 @@ impl Supervisor {
             if let Some((target, staging)) = supervised.leftovers {
                 tokio::spawn(async move {
                     if let Err(error) = target.delete(&staging, true, &Condition::Any).await {
-                        tracing::info!(error = &error as &dyn std::error::Error, "the staging folder of a removed migration stays");
+                        tracing::info!(
+                            error = &error as &dyn std::error::Error,
+                            "the staging folder of a removed migration stays"
+                        );
                     }
                 });
             }
@@ -191,12 +196,15 @@ impl Supervisor {
         slots: &mut usize,
         cancel: &CancellationToken,
     ) -> Result<(), Blocked> {
-        let recipe = desired.migrator.as_ref().zip(desired.targets.get(&spec.target)).map(|(migrator, target)| Recipe {
-            source: (migrator.source_uri.clone(), migrator.source_user.clone()),
-            target: target.clone(),
-            migration: spec.clone(),
-            coordinator_epoch: desired.coordinator_epoch,
-        });
+        let recipe =
+            desired.migrator.as_ref().zip(desired.targets.get(&spec.target)).map(|(migrator, target)| {
+                Recipe {
+                    source: (migrator.source_uri.clone(), migrator.source_user.clone()),
+                    target: target.clone(),
+                    migration: spec.clone(),
+                    coordinator_epoch: desired.coordinator_epoch,
+                }
+            });
         if let Some(running) = &supervised.running {
             let settled = !matches!(running.view.borrow().phase, Phase::Idle | Phase::Running);
             let ended = running.migration.has_ended();
@@ -219,17 +227,21 @@ impl Supervisor {
         }
         if !supervised.looked {
             let source_path = spec.source_path.as_str();
-            supervised.resting = migration::peek(&folder_of(&self.folder, id).join(JOURNAL), source_path).or(supervised.resting.take());
+            supervised.resting = migration::peek(&folder_of(&self.folder, id).join(JOURNAL), source_path)
+                .or(supervised.resting.take());
             supervised.looked = true;
         }
         if spec.run != RunState::Running {
             return Ok(());
         }
         if spec.mode != Mode::OneTime {
-            return Err(Blocked::NotSupported(format!("this agent cannot run mode {} yet", spec.mode.as_str())));
+            return Err(Blocked::NotSupported(format!(
+                "this agent cannot run mode {} yet",
+                spec.mode.as_str()
+            )));
         }
         let done = supervised.resting.as_ref().is_some_and(|view| {
-            view.run >= spec.start_count && !matches!(view.phase, Phase::Idle | Phase::Running)
+            view.start >= spec.start_count && !matches!(view.phase, Phase::Idle | Phase::Running)
         });
         if done {
             return Ok(());
@@ -256,7 +268,8 @@ impl Supervisor {
         let (source, base) = wiring::source(migrator, &self.hadoop_user)?;
         let target = wiring::target(&recipe.target, &self.bandwidth)?;
         let folder = folder_of(&self.folder, id);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
         let staging = TargetPath::new(&format!(
             "{RESERVED}/{}/staging/{}/{}",
             migrator.guid,
@@ -271,11 +284,11 @@ impl Supervisor {
             target: Arc::clone(&target),
             target_path: TargetPath::new(&recipe.migration.target_path),
             staging: staging.clone(),
-            run: recipe.migration.start_count,
+            start: recipe.migration.start_count,
         };
-        let migration =
-            Migration::start(plan, cancel.child_token()).map_err(|error| format!("no thread for it: {error}"))?;
-        tracing::info!(migration = id, run = recipe.migration.start_count, "running");
+        let migration = Migration::start(plan, cancel.child_token())
+            .map_err(|error| format!("no thread for it: {error}"))?;
+        tracing::info!(migration = id, start = recipe.migration.start_count, "running");
         supervised.leftovers = Some((target, staging));
         supervised.running = Some(Running { view: migration.view(), migration, recipe });
         Ok(())

@@ -28,7 +28,8 @@ impl SharedBandwidth {
 
 /// The source of a migrator, and where its paths begin there. Errors are sentences for the operator.
 pub fn source(spec: &MigratorSpec, default_user: &str) -> Result<(Arc<dyn Source>, String), String> {
-    let uri = Url::parse(&spec.source_uri).map_err(|error| format!("the source '{}' is not a URI: {error}", spec.source_uri))?;
+    let uri = Url::parse(&spec.source_uri)
+        .map_err(|error| format!("the source '{}' is not a URI: {error}", spec.source_uri))?;
     match spec.source_kind {
         SourceKind::Hdfs => {
             let user = spec.source_user.as_deref().unwrap_or(default_user);
@@ -49,8 +50,8 @@ pub fn source_path(base: &str, migration_path: &str) -> String {
 }
 
 pub fn target(spec: &TargetSpec, shared: &SharedBandwidth) -> Result<Arc<dyn Target>, String> {
-    let endpoint =
-        Url::parse(&spec.endpoint).map_err(|error| format!("the endpoint '{}' is not a URL: {error}", spec.endpoint))?;
+    let endpoint = Url::parse(&spec.endpoint)
+        .map_err(|error| format!("the endpoint '{}' is not a URL: {error}", spec.endpoint))?;
     let key = AccountKey::from_base64(&spec.credential.secret.0)
         .ok_or_else(|| format!("the account key of '{}' is not base64", spec.account))?;
     let mut config = Config::new(endpoint, &spec.account, &spec.container, Credential::SharedKey(key));

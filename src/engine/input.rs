@@ -23,14 +23,15 @@ pub enum FailureKind {
 
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Begin run `number` at the root of the source. A run that is already going on or done is left as it is.
+    /// Begin a run for the operator's start of this number, at the root of the source. A start that was answered already,
+    /// or that finds a run under way, changes nothing.
     Start {
-        number: u64,
+        start: u64,
         root: Entry,
     },
-    /// Run `number` cannot begin: there is no root, or it is unusable. The run ends with that and the reason.
+    /// The run for this start cannot begin: there is no root, or it is unusable. It ends with that and the reason.
     Refuse {
-        number: u64,
+        start: u64,
         missing: bool,
         reason: String,
     },

@@ -89,8 +89,8 @@ impl Engine {
     pub fn step<S: State>(&mut self, state: &mut S, input: Input) -> Result<Vec<Effect>, S::Error> {
         let mut effects = Vec::new();
         match input {
-            Input::Start { number, root } => self.start(state, number, root)?,
-            Input::Refuse { number, missing, reason } => self.refuse(state, number, missing, &reason)?,
+            Input::Start { start, root } => self.start(state, start, root)?,
+            Input::Refuse { start, missing, reason } => self.refuse(state, start, missing, &reason)?,
             Input::Listed { directory, page } => self.listed(state, &directory, page)?,
             Input::Looked { edge, found } => self.looked(state, edge, found, &mut effects)?,
             Input::DirectoryMade { edge, entry, outcome } => {

@@ -9,13 +9,17 @@ use crate::machine::{Engine, path_of};
 use crate::state::{Phase, State};
 
 impl Engine {
-    /// First call on a state that an earlier engine may have used. Does nothing for a migration that is not running.
-    pub fn recover<S: State>(&mut self, state: &mut S) -> Result<Vec<Effect>, S::Error> {
+    /// First call on a state that an earlier engine may have used. A run that is under way goes on, and with that answers
+    /// the operator's `start`; otherwise nothing happens, and [`crate::Input::Start`] begins a new one.
+    pub fn recover<S: State>(&mut self, state: &mut S, start: u64) -> Result<Vec<Effect>, S::Error> {
         let mut effects = Vec::new();
-        if state.run()?.phase != Phase::Running {
+        let mut run = state.run()?;
+        if run.phase != Phase::Running {
             self.leftover = None;
             return Ok(effects);
         }
+        run.start = run.start.max(start);
+        state.put_run(&run)?;
         // A copy without a mark belongs to nobody: its edge was settled in the same transaction that should have removed it.
         for (edge, copy) in state.all_in_flight()? {
             if state.mark(&edge)?.is_none() {

@@ -9,18 +9,14 @@ use crate::state::{Counters, Edge, FailedEdge, Mark, Phase, State};
 
 impl Engine {
     /// Begins a run: the root is marked, everything else follows from listing it.
-    pub(crate) fn start<S: State>(
-        &mut self,
-        state: &mut S,
-        number: u64,
-        root: Entry,
-    ) -> Result<(), S::Error> {
+    pub(crate) fn start<S: State>(&mut self, state: &mut S, start: u64, root: Entry) -> Result<(), S::Error> {
         let mut run = state.run()?;
-        if number <= run.number {
+        if start <= run.start || run.phase == Phase::Running {
             return Ok(());
         }
         self.reset();
-        run.number = number;
+        run.start = start;
+        run.number += 1;
         run.phase = Phase::Running;
         run.counters = Counters::default();
         state.put_run(&run)?;
@@ -38,15 +34,16 @@ impl Engine {
     pub(crate) fn refuse<S: State>(
         &mut self,
         state: &mut S,
-        number: u64,
+        start: u64,
         missing: bool,
         reason: &str,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
-        if number <= run.number {
+        if start <= run.start || run.phase == Phase::Running {
             return Ok(());
         }
-        run.number = number;
+        run.start = start;
+        run.number += 1;
         run.phase = if missing { Phase::RootMissing } else { Phase::Failed };
         run.counters = Counters::default();
         state.put_run(&run)?;

@@ -106,8 +106,10 @@ pub enum Phase {
 /// One pass over the source, from `start` to the end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Run {
-    /// Equals the number of starts that the operator gave.
+    /// Passes over the source so far.
     pub number: u64,
+    /// The operator's start that this pass answers. A start that finds a pass under way resumes it.
+    pub start: u64,
     pub phase: Phase,
     /// Generation of the newest mark.
     pub generation: u64,

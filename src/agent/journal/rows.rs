@@ -43,7 +43,13 @@ pub fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
             etag: row.get(5)?,
         },
     };
-    Ok(Node { parent: edge(row, 0)?, kind, permissions: row.get(6)?, modified_ms: row.get(7)?, run: row.get(8)? })
+    Ok(Node {
+        parent: edge(row, 0)?,
+        kind,
+        permissions: row.get(6)?,
+        modified_ms: row.get(7)?,
+        run: row.get(8)?,
+    })
 }
 
 /// Columns: node, version, length, staging, two checkpoints, staged etag, crc32c, permissions, modified_ms; from `first`.

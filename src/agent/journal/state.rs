@@ -60,21 +60,29 @@ impl State for JournalState<'_> {
     }
 
     fn child(&mut self, edge: &Edge) -> Result<Option<NodeId>, Error> {
-        let mut query = self.connection.prepare_cached("SELECT id FROM node WHERE parent = ? AND name = ?")?;
-        Ok(query.query_row(params![edge.directory.as_bytes(), edge.name], |row| rows::node_id(row, 0)).optional()?)
+        let mut query =
+            self.connection.prepare_cached("SELECT id FROM node WHERE parent = ? AND name = ?")?;
+        Ok(query
+            .query_row(params![edge.directory.as_bytes(), edge.name], |row| rows::node_id(row, 0))
+            .optional()?)
     }
 
     fn mark(&mut self, edge: &Edge) -> Result<Option<Mark>, Error> {
-        let mut query = self.connection.prepare_cached("SELECT generation FROM mark WHERE directory = ? AND name = ?")?;
+        let mut query =
+            self.connection.prepare_cached("SELECT generation FROM mark WHERE directory = ? AND name = ?")?;
         Ok(query
-            .query_row(params![edge.directory.as_bytes(), edge.name], |row| Ok(Mark { generation: row.get(0)? }))
+            .query_row(params![edge.directory.as_bytes(), edge.name], |row| {
+                Ok(Mark { generation: row.get(0)? })
+            })
             .optional()?)
     }
 
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)")?
-            .execute(params![edge.directory.as_bytes(), edge.name, mark.generation])?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)")?.execute(params![
+            edge.directory.as_bytes(),
+            edge.name,
+            mark.generation
+        ])?;
         Ok(())
     }
 
@@ -112,13 +120,17 @@ impl State for JournalState<'_> {
     }
 
     fn remove_front(&mut self, directory: &NodeId) -> Result<(), Error> {
-        self.connection.prepare_cached("DELETE FROM front WHERE directory = ?")?.execute([directory.as_bytes()])?;
+        self.connection
+            .prepare_cached("DELETE FROM front WHERE directory = ?")?
+            .execute([directory.as_bytes()])?;
         Ok(())
     }
 
     fn fronts(&mut self, limit: usize) -> Result<Vec<(NodeId, Option<String>)>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut query = self.connection.prepare_cached("SELECT directory, after FROM front ORDER BY directory LIMIT ?")?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT directory, after FROM front ORDER BY directory LIMIT ?")?;
         let fronts = query.query_map([limit], |row| Ok((rows::node_id(row, 0)?, row.get(1)?)))?;
         Ok(fronts.collect::<Result<_, _>>()?)
     }
@@ -136,7 +148,9 @@ impl State for JournalState<'_> {
         let (first, second) = (copy.checkpoints.first(), copy.checkpoints.get(1));
         let staged = copy.staged.as_ref();
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
             .execute(params![
                 edge.directory.as_bytes(),
                 edge.name,
@@ -164,9 +178,9 @@ impl State for JournalState<'_> {
     }
 
     fn all_in_flight(&mut self) -> Result<Vec<(Edge, InFlight)>, Error> {
-        let mut query = self
-            .connection
-            .prepare_cached(&format!("SELECT directory, name, {IN_FLIGHT} FROM in_flight ORDER BY directory, name"))?;
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT directory, name, {IN_FLIGHT} FROM in_flight ORDER BY directory, name"
+        ))?;
         let copies = query.query_map([], |row| Ok((rows::edge(row, 0)?, rows::in_flight(row, 2)?)))?;
         Ok(copies.collect::<Result<_, _>>()?)
     }
@@ -179,9 +193,11 @@ impl State for JournalState<'_> {
     fn put_move_intent(&mut self, intent: Option<&(NodeId, Edge)>) -> Result<(), Error> {
         self.connection.prepare_cached("DELETE FROM move_intent")?.execute([])?;
         if let Some((id, edge)) = intent {
-            self.connection
-                .prepare_cached("INSERT INTO move_intent VALUES (?, ?, ?)")?
-                .execute(params![id.as_bytes(), edge.directory.as_bytes(), edge.name])?;
+            self.connection.prepare_cached("INSERT INTO move_intent VALUES (?, ?, ?)")?.execute(params![
+                id.as_bytes(),
+                edge.directory.as_bytes(),
+                edge.name
+            ])?;
         }
         Ok(())
     }
@@ -189,7 +205,9 @@ impl State for JournalState<'_> {
     fn put_failed(&mut self, edge: &Edge, failed: &FailedEdge) -> Result<(), Error> {
         tracing::warn!(path = failed.path, reason = failed.reason, "given up for this run");
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO failed (directory, name, path, reason) VALUES (?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO failed (directory, name, path, reason) VALUES (?, ?, ?, ?)",
+            )?
             .execute(params![edge.directory.as_bytes(), edge.name, failed.path, failed.reason])?;
         Ok(())
     }

@@ -26,7 +26,11 @@ where
         lines.push(format!("{:?}", state.node(&id(number)).unwrap()));
     }
     for name in ["a", "b", "ü %#", ""] {
-        lines.push(format!("{:?} {:?}", state.child(&edge(1, name)).unwrap(), state.mark(&edge(1, name)).unwrap()));
+        lines.push(format!(
+            "{:?} {:?}",
+            state.child(&edge(1, name)).unwrap(),
+            state.mark(&edge(1, name)).unwrap()
+        ));
         lines.push(format!("{:?}", state.in_flight(&edge(1, name)).unwrap()));
     }
     lines
@@ -38,10 +42,17 @@ where
 {
     let mut run = state.run().unwrap();
     run.number = 3;
+    run.start = 2;
     run.phase = Phase::Running;
     run.counters.bytes_migrated = 1 << 60;
     state.put_run(&run).unwrap();
-    let directory = Node { parent: edge(1, "a"), kind: NodeKind::Directory, permissions: 0o1777, modified_ms: -5, run: 2 };
+    let directory = Node {
+        parent: edge(1, "a"),
+        kind: NodeKind::Directory,
+        permissions: 0o1777,
+        modified_ms: -5,
+        run: 2,
+    };
     let file = Node {
         parent: edge(1, "ü %#"),
         kind: NodeKind::File {

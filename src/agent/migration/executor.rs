@@ -38,10 +38,10 @@ impl Executor {
         Self { context, cancel }
     }
 
-    /// Looks for the root, which begins run `number` or refuses it.
-    pub fn resolve_root(&self, number: u64) {
+    /// Looks for the root, which begins the run for this start or refuses it.
+    pub fn resolve_root(&self, start: u64) {
         let context = Arc::clone(&self.context);
-        self.spawn(async move { Some(context.root(number).await) });
+        self.spawn(async move { Some(context.root(start).await) });
     }
 
     pub fn execute(&self, effect: Effect) {
@@ -71,18 +71,20 @@ impl Executor {
 }
 
 impl Context {
-    async fn root(&self, number: u64) -> Input {
+    async fn root(&self, start: u64) -> Input {
         let path = &self.plan.source_path;
         match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
-            Ok(root) if root.kind == EntryKind::Directory => Input::Start { number, root },
+            Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root },
             Ok(_) => {
                 let reason = format!("'{path}' at the source is not a directory");
-                Input::Refuse { number, missing: false, reason }
+                Input::Refuse { start, missing: false, reason }
             }
-            Err(error) if error.kind() == ErrorKind::Gone => {
-                Input::Refuse { number, missing: true, reason: format!("'{path}' does not exist at the source") }
-            }
-            Err(error) => Input::Refuse { number, missing: false, reason: error.to_string() },
+            Err(error) if error.kind() == ErrorKind::Gone => Input::Refuse {
+                start,
+                missing: true,
+                reason: format!("'{path}' does not exist at the source"),
+            },
+            Err(error) => Input::Refuse { start, missing: false, reason: error.to_string() },
         }
     }
 
@@ -90,21 +92,33 @@ impl Context {
         let (source, target) = (&self.plan.source, &self.plan.target);
         Some(match effect {
             Effect::List { directory, after } => {
-                let page = persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
-                Input::Listed { directory, page: page.map(|page| (page.entries, page.next)).map_err(|error| failure(&error)) }
+                let page =
+                    persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
+                Input::Listed {
+                    directory,
+                    page: page.map(|page| (page.entries, page.next)).map_err(|error| failure(&error)),
+                }
             }
             Effect::LookUp { edge } => {
                 let found = self.look_up(&edge).await.map_err(|error| failure(&error));
                 Input::Looked { edge, found }
             }
             Effect::MakeDirectory { edge, entry, path } => {
-                let outcome = self.make_directory(&entry, &self.final_path(&path)).await.map_err(|error| failure(&error));
+                let outcome = self
+                    .make_directory(&entry, &self.final_path(&path))
+                    .await
+                    .map_err(|error| failure(&error));
                 Input::DirectoryMade { edge, entry, outcome }
             }
             Effect::SetAttributes { edge, entry, path } => {
                 let (path, attributes) = (self.final_path(&path), attributes_of(&entry));
-                let outcome = persist(&self.views, Side::Target, || target.set_attributes(&path, &attributes)).await;
-                Input::AttributesSet { edge, entry, outcome: outcome.map(|etag| etag.0).map_err(|error| failure(&error)) }
+                let outcome =
+                    persist(&self.views, Side::Target, || target.set_attributes(&path, &attributes)).await;
+                Input::AttributesSet {
+                    edge,
+                    entry,
+                    outcome: outcome.map(|etag| etag.0).map_err(|error| failure(&error)),
+                }
             }
             Effect::Copy { edge, entry, staging, checkpoints } => {
                 let staging = self.plan.staging.join(&staging);
@@ -116,7 +130,8 @@ impl Context {
                 Input::Published { edge, entry, outcome }
             }
             Effect::Move { from, to, etag } => {
-                let outcome = self.move_path(&self.final_path(&from), &self.final_path(&to), etag.map(Etag)).await;
+                let outcome =
+                    self.move_path(&self.final_path(&from), &self.final_path(&to), etag.map(Etag)).await;
                 Input::Moved { outcome }
             }
             Effect::Discard { staging } => {
@@ -152,7 +167,8 @@ impl Context {
         };
         let etag = Etag(staged.etag.clone());
         let target = &self.plan.target;
-        let renamed = persist(&self.views, Side::Target, || target.rename(&from, &to, &condition, Some(&etag))).await;
+        let renamed =
+            persist(&self.views, Side::Target, || target.rename(&from, &to, &condition, Some(&etag))).await;
         let Err(error) = renamed else { return PublishOutcome::Done };
         // Whatever the reason, what stands at the destination decides: an earlier process may have been here.
         match persist(&self.views, Side::Target, || target.properties(&to)).await {
@@ -168,13 +184,16 @@ impl Context {
     async fn move_path(&self, from: &TargetPath, to: &TargetPath, etag: Option<Etag>) -> Result<(), Failure> {
         let target = &self.plan.target;
         let moved =
-            persist(&self.views, Side::Target, || target.rename(from, to, &Condition::Absent, etag.as_ref())).await;
+            persist(&self.views, Side::Target, || target.rename(from, to, &Condition::Absent, etag.as_ref()))
+                .await;
         let Err(error) = moved else { return Ok(()) };
         if error.kind() == ErrorKind::Gone {
             // An earlier process may have moved it already.
             let there = persist(&self.views, Side::Target, || target.properties(to)).await;
             return match there {
-                Ok(Some(there)) if etag.as_ref().map_or(there.is_directory, |etag| there.etag == *etag) => Ok(()),
+                Ok(Some(there)) if etag.as_ref().map_or(there.is_directory, |etag| there.etag == *etag) => {
+                    Ok(())
+                }
                 _ => Err(failure(&error)),
             };
         }

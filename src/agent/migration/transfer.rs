@@ -68,11 +68,13 @@ impl<'a> Transfer<'a> {
 
     async fn create(&self) -> Result<Etag> {
         let attributes = attributes_of(self.entry);
-        self.at_target(|| self.context.plan.target.create_file(self.staging, &attributes, &Condition::Any)).await
+        self.at_target(|| self.context.plan.target.create_file(self.staging, &attributes, &Condition::Any))
+            .await
     }
 
     async fn send(&self, from: Checkpoint, length: u64) -> Result<(Etag, u32)> {
-        let mut reader = Reader { transfer: self, stream: None, leftover: Bytes::new(), position: from.offset, length };
+        let mut reader =
+            Reader { transfer: self, stream: None, leftover: Bytes::new(), position: from.offset, length };
         let mut crc32c = from.crc32c;
         let (mut offset, mut flushed) = (from.offset, from.offset);
         let mut piece = reader.fill().await?;
@@ -170,7 +172,10 @@ impl Reader<'_> {
                     }
                 }
                 Some(Err(error)) if error.kind().is_retryable() => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "the source's stream broke; opening it again");
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "the source's stream broke; opening it again"
+                    );
                 }
                 Some(Err(error)) => return Err(error),
                 None => return Err(self.transfer.error(ErrorKind::Changed, "it ended before its length")),

@@ -18,8 +18,8 @@ pub enum Fault {
 
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// Number of the run that everything here is about; 0 before the first.
-    pub run: u64,
+    /// The operator's start that everything here answers; 0 before the first.
+    pub start: u64,
     pub phase: Phase,
     pub counters: Counters,
     /// Bytes durable in staging beyond the counted ones.
@@ -31,7 +31,7 @@ pub struct View {
 
 impl View {
     pub(super) fn progressed(&mut self, run: &Run, bytes_in_flight: u64) {
-        self.run = run.number;
+        self.start = run.start;
         self.phase = run.phase;
         self.counters = run.counters;
         self.bytes_in_flight = bytes_in_flight;

@@ -14,7 +14,8 @@ use livedata_model::condition::Truth;
 use livedata_model::message::Sync;
 use livedata_model::report::MigrationReport;
 use livedata_model::spec::{
-    Body, Credential, CredentialKind, Item, MigrationSpec, MigratorSpec, Mode, RunState, Secret, SourceKind, TargetSpec,
+    Body, Credential, CredentialKind, Item, MigrationSpec, MigratorSpec, Mode, RunState, Secret, SourceKind,
+    TargetSpec,
 };
 use livedata_model::state::MigrationState;
 use livedata_workload::lake::{self, Shape};
@@ -74,7 +75,8 @@ impl World {
         let key = livedata_adls::AccountKey::from_base64(KEY).unwrap();
         let credential = livedata_adls::Credential::SharedKey(key);
         let endpoint = Url::parse(&self.endpoint()).unwrap();
-        livedata_adls::Filesystem::new(livedata_adls::Config::new(endpoint, "lake", "data", credential)).unwrap()
+        livedata_adls::Filesystem::new(livedata_adls::Config::new(endpoint, "lake", "data", credential))
+            .unwrap()
     }
 
     fn root(&self) -> &Path {
@@ -169,7 +171,9 @@ impl Agent {
 
     async fn wait(&mut self, what: &str, holds: impl Fn(&MigrationReport) -> bool) -> MigrationReport {
         let reached = self.reports.wait_for(|reports| reports.first().is_some_and(&holds));
-        let found = tokio::time::timeout(Duration::from_secs(120), reached).await.map(|found| found.map(|found| found[0].clone()));
+        let found = tokio::time::timeout(Duration::from_secs(120), reached)
+            .await
+            .map(|found| found.map(|found| found[0].clone()));
         match found {
             Ok(Ok(report)) => report,
             _ => panic!("never {what}: {:?}", self.reports.borrow().first()),
@@ -185,12 +189,22 @@ impl Agent {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_arrives_whole_and_a_second_run_sends_nothing() {
     let world = World::new().await;
-    let summary = world.make_lake(&Shape { files: 400, directories: 60, total_bytes: 24 << 20, largest_bytes: 9 << 20, seed: 11 });
+    let summary = world.make_lake(&Shape {
+        files: 400,
+        directories: 60,
+        total_bytes: 24 << 20,
+        largest_bytes: 9 << 20,
+        seed: 11,
+    });
     let mut agent = world.start_agent();
     agent.desire(vec![world.migrator(None), world.target(), migration(1, "/lake", RunState::Running, 1)]);
     let report = agent.wait("Completed", |report| report.state == MigrationState::Completed).await;
     let progress = &report.progress;
-    assert_eq!((progress.files_migrated, progress.bytes_migrated), (summary.files as u64, summary.bytes), "{report:?}");
+    assert_eq!(
+        (progress.files_migrated, progress.bytes_migrated),
+        (summary.files as u64, summary.bytes),
+        "{report:?}"
+    );
     assert_eq!((progress.files_scanned, progress.files_failed), (summary.files as u64, 0));
     let compared = world.compare().await;
     assert!(compared.equal(), "{compared}");
@@ -209,10 +223,20 @@ async fn a_lake_arrives_whole_and_a_second_run_sends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_dies_in_the_middle_goes_on_where_it_was() {
     let world = World::new().await;
-    let summary = world.make_lake(&Shape { files: 120, directories: 20, total_bytes: 200 << 20, largest_bytes: 180 << 20, seed: 5 });
+    let summary = world.make_lake(&Shape {
+        files: 120,
+        directories: 20,
+        total_bytes: 200 << 20,
+        largest_bytes: 180 << 20,
+        seed: 5,
+    });
     let mut agent = world.start_agent();
     // The cap keeps the copy going long enough to be interrupted.
-    agent.desire(vec![world.migrator(Some(60 << 20)), world.target(), migration(1, "/lake", RunState::Running, 1)]);
+    agent.desire(vec![
+        world.migrator(Some(60 << 20)),
+        world.target(),
+        migration(1, "/lake", RunState::Running, 1),
+    ]);
     let half = summary.bytes / 3;
     agent.wait("a third", |report| report.progress.bytes_migrated >= half).await;
     agent.stop().await;
@@ -221,7 +245,11 @@ async fn an_agent_that_dies_in_the_middle_goes_on_where_it_was() {
     let report = agent.wait("Completed", |report| report.state == MigrationState::Completed).await;
     assert_eq!(report.progress.bytes_migrated, summary.bytes);
     let after = world.ingress_bytes().await - before;
-    assert!(after < summary.bytes - half / 2, "{after} of {} bytes were sent after the restart", summary.bytes);
+    assert!(
+        after < summary.bytes - half / 2,
+        "{after} of {} bytes were sent after the restart",
+        summary.bytes
+    );
     let compared = world.compare().await;
     assert!(compared.equal(), "{compared}");
     agent.stop().await;
@@ -248,9 +276,19 @@ async fn a_missing_root_is_a_failed_migration_and_nothing_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_migration_rests_and_starts_again() {
     let world = World::new().await;
-    world.make_lake(&Shape { files: 60, directories: 10, total_bytes: 40 << 20, largest_bytes: 30 << 20, seed: 3 });
+    world.make_lake(&Shape {
+        files: 60,
+        directories: 10,
+        total_bytes: 40 << 20,
+        largest_bytes: 30 << 20,
+        seed: 3,
+    });
     let mut agent = world.start_agent();
-    agent.desire(vec![world.migrator(Some(8 << 20)), world.target(), migration(1, "/lake", RunState::Running, 1)]);
+    agent.desire(vec![
+        world.migrator(Some(8 << 20)),
+        world.target(),
+        migration(1, "/lake", RunState::Running, 1),
+    ]);
     agent.wait("Running", |report| report.state == MigrationState::Running).await;
     agent.desire(vec![migration(2, "/lake", RunState::Stopped, 1)]);
     agent.wait("Stopped", |report| report.state == MigrationState::Stopped).await;
