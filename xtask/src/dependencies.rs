@@ -86,17 +86,44 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Of this platform: the only one that is shipped, and the only one whose packages are downloaded.
+/// What is linked into some program or test on this platform: the only one that is shipped, and the only one whose packages
+/// are downloaded. `cargo metadata` also names optional packages that no feature turns on; `cargo tree` knows them apart.
 fn metadata(graph: &Graph) -> Result<Metadata> {
     let version = command::output(command::new("rustc").arg("-vV"))?;
     let host =
         version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
     let mut command = MetadataCommand::new();
+    let mut tree = command::cargo("tree")?;
     if graph.all_features {
         command.features(cargo_metadata::CargoOpt::AllFeatures);
+        tree.arg("--all-features");
     }
     command.other_options(["--locked".into(), "--filter-platform".into(), host.into()]);
-    Ok(command.exec()?)
+    let mut metadata = command.exec()?;
+    tree.args([
+        "--locked",
+        "--workspace",
+        "--target",
+        host,
+        "--edges",
+        "all",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]);
+    let tree = command::output(&mut tree)?;
+    let linked: BTreeSet<(&str, &str)> = tree.lines().filter_map(name_and_version).collect();
+    metadata
+        .packages
+        .retain(|package| linked.contains(&(package.name.as_str(), &package.version.to_string())));
+    Ok(metadata)
+}
+
+/// From `serde v1.0.1`, `mine v0.1.0 (/path)`, `derive v1.0.0 (proc-macro)`.
+fn name_and_version(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.split_whitespace();
+    Some((words.next()?, words.next()?.strip_prefix('v')?))
 }
 
 fn findings(rules: &Rules, metadata: &Metadata) -> Vec<String> {
@@ -177,6 +204,15 @@ mod tests {
             found(package("path", Some("MIT"), None, "/elsewhere/Cargo.toml"))[0]
                 .contains("neither from a registry")
         );
+    }
+
+    #[test]
+    fn what_is_linked_is_found() {
+        let found = metadata(&Graph { all_features: true }).unwrap();
+        for name in ["clap_derive", "xtask", "livedata-model", "aws-lc-sys", "tempfile"] {
+            assert!(found.packages.iter().any(|package| package.name == name), "{name}");
+        }
+        assert!(found.packages.len() > 100);
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod prove;
 mod tier;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
@@ -34,11 +36,18 @@ enum Xtask {
     Tools,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Xtask::parse() {
+fn main() -> ExitCode {
+    let result = match Xtask::parse() {
         Xtask::Test { stages } => tier::run(&stages),
         Xtask::Prove { name } => prove::run(name.as_deref()),
         Xtask::Hadoop(command) => hadoop::run(command),
         Xtask::Tools => tools::install().map(|tools| println!("{tools}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -18,7 +18,8 @@ pub fn run(name: Option<&str>) -> Result<()> {
         }
         Some(name) => {
             let proof = PROOFS.iter().find(|proof| proof.name == name);
-            let proof = proof.with_context(|| format!("there is no proof {name}\n{}", list(PROOFS)))?;
+            let proof =
+                proof.with_context(|| format!("there is no proof {name}; `cargo xtask prove` lists them"))?;
             (proof.run)()
         }
     }

@@ -99,10 +99,10 @@ pub fn run(chosen: &[Stage]) -> Result<()> {
     let mut table = Table::default();
     let mut failure = None;
     for stage in Stage::value_variants().iter().copied() {
-        if failure.is_some() {
-            table.add(stage.name(), None, Outcome::NotReached);
-        } else if !chosen.is_empty() && !chosen.contains(&stage) {
+        if !chosen.is_empty() && !chosen.contains(&stage) {
             table.add(stage.name(), None, Outcome::NotChosen);
+        } else if failure.is_some() {
+            table.add(stage.name(), None, Outcome::NotReached);
         } else {
             println!("\n== {} ==", stage.name());
             let started = Instant::now();
