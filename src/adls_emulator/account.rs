@@ -33,8 +33,7 @@ impl std::str::FromStr for AccountKey {
             name: name.to_owned(),
             reason: reason.to_owned(),
         };
-        let (name, key) =
-            text.split_once('=').ok_or_else(|| invalid("", "write it as name=base64key"))?;
+        let (name, key) = text.split_once('=').ok_or_else(|| invalid("", "write it as name=base64key"))?;
         if !is_valid_name(name) {
             return Err(invalid(name, "a name has 3 to 24 lower-case letters and digits"));
         }

@@ -91,7 +91,8 @@ async fn serve(
     match (request.method().as_str(), segments.as_slice()) {
         ("GET", ["counters"]) => Ok(HttpResponse::Ok().json(service.counters.to_json())),
         ("GET", ["accounts"]) => {
-            let accounts: Vec<_> = service.accounts.all().iter().map(|account| describe(account, admin)).collect();
+            let accounts: Vec<_> =
+                service.accounts.all().iter().map(|account| describe(account, admin)).collect();
             Ok(HttpResponse::Ok().json(serde_json::json!({ "accounts": accounts })))
         }
         ("GET", ["accounts", name]) => Ok(ok(&*require(service, name)?)),
@@ -134,7 +135,9 @@ async fn put(
     let wanted: AccountRequest = parse(if body.is_empty() { b"{}" } else { body })?;
     if let Some(account) = service.accounts.get(name) {
         if account.hierarchical_namespace != wanted.hierarchical_namespace || account.kind != wanted.kind {
-            let message = format!("The account '{name}' exists with another kind or hierarchicalNamespace; delete it first.");
+            let message = format!(
+                "The account '{name}' exists with another kind or hierarchicalNamespace; delete it first."
+            );
             return Err(ServiceError::new(StatusCode::CONFLICT, "AccountExists", message));
         }
         return Ok(HttpResponse::Ok().json(describe(&account, admin)));
@@ -161,7 +164,8 @@ fn require(service: &Service, name: &str) -> Result<std::sync::Arc<Account>, Ser
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
-    serde_json::from_slice(body).map_err(|error| bad_request(format!("the body is not what is expected: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| bad_request(format!("the body is not what is expected: {error}")))
 }
 
 fn bad_request(message: String) -> ServiceError {

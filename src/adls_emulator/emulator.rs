@@ -146,7 +146,8 @@ impl Drop for Running {
 fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
     let failed = |source| EmulatorError::DataFolder { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let lock = File::options().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
+    let lock =
+        File::options().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -263,7 +264,11 @@ async fn sweep(service: web::Data<Service>) {
         service.garbage.notified().await;
         let mut unlinked = Vec::new();
         loop {
-            let garbage = match service.index.write(move |writing| index::sweep_step(writing, &unlinked)).await {
+            let garbage = match service
+                .index
+                .write(move |writing| index::sweep_step(writing, &unlinked))
+                .await
+            {
                 Ok(garbage) => garbage,
                 Err(error) => {
                     tracing::warn!(%error, "cleaning up after deletes stopped; the next delete starts it again");

@@ -19,9 +19,13 @@ pub enum ErrorKind {
 pub enum EmulatorError {
     #[error("the data folder {path} cannot be prepared; check that it is writable")]
     DataFolder { path: PathBuf, source: io::Error },
-    #[error("the data folder {path} is used by another running emulator; stop that one or choose another folder")]
+    #[error(
+        "the data folder {path} is used by another running emulator; stop that one or choose another folder"
+    )]
     DataFolderInUse { path: PathBuf },
-    #[error("the index {path} cannot be opened or read; if the file is damaged, remove the data folder and start anew")]
+    #[error(
+        "the index {path} cannot be opened or read; if the file is damaged, remove the data folder and start anew"
+    )]
     Index { path: PathBuf, source: rusqlite::Error },
     #[error("cannot listen on {address}; choose another address or stop the program that uses it")]
     Listen { address: SocketAddr, source: io::Error },

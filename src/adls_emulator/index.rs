@@ -31,7 +31,7 @@ pub(crate) use extents::{NewExtent, add_extent, commit_up_to, live_spools, overl
 pub(crate) use filesystems::{
     Filesystem, create_filesystem, delete_filesystem, filesystem, filesystems_after, update_filesystem,
 };
-pub(crate) use garbage::{Garbage, sweep_step};
+pub(crate) use garbage::sweep_step;
 pub(crate) use listing::{Page, list_paths};
 pub(crate) use node::{Node, NodeKind};
 use readers::Readers;
@@ -51,7 +51,8 @@ impl Index {
         let connection = schema::open(path).map_err(failed)?;
         schema::prepare(&connection).map_err(failed)?;
         let last_etag = writer::last_etag(&connection).map_err(failed)?;
-        let writer = Writer::start(connection, last_etag).map_err(|source| EmulatorError::Thread { source })?;
+        let writer =
+            Writer::start(connection, last_etag).map_err(|source| EmulatorError::Thread { source })?;
         Ok(Self { readers: Arc::new(Readers::new(path)), writer })
     }
 

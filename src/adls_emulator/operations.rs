@@ -55,7 +55,9 @@ impl Operation {
         let query = |name: &str| call.query.get(name);
         match (&call.location.filesystem, call.location.path.is_empty()) {
             (None, _) => Self::of_account(call),
-            (Some(_), true) if query("resource") == Some("filesystem") || query("restype") == Some("container") => {
+            (Some(_), true)
+                if query("resource") == Some("filesystem") || query("restype") == Some("container") =>
+            {
                 Self::of_filesystem(call)
             }
             (Some(_), _) => Self::of_path(call),
@@ -80,11 +82,13 @@ impl Operation {
         match (call.method.as_str(), call.query.get("comp"), call.api) {
             ("PUT", None, _) => Ok(Self::FilesystemCreate),
             ("DELETE", None, _) => Ok(Self::FilesystemDelete),
-            ("PATCH", None, Api::Dfs) | ("PUT", Some("metadata"), Api::Blob) => Ok(Self::FilesystemSetProperties),
-            ("GET", None, Api::Dfs) => Ok(Self::PathList),
-            ("HEAD", None, _) | ("GET", None | Some("metadata"), Api::Blob) | ("HEAD", Some("metadata"), Api::Blob) => {
-                Ok(Self::FilesystemProperties)
+            ("PATCH", None, Api::Dfs) | ("PUT", Some("metadata"), Api::Blob) => {
+                Ok(Self::FilesystemSetProperties)
             }
+            ("GET", None, Api::Dfs) => Ok(Self::PathList),
+            ("HEAD", None, _)
+            | ("GET", None | Some("metadata"), Api::Blob)
+            | ("HEAD", Some("metadata"), Api::Blob) => Ok(Self::FilesystemProperties),
             (_, None, _) => Err(ServiceError::unsupported_http_verb()),
             (_, Some(comp), _) => Err(ServiceError::not_implemented(&format!("comp={comp} of a container"))),
         }
@@ -102,7 +106,9 @@ impl Operation {
         match (call.method.as_str(), call.query.get("action")) {
             ("PUT", _) if call.header("x-ms-rename-source").is_some() => Ok(Self::PathRename),
             ("PUT", _) if call.query.get("resource").is_some() => Ok(Self::PathCreate),
-            ("PUT", _) => Err(ServiceError::not_implemented("PUT of a path without resource or x-ms-rename-source")),
+            ("PUT", _) => {
+                Err(ServiceError::not_implemented("PUT of a path without resource or x-ms-rename-source"))
+            }
             ("PATCH", Some("append")) => Ok(Self::PathAppend),
             ("PATCH", Some("flush")) => Ok(Self::PathFlush),
             ("PATCH", Some("setProperties")) => Ok(Self::PathSetProperties),

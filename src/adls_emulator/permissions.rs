@@ -78,7 +78,8 @@ pub(crate) fn triple(bits: u16) -> String {
 
 /// `0750`, `750`, `rwxr-x---`, `rwxr-x--t`.
 pub(crate) fn parse_permissions(text: &str) -> Result<u16, ServiceError> {
-    let invalid = || ServiceError::invalid_header("x-ms-permissions", "expected octal such as 0750 or rwxr-x---");
+    let invalid =
+        || ServiceError::invalid_header("x-ms-permissions", "expected octal such as 0750 or rwxr-x---");
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return parse_octal(text).ok_or_else(invalid);
     }

@@ -23,11 +23,15 @@ impl UserProperties {
         let invalid = |reason| ServiceError::invalid_header("x-ms-properties", reason);
         let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').ok_or_else(|| invalid("expected name=base64,name=base64"))?;
+            let (name, value) =
+                part.split_once('=').ok_or_else(|| invalid("expected name=base64,name=base64"))?;
             let name = name.trim();
-            let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            let plain =
+                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
             if !plain || pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                return Err(invalid("a name is empty, given twice, or has other characters than ASCII letters, digits and _"));
+                return Err(invalid(
+                    "a name is empty, given twice, or has other characters than ASCII letters, digits and _",
+                ));
             }
             let value = BASE64.decode(value.trim()).map_err(|_| invalid("a value is not base64"))?;
             pairs.push((name.to_owned(), value));
@@ -86,7 +90,7 @@ pub(crate) struct ContentSettings {
 impl ContentSettings {
     /// Takes over each setting that the request carries; `prefix` is `x-ms-` on DFS and `x-ms-blob-` on Blob.
     pub(crate) fn update_from(&mut self, headers: &HeaderMap, prefix: &str) {
-        let mut take = |slot: &mut Option<String>, name: &str| {
+        let take = |slot: &mut Option<String>, name: &str| {
             let value = headers.get(format!("{prefix}{name}")).and_then(|value| value.to_str().ok());
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 *slot = Some(value.to_owned());

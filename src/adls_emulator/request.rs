@@ -78,12 +78,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// the calls without any of them differ by what the generated clients accept.
 fn guess_api(query: &Query, headers: &HeaderMap) -> Api {
     if query.get("resource").is_some() || query.get("action").is_some() {
-        Api::Dfs
-    } else if query.get("comp").is_some() || query.get("restype").is_some() {
-        Api::Blob
-    } else if text(headers, "accept").is_some_and(|accept| accept.contains("application/xml")) {
-        Api::Blob
-    } else {
-        Api::Dfs
+        return Api::Dfs;
     }
+    let named = query.get("comp").is_some() || query.get("restype").is_some();
+    let wants_xml = text(headers, "accept").is_some_and(|accept| accept.contains("application/xml"));
+    if named || wants_xml { Api::Blob } else { Api::Dfs }
 }

@@ -75,7 +75,12 @@ async fn serve(
         shared_key::authenticate(&call, &account)?;
         let operation = Operation::of(&call)?;
         counters.add_request(operation.name());
-        tracing::debug!(operation = operation.name(), account = account.name, path = call.raw_path, "request");
+        tracing::debug!(
+            operation = operation.name(),
+            account = account.name,
+            path = call.raw_path,
+            "request"
+        );
         let context = Context { call, account, service: service.clone(), counters: counters.clone() };
         let response = operations::run(operation, context, payload).await?;
         // A file's bytes are counted while they are sent, and HEAD only announces a length.
@@ -109,12 +114,17 @@ fn check_version(call: &Call) -> Result<(), ServiceError> {
         return Ok(());
     };
     let shape = version.len() == 10
-        && version.char_indices().all(|(at, c)| if at == 4 || at == 7 { c == '-' } else { c.is_ascii_digit() });
+        && version
+            .char_indices()
+            .all(|(at, c)| if at == 4 || at == 7 { c == '-' } else { c.is_ascii_digit() });
     if !shape {
         return Err(ServiceError::invalid_header("x-ms-version", "expected a date such as 2023-11-03"));
     }
     if version < OLDEST_VERSION {
-        return Err(ServiceError::invalid_header("x-ms-version", "versions before 2018-11-09 are not served"));
+        return Err(ServiceError::invalid_header(
+            "x-ms-version",
+            "versions before 2018-11-09 are not served",
+        ));
     }
     Ok(())
 }

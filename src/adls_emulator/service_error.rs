@@ -137,13 +137,12 @@ impl ServiceError {
                 ("application/json;charset=utf-8", serde_json::json!({ "error": error }).to_string())
             }
             Api::Blob => {
-                let escape = quick_xml::escape::escape::<&str>;
                 let mut xml = format!(
                     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{}</Message>",
-                    escape(&message)
+                    quick_xml::escape::escape(message.as_str())
                 );
                 if let Some(detail) = &self.authentication_detail {
-                    let detail = escape(detail);
+                    let detail = quick_xml::escape::escape(detail.as_str());
                     xml.push_str(&format!("<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>"));
                 }
                 xml.push_str("</Error>");

@@ -49,11 +49,14 @@ pub(crate) fn authenticate(call: &Call, account: &Account) -> Result<(), Service
         .split_once(':')
         .ok_or_else(|| failed("The Authorization header is not 'SharedKey account:signature'."))?;
     if name != account.name {
-        return Err(failed("The account name in the Authorization header is not the account that is addressed."));
+        return Err(failed(
+            "The account name in the Authorization header is not the account that is addressed.",
+        ));
     }
     check_date(call)?;
-    let signature_bytes =
-        BASE64.decode(signature).map_err(|_| failed("The signature in the Authorization header is not base64."))?;
+    let signature_bytes = BASE64
+        .decode(signature)
+        .map_err(|_| failed("The signature in the Authorization header is not base64."))?;
     let strings = [string_to_sign(call, account, str::cmp), string_to_sign(call, account, word_order)];
     for key in &account.keys {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
@@ -101,7 +104,8 @@ fn string_to_sign(call: &Call, account: &Account, order: fn(&str, &str) -> Order
     let mut service_headers: Vec<(&str, String)> = Vec::new();
     for (name, value) in &call.headers {
         if name.as_str().starts_with("x-ms-") {
-            service_headers.push((name.as_str(), String::from_utf8_lossy(value.as_bytes()).trim().to_owned()));
+            service_headers
+                .push((name.as_str(), String::from_utf8_lossy(value.as_bytes()).trim().to_owned()));
         }
     }
     service_headers.sort_by(|(a, _), (b, _)| order(a, b));

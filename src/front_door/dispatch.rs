@@ -34,7 +34,9 @@ pub(crate) async fn answer(app: &Arc<App>, request: Result<Incoming, ArmError>) 
     if !reply.headers.iter().any(|(name, _)| name == headers::REQUEST_ID) {
         reply = reply.with(headers::REQUEST_ID, Uuid::new_v4().to_string());
     }
-    let echo = request.header(headers::RETURN_CLIENT_REQUEST_ID).is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
+    let echo = request
+        .header(headers::RETURN_CLIENT_REQUEST_ID)
+        .is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
     if echo && !reply.headers.iter().any(|(name, _)| name == headers::CLIENT_REQUEST_ID) {
         reply = reply.with(headers::CLIENT_REQUEST_ID, request.client_request_id.clone());
     }

@@ -10,7 +10,9 @@ pub enum Error {
     Server(#[source] std::io::Error),
     #[error("cannot read or write {path}; check that the folder exists and belongs to this user")]
     File { path: PathBuf, source: std::io::Error },
-    #[error("{path} does not hold an RSA key; move it away to have a new one made (tokens in use become invalid)")]
+    #[error(
+        "{path} does not hold an RSA key; move it away to have a new one made (tokens in use become invalid)"
+    )]
     SigningKey { path: PathBuf },
     #[error("a signing key could not be made")]
     KeyGeneration,

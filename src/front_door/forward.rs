@@ -106,8 +106,11 @@ pub(crate) async fn forward(app: &App, request: &Incoming, caller: &Caller, upst
             sent.push((name.to_owned(), value.to_owned()));
         }
     }
-    let target =
-        if request.query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, request.query) };
+    let target = if request.query.is_empty() {
+        request.path.clone()
+    } else {
+        format!("{}?{}", request.path, request.query)
+    };
     let answer = upstream.call(method, &target, sent, request.body.clone()).await.map_err(|error| {
         let again = app.retry_after_seconds.to_string();
         if error.status == 503 { Refusal::from(error).with("retry-after", again) } else { error.into() }

@@ -73,7 +73,9 @@ async fn put(app: &App, request: &Incoming, name: &str) -> Outcome {
                     "Invalid resource group location '{location}'. The resource group already exists in location '{}'.",
                     group.location
                 );
-                return Err(ArmError::new(409, "InvalidResourceGroupLocation", message).at("location").into());
+                return Err(ArmError::new(409, "InvalidResourceGroupLocation", message)
+                    .at("location")
+                    .into());
             }
             (200, Some(*version), group.name.clone())
         }

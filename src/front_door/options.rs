@@ -90,7 +90,7 @@ impl ProvidedType {
     /// The newest stable api-version, else the newest preview: what `az` picks, too.
     pub(crate) fn preferred_api_version(&self) -> Option<&str> {
         let newest = |stable: bool| {
-            let fits = |version: &&String| !version.contains("-preview") == stable;
+            let fits = |version: &&String| version.contains("-preview") != stable;
             self.api_versions.iter().filter(fits).max().map(String::as_str)
         };
         newest(true).or_else(|| newest(false))

@@ -62,7 +62,10 @@ pub(crate) async fn unregister(app: &App, request: &Incoming, caller: &Caller, n
     }
     let behalf = OnBehalfOf::of(request, caller, app);
     if !resources::of_namespace(app, manifest.namespace, None, &behalf).await?.is_empty() {
-        let message = format!("'{}' cannot be unregistered while the subscription has resources of it. Delete them first.", manifest.namespace);
+        let message = format!(
+            "'{}' cannot be unregistered while the subscription has resources of it. Delete them first.",
+            manifest.namespace
+        );
         return Err(ArmError::new(409, "Conflict", message).into());
     }
     set(app, request, namespace, UNREGISTERED).await
@@ -151,7 +154,14 @@ fn manifests(app: &App) -> Vec<Manifest<'_>> {
         .collect();
     everywhere.sort();
     everywhere.dedup();
-    let resources = ["tenants", "providers", "subscriptions", "subscriptions/locations", "subscriptions/resourceGroups", "resources"];
+    let resources = [
+        "tenants",
+        "providers",
+        "subscriptions",
+        "subscriptions/locations",
+        "subscriptions/resourceGroups",
+        "resources",
+    ];
     let own = [
         Manifest {
             namespace: RESOURCES,

@@ -79,7 +79,11 @@ pub(crate) fn arm_error(error: livedata_store::Error) -> ArmError {
         ),
         other => {
             tracing::error!(error = %other, "the store failed");
-            ArmError::new(503, "ServerUnavailable", "The front door cannot reach its store at the moment. Try again.")
+            ArmError::new(
+                503,
+                "ServerUnavailable",
+                "The front door cannot reach its store at the moment. Try again.",
+            )
         }
     }
 }

@@ -59,7 +59,12 @@ impl Method {
 }
 
 impl Incoming {
-    pub fn new(method: Method, target: &str, headers: Vec<(String, String)>, body: Bytes) -> Result<Self, ArmError> {
+    pub fn new(
+        method: Method,
+        target: &str,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    ) -> Result<Self, ArmError> {
         let (raw_path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut path = String::with_capacity(raw_path.len());
         let mut segments = Vec::new();
@@ -76,7 +81,8 @@ impl Incoming {
             segments.push(decoded);
         }
         let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let given = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let given =
+            |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let correlation_id = given(headers::CORRELATION_REQUEST_ID)
             .filter(|id| Uuid::parse_str(id).is_ok())
             .unwrap_or_else(|| Uuid::new_v4().to_string());
@@ -102,7 +108,10 @@ impl Incoming {
 
     /// A query parameter; names compare ignoring case (rule 10).
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn api_version(&self) -> Result<ApiVersion, ArmError> {
@@ -153,7 +162,8 @@ mod tests {
 
     #[test]
     fn collapses_slashes_and_decodes() {
-        let request = get("/subscriptions//s/a%20b/?Api-Version=2024-01-01&$filter=name%20eq%20%27x%27").unwrap();
+        let request =
+            get("/subscriptions//s/a%20b/?Api-Version=2024-01-01&$filter=name%20eq%20%27x%27").unwrap();
         assert_eq!(request.path, "/subscriptions/s/a%20b");
         assert_eq!(request.segments, ["subscriptions", "s", "a b"]);
         assert_eq!(request.parameter("$filter"), Some("name eq 'x'"));

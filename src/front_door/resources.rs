@@ -35,8 +35,11 @@ pub(crate) async fn list(app: &App, request: &Incoming, caller: &Caller, group: 
             found.extend(of_namespace(app, namespace, group, &behalf).await?);
         }
     }
-    let value: Vec<Value> =
-        found.iter().filter(|resource| filter.admits(resource)).map(|resource| generic(resource, expand)).collect();
+    let value: Vec<Value> = found
+        .iter()
+        .filter(|resource| filter.admits(resource))
+        .map(|resource| generic(resource, expand))
+        .collect();
     Ok(Reply::json(200, &json!({ "value": value })))
 }
 

@@ -3,14 +3,25 @@
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Route<'a> {
     Metadata,
-    Discovery { tenant: &'a str },
-    SigningKeys { tenant: &'a str },
-    Token { tenant: &'a str },
+    Discovery {
+        tenant: &'a str,
+    },
+    SigningKeys {
+        tenant: &'a str,
+    },
+    Token {
+        tenant: &'a str,
+    },
     Tenants,
     Subscriptions,
     /// `/providers/{namespace}/…`, beneath no subscription.
-    TenantLevel { namespace: &'a str },
-    In { subscription: &'a str, what: Scoped<'a> },
+    TenantLevel {
+        namespace: &'a str,
+    },
+    In {
+        subscription: &'a str,
+        what: Scoped<'a>,
+    },
 }
 
 /// What lies beneath a subscription.
@@ -19,16 +30,32 @@ pub(crate) enum Scoped<'a> {
     Subscription,
     Locations,
     Groups,
-    Group { group: &'a str },
+    Group {
+        group: &'a str,
+    },
     Resources,
-    GroupResources { group: &'a str },
-    DeletionResult { operation: &'a str },
+    GroupResources {
+        group: &'a str,
+    },
+    DeletionResult {
+        operation: &'a str,
+    },
     Providers,
-    Provider { namespace: &'a str },
-    Register { namespace: &'a str },
-    Unregister { namespace: &'a str },
+    Provider {
+        namespace: &'a str,
+    },
+    Register {
+        namespace: &'a str,
+    },
+    Unregister {
+        namespace: &'a str,
+    },
     /// `rest` begins with the first type and is not empty.
-    Provided { group: Option<&'a str>, namespace: &'a str, rest: Vec<&'a str> },
+    Provided {
+        group: Option<&'a str>,
+        namespace: &'a str,
+        rest: Vec<&'a str>,
+    },
 }
 
 impl<'a> Route<'a> {
@@ -88,14 +115,15 @@ mod tests {
     #[test]
     fn literals_ignore_case_and_names_keep_it() {
         let path = segments("/SUBSCRIPTIONS/S1/resourcegroups/Rg/Providers/Ns.X//things/One");
-        let expected =
-            Scoped::Provided { group: Some("Rg"), namespace: "Ns.X", rest: vec!["things", "One"] };
+        let expected = Scoped::Provided { group: Some("Rg"), namespace: "Ns.X", rest: vec!["things", "One"] };
         assert_eq!(Route::parse(&path), Some(Route::In { subscription: "S1", what: expected }));
     }
 
     #[test]
     fn unknown_paths_have_no_route() {
-        for path in ["/", "/nothing", "/subscriptions/s/nothing", "/subscriptions/s/resourceGroups/g/providers/n"] {
+        for path in
+            ["/", "/nothing", "/subscriptions/s/nothing", "/subscriptions/s/resourceGroups/g/providers/n"]
+        {
             assert_eq!(Route::parse(&segments(path)), None, "{path}");
         }
     }

@@ -1,7 +1,7 @@
 //! From socket to [`Incoming`] and from [`Reply`] to socket: the only file that knows the web framework's requests.
 
-use actix_web::http::header::HeaderMap;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
 use futures::StreamExt;
@@ -22,7 +22,11 @@ async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<Incomi
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
-            ArmError::new(400, "InvalidRequestContent", format!("The request body could not be read: {error}."))
+            ArmError::new(
+                400,
+                "InvalidRequestContent",
+                format!("The request body could not be read: {error}."),
+            )
         })?;
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(body_too_long());

@@ -48,7 +48,8 @@ pub(crate) async fn answer(app: &App, request: &Incoming, group: Option<&str>, r
         }
         (_, ["storageaccounts", ..]) => Err(method_not_allowed(request)),
         _ => {
-            let message = format!("'{NAMESPACE}' has only the resource type '{RESOURCE_TYPE}' in this cloud.");
+            let message =
+                format!("'{NAMESPACE}' has only the resource type '{RESOURCE_TYPE}' in this cloud.");
             Err(ArmError::new(404, "InvalidResourceType", message).into())
         }
     }
@@ -70,7 +71,9 @@ pub(crate) async fn delete_all_in(app: &App, group: &str) -> Result<(), ArmError
 
 async fn one(app: &App, request: &Incoming, group: &str, name: &str) -> Outcome {
     match request.method {
-        Method::Get => Ok(Reply::json(200, &document::show(app, &account::existing(app, group, name).await?.1))),
+        Method::Get => {
+            Ok(Reply::json(200, &document::show(app, &account::existing(app, group, name).await?.1)))
+        }
         Method::Head => {
             let found = account::find(app, name).await?.is_some_and(|(_, account)| account.is_in(group));
             Ok(Reply::empty(if found { 204 } else { 404 }))
@@ -118,8 +121,15 @@ async fn patch(app: &App, request: &Incoming, group: &str, name: &str) -> Outcom
 }
 
 fn refuse_moved(document: &AccountDocument, account: &AccountRecord) -> Result<(), ArmError> {
-    if document.location.as_deref().is_some_and(|location| normalised(location) != normalised(&account.location)) {
-        let message = format!("The storage account '{}' exists in location '{}', which cannot change.", account.name, account.location);
+    if document
+        .location
+        .as_deref()
+        .is_some_and(|location| normalised(location) != normalised(&account.location))
+    {
+        let message = format!(
+            "The storage account '{}' exists in location '{}', which cannot change.",
+            account.name, account.location
+        );
         return Err(ArmError::new(409, "InvalidResourceLocation", message).at("location"));
     }
     if document.kind.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case(&account.kind)) {
@@ -141,7 +151,9 @@ async fn delete(app: &App, account: &AccountRecord) -> Result<(), ArmError> {
 
 async fn save(app: &App, account: &AccountRecord, version: Option<u64>) -> Result<(), livedata_store::Error> {
     let key = account.name.clone();
-    app.store.commit(Change::new().expect(ACCOUNTS, key.clone(), version).put(ACCOUNTS, key, account.body())).await
+    app.store
+        .commit(Change::new().expect(ACCOUNTS, key.clone(), version).put(ACCOUNTS, key, account.body()))
+        .await
 }
 
 #[derive(Deserialize)]

@@ -81,7 +81,10 @@ impl Upstream {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| self.unavailable(&error))?;
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                let message = format!("The answer of provider '{}' is longer than {MAX_ANSWER_BYTES} bytes.", self.namespace);
+                let message = format!(
+                    "The answer of provider '{}' is longer than {MAX_ANSWER_BYTES} bytes.",
+                    self.namespace
+                );
                 return Err(ArmError::new(500, "ResourceProviderAnswerTooLong", message));
             }
             body.extend_from_slice(&chunk);
@@ -105,8 +108,9 @@ impl Upstream {
         );
         let mut resources = Vec::new();
         for _ in 0..MAX_PAGES {
-            let answer =
-                self.call(reqwest::Method::GET, &target, behalf.headers(&target, false), Bytes::new()).await?;
+            let answer = self
+                .call(reqwest::Method::GET, &target, behalf.headers(&target, false), Bytes::new())
+                .await?;
             if answer.status == 404 {
                 break;
             }
@@ -114,7 +118,8 @@ impl Upstream {
                 return Err(answer.into_error(&target));
             }
             let page: Value = serde_json::from_slice(&answer.body).map_err(|_| self.unreadable(&target))?;
-            let value = page.get("value").and_then(Value::as_array).ok_or_else(|| self.unreadable(&target))?;
+            let value =
+                page.get("value").and_then(Value::as_array).ok_or_else(|| self.unreadable(&target))?;
             resources.extend(value.iter().cloned());
             match page.get("nextLink").and_then(Value::as_str).filter(|link| !link.is_empty()) {
                 Some(link) => target = self.target_of(link).ok_or_else(|| self.unreadable(&target))?,
@@ -131,14 +136,19 @@ impl Upstream {
     }
 
     fn unreadable(&self, target: &str) -> ArmError {
-        let message = format!("Provider '{}' answered GET {target} with something that is not a list.", self.namespace);
+        let message =
+            format!("Provider '{}' answered GET {target} with something that is not a list.", self.namespace);
         ArmError::new(502, "ResourceProviderAnswerUnreadable", message)
     }
 
     fn unavailable(&self, error: &reqwest::Error) -> ArmError {
         tracing::warn!(namespace = %self.namespace, error = ?error, "a resource provider did not answer");
         if error.is_timeout() && !error.is_connect() {
-            let message = format!("The resource provider '{}' did not answer within {} seconds.", self.namespace, ANSWER_WITHIN.as_secs());
+            let message = format!(
+                "The resource provider '{}' did not answer within {} seconds.",
+                self.namespace,
+                ANSWER_WITHIN.as_secs()
+            );
             return ArmError::new(504, "GatewayTimeout", message);
         }
         let message = format!(

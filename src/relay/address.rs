@@ -51,8 +51,7 @@ impl Resource {
 
 /// Whether normal path `outer` is `inner` or an ancestor of it.
 pub fn path_covers(outer: &str, inner: &str) -> bool {
-    outer.is_empty()
-        || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The form in which paths are compared.
@@ -131,8 +130,11 @@ pub fn reject_address(rendezvous: &Url, status: u16, description: &str) -> Url {
 }
 
 fn escape_path(path: &str) -> String {
-    let segments: Vec<String> =
-        path.trim_matches('/').split('/').map(|segment| utf8_percent_encode(segment, ESCAPED).to_string()).collect();
+    let segments: Vec<String> = path
+        .trim_matches('/')
+        .split('/')
+        .map(|segment| utf8_percent_encode(segment, ESCAPED).to_string())
+        .collect();
     segments.join("/")
 }
 

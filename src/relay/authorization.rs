@@ -103,8 +103,7 @@ impl Rules {
         let unauthorized = |reason: &str| Refusal::Unauthorized(reason.to_owned());
         let token = token.ok_or_else(|| unauthorized("no token was sent"))?;
         let token = SharedAccessSignature::parse(token).map_err(|e| unauthorized(&e.to_string()))?;
-        let Some(rule) =
-            self.0.iter().find(|rule| rule.name == token.key_name && rule.has_signed(&token))
+        let Some(rule) = self.0.iter().find(|rule| rule.name == token.key_name && rule.has_signed(&token))
         else {
             return Err(unauthorized("the signature fits no key"));
         };
@@ -112,7 +111,8 @@ impl Rules {
         if ends_at_seconds <= time.now_seconds {
             return Err(unauthorized("the token has expired"));
         }
-        let latest = time.now_seconds.saturating_add(LONGEST_LIFE_SECONDS).saturating_add(time.leeway_seconds);
+        let latest =
+            time.now_seconds.saturating_add(LONGEST_LIFE_SECONDS).saturating_add(time.leeway_seconds);
         if token.expires_at_seconds > latest {
             return Err(unauthorized("the token lives longer than 24 hours"));
         }
@@ -157,7 +157,14 @@ mod tests {
         ])
     }
 
-    fn decide(sr: &str, name: &str, key: &str, ends: u64, right: Right, path: &str) -> Result<Authorized, Refusal> {
+    fn decide(
+        sr: &str,
+        name: &str,
+        key: &str,
+        ends: u64,
+        right: Right,
+        path: &str,
+    ) -> Result<Authorized, Refusal> {
         let token = Token::sign(sr, name, key, ends);
         rules().authorize(Some(token.expose()), right, &["relay.example:9443"], path, TIME)
     }

@@ -106,7 +106,9 @@ mod tests {
         let text = r#"{"accept":{"address":"wss://h/$hc/p?sb-hc-action=accept","id":"42",
             "connectHeaders":{"Host":"h","Sec-WebSocket-Key":"k"},
             "remoteEndpoint":{"address":"::1","port":7},"later":true}}"#;
-        let ToListener::Accept(accept) = ToListener::from_json(text).unwrap() else { panic!("not an accept") };
+        let ToListener::Accept(accept) = ToListener::from_json(text).unwrap() else {
+            panic!("not an accept")
+        };
         assert_eq!(accept.id, "42");
         assert_eq!(accept.connect_headers["Host"], "h");
         assert_eq!(accept.remote_endpoint, Some(RemoteEndpoint { address: "::1".to_owned(), port: 7 }));
@@ -130,6 +132,8 @@ mod tests {
         }
         let renewal = RenewToken { token: "t".to_owned() };
         assert_eq!(renewal.to_json().unwrap(), r#"{"renewToken":{"token":"t"}}"#);
-        assert!(ToRelay::from_json(r#"{"renewToken":{"token":"t"}}"#).unwrap() == ToRelay::RenewToken(renewal));
+        assert!(
+            ToRelay::from_json(r#"{"renewToken":{"token":"t"}}"#).unwrap() == ToRelay::RenewToken(renewal)
+        );
     }
 }

@@ -95,7 +95,8 @@ async fn exchange(request: &Upgrade<'_>, endpoint: &str, mut transport: Transpor
         return Ok(Answer::Open(Box::new(socket)));
     }
 
-    let body_bytes = head.number("content-length").map_or(0, |length| length as usize).min(LONGEST_BODY_BYTES);
+    let body_bytes =
+        head.number("content-length").map_or(0, |length| length as usize).min(LONGEST_BODY_BYTES);
     while rest.len() < body_bytes {
         // The status is known; a body that breaks off only costs its text.
         if !matches!(transport.read_buf(&mut rest).await, Ok(count) if count > 0) {
@@ -192,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_head_is_read_with_its_reason() {
-        let head = Head::parse("HTTP/1.1 401 Bad token. TrackingId:42\r\nRetry-After: 7\r\nVIA: x\r\n\r\n").unwrap();
+        let head =
+            Head::parse("HTTP/1.1 401 Bad token. TrackingId:42\r\nRetry-After: 7\r\nVIA: x\r\n\r\n").unwrap();
         assert_eq!((head.status, head.reason.as_str()), (401, "Bad token. TrackingId:42"));
         assert_eq!(head.number("retry-after"), Some(7));
         assert_eq!(head.header("via"), Some("x"));

@@ -95,7 +95,9 @@ impl Listener {
                 Poll::Ready(None) => {
                     return Poll::Ready(Err(Error::ChannelLost(io::ErrorKind::UnexpectedEof.into())));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Error::ChannelLost(io_error(error)))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(Error::ChannelLost(io_error(error))));
+                }
                 Poll::Ready(Some(Ok(message))) => {
                     self.heard(matches!(message, Message::Ping(_)));
                     if let Some(incoming) = self.read(cx, message)? {
@@ -108,7 +110,10 @@ impl Listener {
         if dead { Poll::Ready(Err(Error::Silent(self.endpoint.silence_limit))) } else { Poll::Pending }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), tokio_tungstenite::tungstenite::Error> {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> std::result::Result<(), tokio_tungstenite::tungstenite::Error> {
         while !self.outgoing.is_empty() {
             match Pin::new(&mut self.socket).poll_ready(cx)? {
                 Poll::Pending => return Ok(()),
@@ -140,15 +145,19 @@ impl Listener {
             Message::Text(text) => match ToListener::from_json(&text).map_err(Error::BadMessage)? {
                 ToListener::Accept(accept) => Incoming::new(accept, self.endpoint.clone()).map(Some),
                 ToListener::Unknown(key) => {
-                    tracing::info!(key, path = self.endpoint.path, "the relay sent a control message of an unknown kind");
+                    tracing::info!(
+                        key,
+                        path = self.endpoint.path,
+                        "the relay sent a control message of an unknown kind"
+                    );
                     Ok(None)
                 }
             },
             Message::Close(frame) => {
                 // Puts the queued answer on the wire; the channel is over either way.
                 let _ = Pin::new(&mut self.socket).poll_next(cx);
-                let (code, reason) =
-                    frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
+                let (code, reason) = frame
+                    .map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
                 Err(Error::Closed { code, reason })
             }
             // Answers to Pings are made by the WebSocket library.

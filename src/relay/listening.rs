@@ -23,11 +23,18 @@ pub struct Grant {
 
 /// What [`Listening::next`] reports.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are few and moved once; a box would cost more than it saves"
+)]
 pub enum Event {
     Connected,
     Incoming(Incoming),
     /// The channel is gone, or could not be opened. The next attempt follows by itself.
-    Disconnected { error: Error, retry_in: Duration },
+    Disconnected {
+        error: Error,
+        retry_in: Duration,
+    },
 }
 
 type TokenSource = Arc<dyn Fn() -> BoxFuture<'static, Result<Grant>> + Send + Sync>;

@@ -119,7 +119,9 @@ impl AsyncWrite for RelayStream {
             let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             match Pin::new(&mut this.socket).start_send(Message::Close(Some(close))) {
                 // The other side was faster.
-                Err(SocketError::ConnectionClosed | SocketError::AlreadyClosed | SocketError::Protocol(_)) => {
+                Err(
+                    SocketError::ConnectionClosed | SocketError::AlreadyClosed | SocketError::Protocol(_),
+                ) => {
                     return Poll::Ready(Ok(()));
                 }
                 other => other.map_err(io_error)?,

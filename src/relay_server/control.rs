@@ -39,7 +39,12 @@ impl Control {
         drop(registration);
         match end {
             Some(reason) => {
-                tracing::info!(path, code = u16::from(reason.code), reason = reason.description, "listener closed");
+                tracing::info!(
+                    path,
+                    code = u16::from(reason.code),
+                    reason = reason.description,
+                    "listener closed"
+                );
                 let _ = timeout(WRITE_TIMEOUT, session.close(Some(reason))).await;
             }
             None => tracing::info!(path, "listener gone"),
@@ -52,7 +57,8 @@ impl Control {
             .aggregate_continuations()
             .max_continuation_size(LONGEST_MESSAGE_BYTES);
         let stopping = self.hub.stopping.clone();
-        let mut pings = interval_at(Instant::now() + self.hub.limits.ping_interval, self.hub.limits.ping_interval);
+        let mut pings =
+            interval_at(Instant::now() + self.hub.limits.ping_interval, self.hub.limits.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unanswered = 0;
         let mut expiry = Box::pin(sleep(self.life_left()));

@@ -86,8 +86,7 @@ impl Hub {
         path: &str,
     ) -> Result<Authorized, Refusal> {
         let hosts = [host, self.public_url.host_str().unwrap_or_default()];
-        let time =
-            Time { now_seconds: unix_seconds(), leeway_seconds: self.limits.clock_leeway_seconds };
+        let time = Time { now_seconds: unix_seconds(), leeway_seconds: self.limits.clock_leeway_seconds };
         self.rules.authorize(token, right, &hosts, path, time)
     }
 

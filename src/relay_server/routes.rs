@@ -7,9 +7,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpRequest, HttpResponse, rt, web};
-use livedata_relay::address::{
-    ACTION, Action, ID, PREFIX, RENDEZVOUS, TOKEN_HEADER, Target, normal_path,
-};
+use livedata_relay::address::{ACTION, Action, ID, PREFIX, RENDEZVOUS, TOKEN_HEADER, Target, normal_path};
 use livedata_relay::authorization::{Refusal, Right};
 use livedata_relay::frames::{Accept, RemoteEndpoint};
 use tokio::time::timeout;
@@ -23,7 +21,11 @@ use crate::leg::{LONGEST_FRAME_BYTES, Link, Side, pump};
 const BUSY_RETRY: Duration = Duration::from_secs(10);
 
 /// Answers every request to this server.
-pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, hub: web::Data<Hub>) -> HttpResponse {
+pub(crate) async fn upgrade(
+    request: HttpRequest,
+    payload: web::Payload,
+    hub: web::Data<Hub>,
+) -> HttpResponse {
     serve(&request, payload, hub.into_inner()).await.unwrap_or_else(|refused| refused)
 }
 
@@ -60,8 +62,7 @@ fn listen(
 ) -> Result<HttpResponse, HttpResponse> {
     let path = normal_path(&target.raw_path);
     let host = header_value(request, "host").unwrap_or_default().to_owned();
-    let authorized =
-        hub.authorize(token(request, &target), Right::Listen, &host, &path).map_err(refused)?;
+    let authorized = hub.authorize(token(request, &target), Right::Listen, &host, &path).map_err(refused)?;
     if path.is_empty() {
         return Err(plain(StatusCode::NOT_FOUND, "the address names no path to listen on"));
     }
@@ -97,9 +98,9 @@ async fn connect(
             .map(|peer| RemoteEndpoint { address: peer.ip().to_string(), port: peer.port() }),
         id,
     };
-    let message = message
-        .to_json()
-        .map_err(|e| plain(StatusCode::INTERNAL_SERVER_ERROR, format!("the request cannot be passed on: {e}")))?;
+    let message = message.to_json().map_err(|e| {
+        plain(StatusCode::INTERNAL_SERVER_ERROR, format!("the request cannot be passed on: {e}"))
+    })?;
 
     let met = async {
         loop {
@@ -111,7 +112,9 @@ async fn connect(
                 break;
             }
         }
-        (&mut waiting.answer).await.map_err(|_| plain(StatusCode::BAD_GATEWAY, "the listener's answer broke off"))
+        (&mut waiting.answer)
+            .await
+            .map_err(|_| plain(StatusCode::BAD_GATEWAY, "the listener's answer broke off"))
     };
     let answer = tokio::select! {
         met = timeout(hub.limits.rendezvous_timeout, met) => {
@@ -192,8 +195,9 @@ fn rendezvous_address(hub: &Hub, target: &Target, id: &str, secret: &str) -> Str
 fn forwarded_headers(request: &HttpRequest) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     for (name, value) in request.headers() {
-        let hidden =
-            [TOKEN_HEADER, "sec-websocket-extensions"].iter().any(|one| name.as_str().eq_ignore_ascii_case(one));
+        let hidden = [TOKEN_HEADER, "sec-websocket-extensions"]
+            .iter()
+            .any(|one| name.as_str().eq_ignore_ascii_case(one));
         if let Ok(value) = value.to_str()
             && !hidden
         {

@@ -31,5 +31,6 @@ pub enum LookUpError {
 /// Reads storage accounts.
 #[async_trait]
 pub trait StorageAccounts: Send + Sync + 'static {
-    async fn get(&self, subscription: &str, resource_group: &str, name: &str) -> Result<Account, LookUpError>;
+    async fn get(&self, subscription: &str, resource_group: &str, name: &str)
+    -> Result<Account, LookUpError>;
 }

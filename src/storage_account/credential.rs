@@ -3,8 +3,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use azure_core_021::auth::{AccessToken, TokenCredential};
 use azure_core_021::StatusCode;
+use azure_core_021::auth::{AccessToken, TokenCredential};
 use azure_core_021::error::{Error, ErrorKind};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
@@ -46,7 +46,12 @@ struct Refusal {
 }
 
 impl ClientCredentials {
-    pub(crate) fn new(transport: Transport, token_endpoint: Url, client_id: String, client_secret: String) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        token_endpoint: Url,
+        client_id: String,
+        client_secret: String,
+    ) -> Self {
         Self { transport, token_endpoint, client_id, client_secret, cached: Mutex::new(None) }
     }
 
@@ -76,15 +81,23 @@ impl ClientCredentials {
         }
         let reply: TokenReply =
             serde_json::from_slice(&body).map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
-        Ok(AccessToken::new(reply.access_token, OffsetDateTime::now_utc() + Duration::seconds(reply.expires_in)))
+        Ok(AccessToken::new(
+            reply.access_token,
+            OffsetDateTime::now_utc() + Duration::seconds(reply.expires_in),
+        ))
     }
 }
 
 /// The authority knows us and says no: the same as a 401 of the service itself.
 fn refused(body: &[u8]) -> Error {
-    let why = serde_json::from_slice::<Refusal>(body)
-        .map_or_else(|_| "no reason given".to_owned(), |refusal| format!("{}: {}", refusal.error, refusal.error_description));
-    Error::message(ErrorKind::http_response(StatusCode::Unauthorized, None), format!("no token was granted ({why})"))
+    let why = serde_json::from_slice::<Refusal>(body).map_or_else(
+        |_| "no reason given".to_owned(),
+        |refusal| format!("{}: {}", refusal.error, refusal.error_description),
+    );
+    Error::message(
+        ErrorKind::http_response(StatusCode::Unauthorized, None),
+        format!("no token was granted ({why})"),
+    )
 }
 
 #[async_trait]

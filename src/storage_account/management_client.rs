@@ -44,8 +44,10 @@ pub struct ManagementClient {
 impl ManagementClient {
     /// Contacts nobody yet.
     pub fn new(settings: Settings) -> Result<Self, LookUpError> {
-        let unusable = |what: &str, why: &dyn fmt::Display| LookUpError::Unavailable(format!("{what}: {why}"));
-        let transport = Transport::new(settings.tls).map_err(|error| unusable("the HTTP client cannot be set up", &error))?;
+        let unusable =
+            |what: &str, why: &dyn fmt::Display| LookUpError::Unavailable(format!("{what}: {why}"));
+        let transport = Transport::new(settings.tls)
+            .map_err(|error| unusable("the HTTP client cannot be set up", &error))?;
         let mut token_endpoint = settings.authority;
         token_endpoint
             .path_segments_mut()
@@ -73,12 +75,14 @@ impl ManagementClient {
 
 #[async_trait]
 impl StorageAccounts for ManagementClient {
-    async fn get(&self, subscription: &str, resource_group: &str, name: &str) -> Result<Account, LookUpError> {
-        let found = self
-            .client
-            .storage_accounts_client()
-            .get_properties(resource_group, name, subscription)
-            .await;
+    async fn get(
+        &self,
+        subscription: &str,
+        resource_group: &str,
+        name: &str,
+    ) -> Result<Account, LookUpError> {
+        let found =
+            self.client.storage_accounts_client().get_properties(resource_group, name, subscription).await;
         match found {
             Ok(document) => account(document),
             Err(error) => {
@@ -109,7 +113,9 @@ fn account(document: models::StorageAccount) -> Result<Account, LookUpError> {
     let dfs_endpoint = properties
         .primary_endpoints
         .and_then(|endpoints| endpoints.dfs)
-        .map(|endpoint| Url::parse(&endpoint).map_err(|_| incomplete("a usable properties.primaryEndpoints.dfs")))
+        .map(|endpoint| {
+            Url::parse(&endpoint).map_err(|_| incomplete("a usable properties.primaryEndpoints.dfs"))
+        })
         .transpose()?;
     let kind = match document.kind.ok_or_else(|| incomplete("kind"))? {
         models::storage_account::Kind::UnknownValue(other) => other,

@@ -46,7 +46,10 @@ impl HttpClient for Transport {
         outgoing = match request.body() {
             Body::Bytes(bytes) => outgoing.body(bytes.clone()),
             Body::SeekableStream(_) => {
-                return Err(Error::message(ErrorKind::Other, "streamed request bodies are not supported here"));
+                return Err(Error::message(
+                    ErrorKind::Other,
+                    "streamed request bodies are not supported here",
+                ));
             }
         };
         let response = outgoing.send().await.map_err(|error| Error::new(ErrorKind::Io, error))?;
@@ -71,7 +74,10 @@ async fn collect(mut response: reqwest::Response) -> azure_core_021::Result<Byte
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Error::new(ErrorKind::Io, error))? {
         if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Err(Error::message(ErrorKind::Io, format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes")));
+            return Err(Error::message(
+                ErrorKind::Io,
+                format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }

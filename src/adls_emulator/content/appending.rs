@@ -61,7 +61,13 @@ impl Digests {
 }
 
 impl Appending {
-    pub(crate) fn direct(content: &Content, claim: Claim, node: i64, position: u64, md5: bool) -> std::io::Result<Self> {
+    pub(crate) fn direct(
+        content: &Content,
+        claim: Claim,
+        node: i64,
+        position: u64,
+        md5: bool,
+    ) -> std::io::Result<Self> {
         let file = content.open_for_writing(node)?;
         Ok(Self { file, place: Place::Direct(claim), next: position, digests: Digests::new(md5) })
     }

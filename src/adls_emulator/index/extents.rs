@@ -40,7 +40,12 @@ fn offset(value: u64) -> Result<i64, ServiceError> {
     i64::try_from(value).map_err(|_| ServiceError::invalid_query("position", "it is too large"))
 }
 
-fn extents_between(connection: &Connection, node: i64, first: i64, past: i64) -> Result<Vec<Extent>, ServiceError> {
+fn extents_between(
+    connection: &Connection,
+    node: i64,
+    first: i64,
+    past: i64,
+) -> Result<Vec<Extent>, ServiceError> {
     let mut statement = connection.prepare_cached(
         "SELECT first, past, spool, origin FROM extents WHERE node = ?1 AND first < ?3 AND past > ?2 ORDER BY first",
     )?;
@@ -154,7 +159,10 @@ fn drop_unused_spool(
     spool: Option<String>,
 ) -> Result<(), ServiceError> {
     if let Some(spool) = spool
-        && !writing.connection.prepare_cached("SELECT 1 FROM extents WHERE spool = ?1 LIMIT 1")?.exists([&spool])?
+        && !writing
+            .connection
+            .prepare_cached("SELECT 1 FROM extents WHERE spool = ?1 LIMIT 1")?
+            .exists([&spool])?
     {
         writing.unlink.push(content.spool_path(&spool));
     }

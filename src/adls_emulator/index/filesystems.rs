@@ -39,7 +39,11 @@ impl Filesystem {
 
 const COLUMNS: &str = "name, root, etag, modified_ms, properties";
 
-pub(crate) fn filesystem(connection: &Connection, account: &str, name: &str) -> Result<Filesystem, ServiceError> {
+pub(crate) fn filesystem(
+    connection: &Connection,
+    account: &str,
+    name: &str,
+) -> Result<Filesystem, ServiceError> {
     let sql = format!("SELECT {COLUMNS} FROM filesystems WHERE account = ?1 AND name = ?2");
     let row = connection.prepare_cached(&sql)?.query_row(params![account, name], Filesystem::from_row);
     row.optional()?.ok_or_else(ServiceError::filesystem_not_found)

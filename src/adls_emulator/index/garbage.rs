@@ -54,7 +54,8 @@ pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<
 
 fn adopt_children(connection: &Connection, directory: i64, limit: usize) -> Result<usize, ServiceError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut children = connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 LIMIT ?2")?;
+    let mut children =
+        connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 LIMIT ?2")?;
     let rows = children.query_map([directory, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let rows = rows.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?;
     let mut detach = connection.prepare_cached("DELETE FROM nodes WHERE id = ?1")?;

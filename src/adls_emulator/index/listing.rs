@@ -38,10 +38,12 @@ impl Level {
     fn next(&mut self, connection: &Connection, wanted: usize) -> Result<Option<Node>, ServiceError> {
         if self.buffer.is_empty() && !self.exhausted {
             let limit = wanted.clamp(1, READ_AHEAD);
-            let sql = format!("SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND name > ?2 ORDER BY name LIMIT ?3");
+            let sql =
+                format!("SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND name > ?2 ORDER BY name LIMIT ?3");
             let mut statement = connection.prepare_cached(&sql)?;
             let limit_value = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(params![self.directory, self.after, limit_value], Node::from_row)?;
+            let rows =
+                statement.query_map(params![self.directory, self.after, limit_value], Node::from_row)?;
             for row in rows {
                 self.buffer.push_back(row?);
             }

@@ -31,7 +31,11 @@ pub(super) fn node_by_id(connection: &Connection, id: i64) -> Result<Option<Node
 }
 
 /// The node at `path` under the root directory `root`.
-pub(crate) fn find(connection: &Connection, root: i64, path: &[String]) -> Result<Option<Node>, ServiceError> {
+pub(crate) fn find(
+    connection: &Connection,
+    root: i64,
+    path: &[String],
+) -> Result<Option<Node>, ServiceError> {
     let mut id = root;
     for name in path {
         match child(connection, id, name)? {
@@ -159,7 +163,9 @@ pub(crate) fn update_node(
 pub(crate) fn remove(writing: &mut Writing<'_>, id: i64) -> Result<(), ServiceError> {
     let connection = writing.connection;
     connection
-        .prepare_cached("INSERT INTO garbage (node, is_directory) SELECT id, is_directory FROM nodes WHERE id = ?1")?
+        .prepare_cached(
+            "INSERT INTO garbage (node, is_directory) SELECT id, is_directory FROM nodes WHERE id = ?1",
+        )?
         .execute([id])?;
     connection.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id])?;
     Ok(())

@@ -108,8 +108,12 @@ fn transact(
         // The jobs are dropped, which their callers see as `stopping`.
         Err(error) => return (Err(error.into()), Vec::new()),
     };
-    let mut writing =
-        Writing { connection: &transaction, now_ms: clock::now_ms(), last_etag: *last_etag, unlink: Vec::new() };
+    let mut writing = Writing {
+        connection: &transaction,
+        now_ms: clock::now_ms(),
+        last_etag: *last_etag,
+        unlink: Vec::new(),
+    };
     for job in batch {
         answers.push(job(&mut writing));
     }

@@ -24,7 +24,8 @@ async fn page(context: &Context, token: &str, size: &str) -> Result<FilesystemPa
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let after = decode_token(query.get(token), token)?.unwrap_or_default();
     let account = context.account.name.clone();
-    let read = move |connection: &_| index::filesystems_after(connection, &account, &prefix, &after, limit + 1);
+    let read =
+        move |connection: &_| index::filesystems_after(connection, &account, &prefix, &after, limit + 1);
     let mut filesystems = context.service.index.read(read).await?;
     let more = filesystems.len() > limit;
     filesystems.truncate(limit);

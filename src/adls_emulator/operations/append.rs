@@ -24,14 +24,18 @@ struct Checksums {
     crc64: Option<Vec<u8>>,
 }
 
-pub(super) async fn append(context: &Context, payload: &mut web::Payload) -> Result<HttpResponse, ServiceError> {
+pub(super) async fn append(
+    context: &Context,
+    payload: &mut web::Payload,
+) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
     let position = call.query.number("position")?;
     let position = position.ok_or_else(|| ServiceError::invalid_query("position", "it is required"))?;
     let length = body_length(call)?;
     let past = position.checked_add(length).filter(|past| i64::try_from(*past).is_ok());
     let past = past.ok_or_else(|| ServiceError::invalid_query("position", "it is too large"))?;
-    let checksums = Checksums { md5: digest(call, "content-md5", 16)?, crc64: digest(call, "x-ms-content-crc64", 8)? };
+    let checksums =
+        Checksums { md5: digest(call, "content-md5", 16)?, crc64: digest(call, "x-ms-content-crc64", 8)? };
     if call.header("x-ms-structured-body").is_some() {
         return Err(ServiceError::not_implemented("structured bodies (x-ms-structured-body)"));
     }
@@ -50,7 +54,9 @@ pub(super) async fn append(context: &Context, payload: &mut web::Payload) -> Res
     let appending = receive(context, payload, appending, length).await?;
     check_digests(&appending, &checksums)?;
     let crc64 = BASE64.encode(appending.digests().crc64());
-    let node = record(context, appending, NewExtent { node: node.id, first: position, past, spool: None }, flush).await?;
+    let node =
+        record(context, appending, NewExtent { node: node.id, first: position, past, spool: None }, flush)
+            .await?;
 
     let mut response = reply::changed(StatusCode::ACCEPTED, &node);
     let headers = response.headers_mut();
@@ -111,7 +117,8 @@ async fn receive(
     mut appending: Appending,
     length: u64,
 ) -> Result<Appending, ServiceError> {
-    let (mut received, mut buffer) = (0, BytesMut::with_capacity(CHUNK_BYTES.min(usize::try_from(length).unwrap_or(CHUNK_BYTES))));
+    let (mut received, mut buffer) =
+        (0, BytesMut::with_capacity(CHUNK_BYTES.min(usize::try_from(length).unwrap_or(CHUNK_BYTES))));
     loop {
         let chunk = payload.next().await.transpose().map_err(|_| ServiceError::body_cut())?;
         let ended = chunk.is_none();

@@ -28,9 +28,9 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
         let existing = index::find(writing.connection, root, &place.path)?;
         conditions.check_for_write(existing.as_ref())?;
         match existing {
-            Some(node) if node.kind != kind => return Err(ServiceError::path_conflict().about(node.kind)),
+            Some(node) if node.kind != kind => Err(ServiceError::path_conflict().about(node.kind)),
             // Making a directory that is there changes nothing.
-            Some(node) if node.kind.is_directory() => return Ok((node, false)),
+            Some(node) if node.kind.is_directory() => Ok((node, false)),
             Some(node) => {
                 index::remove(writing, node.id)?;
                 Ok((index::create(writing, root, &place.path, &new)?, true))

@@ -38,11 +38,16 @@ pub(super) async fn read(context: &Context) -> Result<HttpResponse, ServiceError
             Some((first, _)) if first >= node.length => {
                 return Err(ServiceError::invalid_range().with_length(node.length));
             }
-            Some((first, last)) => first..last.map_or(node.length, |last| last.saturating_add(1).min(node.length)),
+            Some((first, last)) => {
+                first..last.map_or(node.length, |last| last.saturating_add(1).min(node.length))
+            }
             None => 0..node.length,
         };
         if (md5 || crc64) && (asked.is_none() || range.end - range.start > MAX_CHECKSUM_RANGE) {
-            return Err(ServiceError::invalid_header("x-ms-range-get-content-md5", "it needs a range of at most 4 MiB"));
+            return Err(ServiceError::invalid_header(
+                "x-ms-range-get-content-md5",
+                "it needs a range of at most 4 MiB",
+            ));
         }
         let reading = match range.is_empty() {
             true => None,
@@ -83,7 +88,9 @@ fn response(context: &Context, call: &Call, opened: Opened, partial: bool, md5: 
     }
     let length = range.end - range.start;
     match reading {
-        Some(reading) => response.body(SizedStream::new(length, reading.into_stream(context.counters.clone()))),
+        Some(reading) => {
+            response.body(SizedStream::new(length, reading.into_stream(context.counters.clone())))
+        }
         None => response.body(Bytes::new()),
     }
 }

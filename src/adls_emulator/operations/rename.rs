@@ -28,8 +28,14 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             }
             Err(error) => return Err(error),
         };
-        let request =
-            RenameRequest { source_root, source, source_conditions, root, destination: place.path, conditions };
+        let request = RenameRequest {
+            source_root,
+            source,
+            source_conditions,
+            root,
+            destination: place.path,
+            conditions,
+        };
         index::rename(writing, &request)
     };
     let node = context.service.index.write(rename).await?;
@@ -41,7 +47,8 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
 /// style neither.
 fn source(header: &str) -> Result<(String, Vec<String>), ServiceError> {
     let path = header.split('?').next().unwrap_or(header);
-    let invalid = || ServiceError::invalid_header("x-ms-rename-source", "expected /filesystem/path, percent-encoded");
+    let invalid =
+        || ServiceError::invalid_header("x-ms-rename-source", "expected /filesystem/path, percent-encoded");
     let mut segments = decode_path(path).map_err(|_| invalid())?.into_iter();
     let filesystem = segments.next().ok_or_else(invalid)?;
     Ok((filesystem, segments.collect()))

@@ -36,11 +36,13 @@ impl Acl {
         let invalid = |reason: &str| ServiceError::invalid_header("x-ms-acl", reason);
         let mut entries: Vec<Entry> = Vec::new();
         for part in text.split(',') {
-            let entry = parse_entry(part.trim()).ok_or_else(|| invalid("an entry is not [scope:]type:[id]:rwx"))?;
+            let entry =
+                parse_entry(part.trim()).ok_or_else(|| invalid("an entry is not [scope:]type:[id]:rwx"))?;
             if entry.default_scope && !is_directory {
                 return Err(invalid("a file has no default entries"));
             }
-            let same = |e: &&Entry| (e.default_scope, e.tag, &e.id) == (entry.default_scope, entry.tag, &entry.id);
+            let same =
+                |e: &&Entry| (e.default_scope, e.tag, &e.id) == (entry.default_scope, entry.tag, &entry.id);
             if entries.iter().any(|e| same(&e)) {
                 return Err(invalid("an entry is given twice"));
             }
@@ -48,13 +50,15 @@ impl Acl {
         }
         let mut acl = Self { entries };
         for tag in [Tag::User, Tag::Group, Tag::Other] {
-            let bits = acl.base(false, tag).ok_or_else(|| invalid("user::, group:: and other:: are required"))?;
+            let bits =
+                acl.base(false, tag).ok_or_else(|| invalid("user::, group:: and other:: are required"))?;
             if acl.has_default_scope() && acl.base(true, tag).is_none() {
                 acl.entries.push(Entry { default_scope: true, tag, id: String::new(), bits });
             }
         }
         for default_scope in [false, true] {
-            if acl.entries.iter().filter(|e| e.default_scope == default_scope).count() > MAX_ENTRIES_PER_SCOPE {
+            if acl.entries.iter().filter(|e| e.default_scope == default_scope).count() > MAX_ENTRIES_PER_SCOPE
+            {
                 return Err(invalid("more than 32 entries in one scope"));
             }
             acl.complete_mask(default_scope);

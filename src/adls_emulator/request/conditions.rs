@@ -30,11 +30,13 @@ impl Conditions {
     }
 
     fn with_prefix(call: &Call, prefix: &str) -> Result<Self, ServiceError> {
-        let tag = |name: &str| call.header(&format!("{prefix}{name}")).map(|tag| tag.trim_matches('"').to_owned());
+        let tag =
+            |name: &str| call.header(&format!("{prefix}{name}")).map(|tag| tag.trim_matches('"').to_owned());
         let date = |name: &str| {
             let name = format!("{prefix}{name}");
             let parse = |text| {
-                httpdate::parse_http_date(text).map_err(|_| ServiceError::invalid_header(&name, "not an HTTP date"))
+                httpdate::parse_http_date(text)
+                    .map_err(|_| ServiceError::invalid_header(&name, "not an HTTP date"))
             };
             call.header(&name).map(parse).transpose()
         };

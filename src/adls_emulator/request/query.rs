@@ -24,7 +24,8 @@ impl Query {
 
     /// `None` also for a value that is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs.iter().find(|(known, value)| known == &name.to_lowercase() && !value.is_empty());
+        let found =
+            self.pairs.iter().find(|(known, value)| known == &name.to_lowercase() && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     }
 
@@ -37,7 +38,8 @@ impl Query {
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, ServiceError> {
-        let parse = |text: &str| text.parse().map_err(|_| ServiceError::invalid_query(name, "expected a number"));
+        let parse =
+            |text: &str| text.parse().map_err(|_| ServiceError::invalid_query(name, "expected a number"));
         self.get(name).map(parse).transpose()
     }
 

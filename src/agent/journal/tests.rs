@@ -101,7 +101,12 @@ fn answers_as_the_memory_state_does_and_survives_reopening() {
     let mut memory = MemoryState::default();
     write(&mut memory);
     let mut journal = Journal::open(&path).unwrap();
-    journal.transaction(|state| Ok(write(state))).unwrap();
+    journal
+        .transaction(|state| {
+            write(state);
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), picture(&mut memory));
     drop(journal);
     let mut journal = Journal::open(&path).unwrap();

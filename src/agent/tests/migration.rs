@@ -1,7 +1,7 @@
 //! A whole migration as the supervisor runs it: a local directory on disk, the emulator over HTTP, the journal in SQLite.
 //! Both sides are compared by `livedata-workload`, which shares no code with what it judges.
 
-#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed set-up fails the test")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

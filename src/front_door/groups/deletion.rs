@@ -67,10 +67,11 @@ pub(super) async fn begin(app: &Arc<App>, caller: &Caller, name: &str) -> Result
     let deletion =
         Deletion { group: group.name.clone(), app_id: caller.app_id.clone(), state: State::Running };
     let key = group_key(app, name);
-    let change = Change::new()
-        .expect(GROUPS, key.clone(), Some(version))
-        .put(GROUPS, key, group.body())
-        .put(DELETIONS, operation.clone(), body(&deletion));
+    let change = Change::new().expect(GROUPS, key.clone(), Some(version)).put(GROUPS, key, group.body()).put(
+        DELETIONS,
+        operation.clone(),
+        body(&deletion),
+    );
     app.store.commit(change).await.map_err(arm_error)?;
     spawn(app, operation.clone(), deletion);
     Ok(operation)
@@ -141,7 +142,8 @@ async fn run(app: &App, operation: String, deletion: Deletion) {
             Ok(0) => finish(app, &operation, &deletion).await,
             Ok(left) if Instant::now() >= deadline => {
                 let message = format!("{left} resources were still there when the time was up.");
-                fail(app, &operation, &deletion, ArmError::new(409, "ResourceGroupDeletionTimeout", message)).await
+                fail(app, &operation, &deletion, ArmError::new(409, "ResourceGroupDeletionTimeout", message))
+                    .await
             }
             Err(error) if Instant::now() >= deadline => fail(app, &operation, &deletion, error).await,
             Ok(_) | Err(_) => Ok(false),
@@ -149,7 +151,9 @@ async fn run(app: &App, operation: String, deletion: Deletion) {
         match end {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => tracing::warn!(group = %deletion.group, %error, "the end of a deletion could not be stored"),
+            Err(error) => {
+                tracing::warn!(group = %deletion.group, %error, "the end of a deletion could not be stored")
+            }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -197,7 +201,9 @@ async fn empty(
 
 async fn delete(upstream: &Upstream, id: &str, version: &str, behalf: &OnBehalfOf) -> Result<(), ArmError> {
     let target = format!("{id}?api-version={version}");
-    let answer = upstream.call(reqwest::Method::DELETE, &target, behalf.headers(&target, true), Default::default()).await?;
+    let answer = upstream
+        .call(reqwest::Method::DELETE, &target, behalf.headers(&target, true), Default::default())
+        .await?;
     match answer.status {
         200..=299 | 404 => Ok(()),
         _ => Err(answer.into_error(id)),
@@ -205,10 +211,10 @@ async fn delete(upstream: &Upstream, id: &str, version: &str, behalf: &OnBehalfO
 }
 
 async fn finish(app: &App, operation: &str, deletion: &Deletion) -> Result<bool, livedata_store::Error> {
-    let ended = Deletion { state: State::Succeeded { ended_at: clock::now().unix_timestamp() }, ..deletion.clone() };
-    let change = Change::new()
-        .remove(GROUPS, group_key(app, &deletion.group))
-        .put(DELETIONS, operation, body(&ended));
+    let ended =
+        Deletion { state: State::Succeeded { ended_at: clock::now().unix_timestamp() }, ..deletion.clone() };
+    let change =
+        Change::new().remove(GROUPS, group_key(app, &deletion.group)).put(DELETIONS, operation, body(&ended));
     app.store.commit(change).await.map(|()| true)
 }
 

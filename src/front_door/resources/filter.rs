@@ -53,7 +53,8 @@ impl Filter {
             Property::Location => same_location(text("location"), wanted),
             Property::TagName => tags(resource).any(|(name, _)| name.eq_ignore_ascii_case(wanted)),
             Property::TagValue => tags(resource).any(|(name, value)| {
-                let named = self.value(Property::TagName).is_none_or(|wanted| name.eq_ignore_ascii_case(wanted));
+                let named =
+                    self.value(Property::TagName).is_none_or(|wanted| name.eq_ignore_ascii_case(wanted));
                 named && value.as_str() == Some(wanted)
             }),
         })
@@ -129,7 +130,9 @@ mod tests {
 
     #[test]
     fn reads_what_az_sends() {
-        let filter = Filter::parse("resourceGroup eq 'rg1' and name eq 'it''s' AND resourceType eq 'Ns.X/things'").unwrap();
+        let filter =
+            Filter::parse("resourceGroup eq 'rg1' and name eq 'it''s' AND resourceType eq 'Ns.X/things'")
+                .unwrap();
         assert_eq!(filter.resource_group(), Some("rg1"));
         assert!(filter.can_match_namespace("ns.x"));
         assert!(!filter.can_match_namespace("Other"));
@@ -155,7 +158,15 @@ mod tests {
 
     #[test]
     fn refuses_what_it_would_have_to_ignore() {
-        for bad in ["name ne 'a'", "name eq a", "name eq 'a", "name eq 'a' or name eq 'b'", "size eq '1'", "name eq 'a' name eq 'b'", "startswith(name,'a')"] {
+        for bad in [
+            "name ne 'a'",
+            "name eq a",
+            "name eq 'a",
+            "name eq 'a' or name eq 'b'",
+            "size eq '1'",
+            "name eq 'a' name eq 'b'",
+            "startswith(name,'a')",
+        ] {
             assert_eq!(Filter::parse(bad).err().map(|error| error.status), Some(400), "{bad}");
         }
     }

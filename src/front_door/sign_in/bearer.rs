@@ -31,9 +31,11 @@ pub(crate) fn authenticate(app: &App, request: &Incoming) -> Result<Caller, Refu
     match app.signing_key.verify(token, &audiences, &issuer(app)) {
         Ok(claims) => Ok(Caller { app_id: claims.appid }),
         Err(error) => Err(match error.kind() {
-            ErrorKind::ExpiredSignature => {
-                unauthorized(app, "ExpiredAuthenticationToken", "The access token has expired. Sign in again.")
-            }
+            ErrorKind::ExpiredSignature => unauthorized(
+                app,
+                "ExpiredAuthenticationToken",
+                "The access token has expired. Sign in again.",
+            ),
             ErrorKind::InvalidAudience => unauthorized(
                 app,
                 "InvalidAuthenticationTokenAudience",
@@ -44,7 +46,9 @@ pub(crate) fn authenticate(app: &App, request: &Incoming) -> Result<Caller, Refu
                 "InvalidAuthenticationTokenTenant",
                 "The access token is from another issuer. Sign in to this cloud.",
             ),
-            _ => unauthorized(app, "InvalidAuthenticationToken", "The access token is invalid. Sign in again."),
+            _ => {
+                unauthorized(app, "InvalidAuthenticationToken", "The access token is invalid. Sign in again.")
+            }
         }),
     }
 }

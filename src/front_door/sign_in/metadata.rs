@@ -71,7 +71,8 @@ pub(crate) fn metadata(app: &App, request: &Incoming) -> Outcome {
     } else if version.as_str() == "2019-05-01" {
         Ok(Reply::json(200, &json!([document])))
     } else {
-        let message = format!("The metadata version '{version}' is not served. Use 2022-09-01 or 2019-05-01.");
+        let message =
+            format!("The metadata version '{version}' is not served. Use 2022-09-01 or 2019-05-01.");
         Err(ArmError::new(400, "InvalidApiVersionParameter", message).into())
     }
 }

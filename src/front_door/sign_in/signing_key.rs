@@ -58,7 +58,12 @@ impl SigningKey {
     }
 
     /// Signature, life, audience and issuer; nothing but RS256 is taken.
-    pub fn verify(&self, token: &str, audiences: &[String], issuer: &str) -> jsonwebtoken::errors::Result<Claims> {
+    pub fn verify(
+        &self,
+        token: &str,
+        audiences: &[String],
+        issuer: &str,
+    ) -> jsonwebtoken::errors::Result<Claims> {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_nbf = true;
         validation.set_audience(audiences);
@@ -87,7 +92,8 @@ fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     let unfinished = path.with_extension("unfinished");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)

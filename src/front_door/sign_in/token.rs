@@ -34,7 +34,8 @@ pub(crate) fn token(app: &App, request: &Incoming, tenant: &str) -> Outcome {
         return Ok(tenant_not_found(tenant));
     }
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
-    let field = |name: &str| form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let field =
+        |name: &str| form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
 
     if field("grant_type") != "client_credentials" {
         let text = "Only the grant type 'client_credentials' is served: sign in as a service principal with a secret.";
@@ -44,7 +45,9 @@ pub(crate) fn token(app: &App, request: &Incoming, tenant: &str) -> Outcome {
     let Some(principal) =
         app.service_principals.iter().find(|principal| principal.client_id.eq_ignore_ascii_case(client_id))
     else {
-        let text = format!("Application with identifier '{client_id}' was not found in the directory of this cloud.");
+        let text = format!(
+            "Application with identifier '{client_id}' was not found in the directory of this cloud."
+        );
         return Ok(refused(400, "unauthorized_client", 700016, &text));
     };
     if !same_secret(&principal.client_secret, field("client_secret")) {
@@ -73,7 +76,11 @@ pub(crate) fn token(app: &App, request: &Incoming, tenant: &str) -> Outcome {
     };
     let access_token = app.signing_key.sign(&claims).map_err(|error| {
         tracing::error!(%error, "a token could not be signed");
-        ArmError::new(500, "InternalServerError", "The token could not be signed. See the log of the front door.")
+        ArmError::new(
+            500,
+            "InternalServerError",
+            "The token could not be signed. See the log of the front door.",
+        )
     })?;
     let life = TOKEN_LIFE.whole_seconds();
     let granted = json!({

@@ -77,12 +77,17 @@ pub(super) fn check_name(name: &str) -> Result<(), ArmError> {
     if letters && (3..=24).contains(&name.len()) {
         return Ok(());
     }
-    let message = format!("{name} is not a valid storage account name. It has 3 to 24 lower-case letters and digits.");
+    let message =
+        format!("{name} is not a valid storage account name. It has 3 to 24 lower-case letters and digits.");
     Err(ArmError::new(400, "AccountNameInvalid", message))
 }
 
 pub(super) fn taken(name: &str) -> ArmError {
-    ArmError::new(409, "StorageAccountAlreadyTaken", format!("The storage account named {name} is already taken."))
+    ArmError::new(
+        409,
+        "StorageAccountAlreadyTaken",
+        format!("The storage account named {name} is already taken."),
+    )
 }
 
 fn read(body: &[u8]) -> Result<AccountRecord, ArmError> {

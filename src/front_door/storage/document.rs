@@ -97,7 +97,8 @@ impl AccountDocument {
             account.kind = (*known).to_owned();
         }
         if account.hierarchical_namespace && !HIERARCHICAL_KINDS.contains(&account.kind.as_str()) {
-            let message = format!("An account of kind '{}' cannot have a hierarchical namespace.", account.kind);
+            let message =
+                format!("An account of kind '{}' cannot have a hierarchical namespace.", account.kind);
             return Err(ArmError::invalid("properties.isHnsEnabled", "InvalidAccountKind", message));
         }
         if let Some(tags) = self.tags {
@@ -110,7 +111,8 @@ impl AccountDocument {
             let kept = &mut account.settings;
             kept.access_tier = settings.access_tier.or(kept.access_tier);
             kept.minimum_tls_version = settings.minimum_tls_version.or(kept.minimum_tls_version.take());
-            kept.allow_blob_public_access = settings.allow_blob_public_access.or(kept.allow_blob_public_access);
+            kept.allow_blob_public_access =
+                settings.allow_blob_public_access.or(kept.allow_blob_public_access);
             kept.allow_shared_key_access = settings.allow_shared_key_access.or(kept.allow_shared_key_access);
             kept.supports_https_traffic_only =
                 settings.supports_https_traffic_only.or(kept.supports_https_traffic_only);

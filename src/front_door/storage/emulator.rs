@@ -80,7 +80,8 @@ impl Emulator {
         action: &str,
         body: Option<&Value>,
     ) -> Result<reqwest::Response, ArmError> {
-        let mut request = self.client.request(method, self.url(name, action)).bearer_auth(&self.settings.admin_token);
+        let mut request =
+            self.client.request(method, self.url(name, action)).bearer_auth(&self.settings.admin_token);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -112,5 +113,9 @@ impl Emulator {
 
 fn unavailable(error: &reqwest::Error) -> ArmError {
     tracing::warn!(error = ?error, "the storage emulator did not answer");
-    ArmError::new(503, "StorageEmulatorUnavailable", "The storage emulator cannot be reached. Check that it is running.")
+    ArmError::new(
+        503,
+        "StorageEmulatorUnavailable",
+        "The storage emulator cannot be reached. Check that it is running.",
+    )
 }

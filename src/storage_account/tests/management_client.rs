@@ -1,5 +1,7 @@
 //! The client against a real HTTP server on the loopback address.
 
+#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,9 +19,13 @@ async fn token(form: String, minted: web::Data<AtomicUsize>) -> HttpResponse {
     if !form.contains("client_secret=right%26secret") {
         return HttpResponse::Unauthorized().json(serde_json::json!({"error": "invalid_client"}));
     }
-    assert!(form.contains("grant_type=client_credentials") && form.contains("scope=https%3A%2F%2Faudience%2F.default"));
+    assert!(
+        form.contains("grant_type=client_credentials")
+            && form.contains("scope=https%3A%2F%2Faudience%2F.default")
+    );
     minted.fetch_add(1, Ordering::SeqCst);
-    HttpResponse::Ok().json(serde_json::json!({"token_type": "Bearer", "expires_in": 3600, "access_token": "t0k"}))
+    HttpResponse::Ok()
+        .json(serde_json::json!({"token_type": "Bearer", "expires_in": 3600, "access_token": "t0k"}))
 }
 
 async fn account(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
@@ -86,7 +92,10 @@ async fn an_account_is_read_and_the_token_reused() {
     let azure = azure();
     let client = client(&azure, "right&secret");
     let lake = client.get("s", "g 1", "lake").await.unwrap();
-    assert_eq!((lake.kind.as_str(), lake.hierarchical_namespace, lake.location.as_str()), ("StorageV2", true, "westus"));
+    assert_eq!(
+        (lake.kind.as_str(), lake.hierarchical_namespace, lake.location.as_str()),
+        ("StorageV2", true, "westus")
+    );
     assert_eq!(lake.dfs_endpoint.unwrap().as_str(), "https://lake.dfs.example/");
     assert!(lake.id.ends_with("/storageAccounts/lake"));
     assert!(!client.get("s", "g 1", "flat").await.unwrap().hierarchical_namespace);

@@ -15,8 +15,10 @@ use fixture::{Fixture, limits, options};
 async fn connected(fixture: &Fixture, listener: &mut Listener, path: &str) -> (RelayStream, RelayStream) {
     let endpoint = fixture.endpoint(path);
     let token = fixture.send_token();
-    let (incoming, sender) =
-        tokio::join!(async { listener.next().await.unwrap().accept().await }, Sender::connect(&endpoint, "", &token));
+    let (incoming, sender) = tokio::join!(
+        async { listener.next().await.unwrap().accept().await },
+        Sender::connect(&endpoint, "", &token)
+    );
     (sender.unwrap(), incoming.unwrap())
 }
 
@@ -90,7 +92,9 @@ async fn the_suffix_and_the_headers_reach_the_listener_but_not_the_token() {
     assert!(incoming.headers().keys().all(|name| !name.eq_ignore_ascii_case("ServiceBusAuthorization")));
     incoming.reject(421, "this is another instance").await.unwrap();
     match refused.await.unwrap() {
-        Some(Error::Rejected { status: 421, description, .. }) => assert_eq!(description, "this is another instance"),
+        Some(Error::Rejected { status: 421, description, .. }) => {
+            assert_eq!(description, "this is another instance")
+        }
         other => panic!("expected the rejection, got {other:?}"),
     }
 }
@@ -131,7 +135,10 @@ async fn tokens_are_checked() {
     let listen = async |token| Listener::connect(fixture.endpoint("a"), &token).await.err();
     let send = async |token| Sender::connect(&fixture.endpoint("a"), "", &token).await.err();
 
-    assert!(matches!(listen(fixture.token("listen", "wrong key", 60)).await, Some(Error::Unauthorized { .. })));
+    assert!(matches!(
+        listen(fixture.token("listen", "wrong key", 60)).await,
+        Some(Error::Unauthorized { .. })
+    ));
     assert!(matches!(send(fixture.token("send", "wrong key", 60)).await, Some(Error::Unauthorized { .. })));
     assert!(matches!(send(livedata_relay::Token::new("")).await, Some(Error::Unauthorized { .. })));
     assert!(matches!(listen(fixture.send_token()).await, Some(Error::Forbidden { .. })));
@@ -143,7 +150,8 @@ async fn without_a_listener_the_sender_is_told() {
     let mut limits = limits();
     limits.rendezvous_timeout = Duration::from_millis(100);
     let fixture = Fixture::start_with(limits).await;
-    let connect = async |path| Sender::connect(&fixture.endpoint(path), "", &fixture.send_token()).await.err();
+    let connect =
+        async |path| Sender::connect(&fixture.endpoint(path), "", &fixture.send_token()).await.err();
     assert!(matches!(connect("a").await, Some(Error::NoListener { .. })));
     let listener = fixture.listen("a").await;
     assert!(matches!(connect("ab").await, Some(Error::NoListener { .. })));
@@ -224,7 +232,10 @@ async fn a_stopped_relay_is_noticed_and_found_again() {
     assert!(matches!(listener.next().await, Err(Error::Closed { code: 1001, .. })));
     assert!(near.read_u8().await.is_err());
     assert!(far.read_u8().await.is_err());
-    assert!(matches!(listening.next().await, Event::Disconnected { error: Error::Closed { code: 1001, .. }, .. }));
+    assert!(matches!(
+        listening.next().await,
+        Event::Disconnected { error: Error::Closed { code: 1001, .. }, .. }
+    ));
     match listening.next().await {
         Event::Disconnected { error: Error::Unreachable { .. }, .. } => {}
         other => panic!("expected that the relay cannot be reached, got {other:?}"),
@@ -288,7 +299,8 @@ async fn a_listener_that_answers_pings_stays_and_a_silent_one_goes() {
     let fixture = Fixture::start_with(limits).await;
     let silent = fixture.listen("silent").await;
     let mut awake = fixture.listen("awake").await;
-    let connect = async || Sender::connect(&fixture.endpoint("silent"), "", &fixture.send_token()).await.err();
+    let connect =
+        async || Sender::connect(&fixture.endpoint("silent"), "", &fixture.send_token()).await.err();
     let gone = async { while !matches!(connect().await, Some(Error::NoListener { .. })) {} };
     tokio::select! {
         incoming = awake.next() => panic!("the channel should have stayed quiet, got {incoming:?}"),
