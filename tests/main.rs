@@ -1,5 +1,5 @@
-//! Tests of the whole. Those against real clients and servers of others are in the modules `az`, `hdfs` and `demo`, which
-//! `cargo xtask test` runs in stages of their own.
+//! Tests of the whole. Those against real servers of others are in the module `hdfs`, which `cargo xtask test` runs in a
+//! stage of its own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 

@@ -12,6 +12,8 @@ mod report;
 mod shared_key;
 mod source;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,8 @@ use tree::Pair;
 
 /// Files that are read at the same time, each on both sides.
 const PARALLEL: usize = 8;
+/// The most that the service gives at a time.
+const PAGE: u32 = 5000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,7 +42,7 @@ pub enum Error {
 
 pub async fn compare(source: &SourceSide, target: &TargetSide) -> Result<Report, Error> {
     let reader = source.open()?;
-    let (mut at_source, mut at_target) = tokio::try_join!(reader.walk(), target.walk())?;
+    let (mut at_source, mut at_target) = tokio::try_join!(reader.walk(), target.walk(PAGE))?;
     if target.is_filesystem_root() {
         tree::leave_out_own_area(&mut at_source);
         tree::leave_out_own_area(&mut at_target);

@@ -20,7 +20,7 @@ use table::{Outcome, Table};
 const PROFILE: [&str; 3] = ["--profile", "ci", "--locked"];
 
 /// Modules of the integration tests that drive real clients or servers, each in the stage of that name.
-const REAL: [Stage; 3] = [Stage::Az, Stage::Hdfs, Stage::Demo];
+const REAL: [Stage; 1] = [Stage::Hdfs];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Stage {
@@ -31,9 +31,7 @@ pub enum Stage {
     Build,
     Unit,
     Integration,
-    Az,
     Hdfs,
-    Demo,
 }
 
 impl Stage {
@@ -78,9 +76,7 @@ impl Stage {
                 }
                 counted::run(&mut tests, AtLeast::One)
             }
-            Self::Az => real::az(),
             Self::Hdfs => real::hdfs(),
-            Self::Demo => real::demo(),
         }
     }
 }

@@ -9,8 +9,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::{cache, command};
 
-const AZURE_CLI: Environment = Environment { name: "azure-cli", packages: &["azure-cli==2.91.0"] };
-
 /// A reader of what was copied that Microsoft wrote.
 const DATA_LAKE_SDK: Environment = Environment {
     name: "data-lake-sdk",
@@ -24,15 +22,13 @@ struct Environment {
 }
 
 pub struct Tools {
-    /// The Azure CLI.
-    pub az: PathBuf,
     /// A Python that can import the data lake SDK and azure-identity.
     pub python: PathBuf,
 }
 
 impl fmt::Display for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "az      {}\npython  {}", self.az.display(), self.python.display())
+        write!(f, "python  {}", self.python.display())
     }
 }
 
@@ -43,10 +39,7 @@ pub fn install() -> Result<Tools> {
     // Two clones may install at the same time: the second one waits and then finds everything there.
     let lock = File::create(directory.join("lock")).context("cannot lock the cache folder")?;
     lock.lock().context("cannot lock the cache folder")?;
-    Ok(Tools {
-        az: AZURE_CLI.install(&directory)?.join("bin").join("az"),
-        python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python"),
-    })
+    Ok(Tools { python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python") })
 }
 
 impl Environment {

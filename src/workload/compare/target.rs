@@ -74,11 +74,14 @@ impl TargetSide {
         self.directory.is_empty()
     }
 
-    pub(super) async fn walk(&self) -> Result<Tree, Error> {
+    /// `page` is how many entries to ask for at a time, at most 5000.
+    pub(super) async fn walk(&self, page: u32) -> Result<Tree, Error> {
+        let page = page.to_string();
         let mut tree = Tree::new();
         let mut continuation = String::new();
         loop {
-            let mut query = vec![("resource", "filesystem"), ("recursive", "true"), ("maxResults", "5000")];
+            let mut query =
+                vec![("resource", "filesystem"), ("recursive", "true"), ("maxResults", page.as_str())];
             if !self.directory.is_empty() {
                 query.push(("directory", &self.directory));
             }

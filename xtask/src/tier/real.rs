@@ -2,7 +2,6 @@
 //!
 //! | variable | what |
 //! |---|---|
-//! | `LIVEDATA_AZ` | the Azure CLI |
 //! | `LIVEDATA_PYTHON` | a Python that has the data lake SDK and azure-identity |
 //! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
 
@@ -18,13 +17,6 @@ use crate::{cache, command, tools};
 /// Two daemons beside tests and agents, on machines with little memory.
 const HEAP: &str = "512m";
 
-pub fn az() -> Result<()> {
-    let tools = tools::install()?;
-    let mut tests = integration_tests()?;
-    tests.arg(Stage::Az.module()).env("LIVEDATA_AZ", tools.az).env("LIVEDATA_PYTHON", tools.python);
-    counted::run(&mut tests, AtLeast::One)
-}
-
 pub fn hdfs() -> Result<()> {
     let tools = tools::install()?;
     let cluster = Cluster::start()?;
@@ -39,16 +31,6 @@ pub fn hdfs() -> Result<()> {
     let outcome =
         counted::run(&mut client, AtLeast::One).and_then(|()| counted::run(&mut tests, AtLeast::One));
     cluster.stop(outcome)
-}
-
-pub fn demo() -> Result<()> {
-    // Built here too, for a run of this stage alone.
-    command::run(command::cargo("build")?.args(PROFILE).args(["-p", "livedata", "--bins"]))?;
-    let program = cache::target_directory()?.join("ci").join("livedata");
-    command::run(command::new(program).arg("demo"))?;
-    let mut tests = integration_tests()?;
-    // The run above is the test; what the module adds is extra.
-    counted::run(tests.arg(Stage::Demo.module()), AtLeast::None)
 }
 
 /// A Hadoop of this run alone, so that nothing of an earlier run can help or hurt.
