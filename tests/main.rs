@@ -3,4 +3,5 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
+mod hdfs;
 mod workspace;

@@ -55,7 +55,7 @@ fn azure() -> Azure {
             .app_data(minted.clone())
             .route("/authority/tenant/oauth2/v2.0/token", web::post().to(token))
             .route(
-                "/subscriptions/s/resourceGroups/g%201/providers/Microsoft.Storage/storageAccounts/{name}",
+                "/subscriptions/s/resourceGroups/g 1/providers/Microsoft.Storage/storageAccounts/{name}",
                 web::get().to(account),
             )
     })

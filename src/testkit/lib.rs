@@ -1,0 +1,183 @@
+//! Helpers of tests (dev only): an agent's supervisor with a real emulator as target.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests: a failed set-up fails the test")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
+use livedata_agent_runtime::ledger::Ledger;
+use livedata_agent_runtime::supervisor::Supervisor;
+use livedata_model::message::Sync;
+use livedata_model::report::MigrationReport;
+use livedata_model::spec::{
+    Body, Credential, CredentialKind, Item, MigrationSpec, MigratorSpec, Mode, RunState, Secret, SourceKind,
+    TargetSpec,
+};
+use livedata_workload::{SourceSide, TargetSide, compare};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
+
+/// An emulator, the address of a source, and what an agent keeps on disk between its starts.
+pub struct World {
+    source: String,
+    user: String,
+    agent: tempfile::TempDir,
+    emulator: Running,
+    _emulator_folder: tempfile::TempDir,
+}
+
+/// One life of the agent.
+pub struct Agent {
+    ledger: Arc<Mutex<Ledger>>,
+    changed: Arc<Notify>,
+    reports: watch::Receiver<Arc<Vec<MigrationReport>>>,
+    cancel: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl World {
+    /// `source` is a `file:` or `hdfs:` URI; `user` is who reads there.
+    pub async fn new(source: String, user: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = Emulator::start(Options {
+            data_folder: folder.path().join("emulator"),
+            storage_address: "127.0.0.1:0".parse().unwrap(),
+            admin_address: "127.0.0.1:0".parse().unwrap(),
+            admin_token: "admin".into(),
+            storage_tls: None,
+            accounts: vec![format!("lake={KEY}").parse::<AccountKey>().unwrap()],
+        })
+        .await
+        .unwrap();
+        let world = Self {
+            source,
+            user: user.to_owned(),
+            agent: tempfile::tempdir().unwrap(),
+            emulator,
+            _emulator_folder: folder,
+        };
+        world.filesystem().create_filesystem().await.unwrap();
+        world
+    }
+
+    fn endpoint(&self) -> String {
+        format!("{}/lake", self.emulator.storage_url())
+    }
+
+    fn filesystem(&self) -> livedata_adls::Filesystem {
+        let key = livedata_adls::AccountKey::from_base64(KEY).unwrap();
+        let credential = livedata_adls::Credential::SharedKey(key);
+        let endpoint = Url::parse(&self.endpoint()).unwrap();
+        livedata_adls::Filesystem::new(livedata_adls::Config::new(endpoint, "lake", "data", credential))
+            .unwrap()
+    }
+
+    pub fn start_agent(&self) -> Agent {
+        let ledger = Arc::new(Mutex::new(Ledger::open(self.agent.path()).unwrap()));
+        let (reports, reported) = watch::channel(Arc::default());
+        let (changed, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
+        let supervisor = Supervisor::new(
+            Arc::clone(&ledger),
+            Arc::clone(&changed),
+            reports,
+            self.agent.path().to_owned(),
+            self.user.clone(),
+        );
+        let task = tokio::spawn(supervisor.run(cancel.clone()));
+        Agent { ledger, changed, reports: reported, cancel, task }
+    }
+
+    /// Both sides, by clients of the comparer's own. `directory` is in the container.
+    pub async fn compare(&self, source: SourceSide, directory: &str) -> livedata_workload::Report {
+        let endpoint = Url::parse(&self.endpoint()).unwrap();
+        let target =
+            TargetSide::new(reqwest::Client::new(), endpoint, "lake", KEY, "data", directory).unwrap();
+        compare(&source, &target).await.unwrap()
+    }
+
+    /// What the emulator has received in request bodies.
+    pub async fn ingress_bytes(&self) -> u64 {
+        let url = format!("http://{}/counters", self.emulator.admin_address());
+        let reply = reqwest::Client::new().get(url).bearer_auth("admin").send().await.unwrap();
+        let counters: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        // An account that nobody has spoken to has no counters yet.
+        counters.pointer("/accounts/lake/ingress_bytes").and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    pub fn migrator(&self, generation: u64, bytes_per_second: Option<u64>) -> Item {
+        let hdfs = self.source.starts_with("hdfs:");
+        Item {
+            id: "/migrator".into(),
+            generation,
+            body: Body::Migrator(MigratorSpec {
+                guid: "00000000-0000-0000-0000-000000000001".into(),
+                source_kind: if hdfs { SourceKind::Hdfs } else { SourceKind::LocalDirectory },
+                source_uri: self.source.clone(),
+                source_user: None,
+                max_bytes_per_second: bytes_per_second,
+                max_running_migrations: None,
+            }),
+        }
+    }
+
+    pub fn target(&self) -> Item {
+        Item {
+            id: "/target".into(),
+            generation: 1,
+            body: Body::Target(TargetSpec {
+                account: "lake".into(),
+                container: "data".into(),
+                endpoint: self.endpoint(),
+                credential: Credential { kind: CredentialKind::AccountKey, secret: Secret(KEY.into()) },
+            }),
+        }
+    }
+}
+
+/// The one migration of these tests.
+pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
+    Item {
+        id: "/migration".into(),
+        generation,
+        body: Body::Migration(MigrationSpec {
+            target: "/target".into(),
+            source_path: path.into(),
+            target_path: path.into(),
+            mode: Mode::OneTime,
+            run,
+            start_count,
+        }),
+    }
+}
+
+impl Agent {
+    pub fn desire(&self, items: Vec<Item>) {
+        let sync = Sync { revision: 1, upserts: items, removals: vec![] };
+        let stale = self.ledger.lock().unwrap().apply(sync).unwrap();
+        assert!(stale.is_empty());
+        self.changed.notify_one();
+    }
+
+    /// Waits until the report of the one migration is so; fails the test after two minutes.
+    pub async fn wait(&mut self, what: &str, holds: impl Fn(&MigrationReport) -> bool) -> MigrationReport {
+        let reached = self.reports.wait_for(|reports| reports.first().is_some_and(&holds));
+        let found = tokio::time::timeout(Duration::from_secs(120), reached)
+            .await
+            .map(|found| found.map(|found| found[0].clone()));
+        match found {
+            Ok(Ok(report)) => report,
+            _ => panic!("never {what}: {:?}", self.reports.borrow().first()),
+        }
+    }
+
+    /// Ends it where it is; for what it was doing this is a crash.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.task.await.unwrap();
+    }
+}

@@ -1,0 +1,113 @@
+//! The cluster that `cargo xtask hadoop up` started, written to with `hdfs-native`.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use hdfs_native::{Client, ClientBuilder, WriteOptions};
+use livedata_workload::SourceSide;
+use livedata_workload::compare::HdfsSource;
+use livedata_workload::lake::{self, Shape, Summary};
+use serde_json::Value;
+
+pub struct Cluster {
+    file: Value,
+    pub superuser: Client,
+}
+
+impl Cluster {
+    pub fn from_environment() -> Self {
+        let path = std::env::var("LIVEDATA_HADOOP").unwrap_or_else(|_| {
+            panic!("LIVEDATA_HADOOP must name the cluster.json that `cargo xtask hadoop up` wrote")
+        });
+        let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let superuser = ClientBuilder::new()
+            .with_url(format!("hdfs://{}", file["namenode_rpc"].as_str().unwrap()))
+            .with_user(file["superuser"].as_str().unwrap())
+            .with_config_dir("/dev/null")
+            .build()
+            .unwrap();
+        Self { file, superuser }
+    }
+
+    pub fn uri(&self) -> String {
+        format!("hdfs://{}", self.file["namenode_rpc"].as_str().unwrap())
+    }
+
+    pub fn side(&self, path: &str) -> SourceSide {
+        SourceSide::Hdfs(HdfsSource {
+            url: self.uri(),
+            path: path.to_owned(),
+            user: self.file["superuser"].as_str().unwrap().to_owned(),
+        })
+    }
+
+    /// A sample lake at `path`, owned by `owner`.
+    pub async fn make_lake(&self, path: &str, owner: &str, shape: &Shape) -> Summary {
+        let local = tempfile::tempdir().unwrap();
+        let folder = local.path().join("lake");
+        let summary = lake::make(&folder, shape).unwrap();
+        let (mut directories, mut files) = (Vec::new(), Vec::new());
+        walk(&folder, &mut directories, &mut files);
+        let place =
+            |local: &Path| format!("{path}/{}", local.strip_prefix(&folder).unwrap().to_str().unwrap());
+        self.superuser.mkdirs(path, 0o755, true).await.unwrap();
+        for directory in &directories {
+            self.superuser.mkdirs(&place(directory), mode(directory), true).await.unwrap();
+        }
+        let (client, place_of) = (&self.superuser, &place);
+        stream::iter(&files)
+            .for_each_concurrent(8, |file| async move {
+                let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
+                let mut writer = client.create(&place_of(file), options).await.unwrap();
+                writer.write_bytes(Bytes::from(std::fs::read(file).unwrap())).await.unwrap();
+                writer.close().await.unwrap();
+                client.set_permission(&place_of(file), mode(file)).await.unwrap();
+            })
+            .await;
+        for directory in &directories {
+            self.superuser.set_permission(&place(directory), mode(directory)).await.unwrap();
+        }
+        self.shell(&["-chown", "-R", owner, path]);
+        summary
+    }
+
+    fn shell(&self, arguments: &[&str]) {
+        let status = Command::new(self.file["xtask"].as_str().unwrap())
+            .args(["hadoop", "fs", "--dir", self.file["directory"].as_str().unwrap(), "--"])
+            .args(arguments)
+            .status()
+            .unwrap();
+        assert!(status.success(), "hadoop fs {arguments:?}: {status}");
+    }
+
+    /// `cmd=…` of every operation of one user.
+    pub fn audit_commands(&self, user: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.file["audit_log"].as_str().unwrap()).unwrap();
+        let mark = format!("ugi={user} ");
+        let lines = log.lines().filter(|line| line.contains(&mark));
+        lines
+            .filter_map(|line| {
+                line.split_whitespace().find(|field| field.starts_with("cmd=")).map(str::to_owned)
+            })
+            .collect()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o1777
+}
+
+fn walk(folder: &Path, directories: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            directories.push(path.clone());
+            walk(&path, directories, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
