@@ -60,10 +60,7 @@ impl Cluster {
         let (client, place_of) = (&self.superuser, &place);
         stream::iter(&files)
             .for_each_concurrent(8, |file| async move {
-                let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
-                let mut writer = client.create(&place_of(file), options).await.unwrap();
-                writer.write_bytes(Bytes::from(std::fs::read(file).unwrap())).await.unwrap();
-                writer.close().await.unwrap();
+                write_file(client, &place_of(file), Bytes::from(std::fs::read(file).unwrap())).await;
                 client.set_permission(&place_of(file), mode(file)).await.unwrap();
             })
             .await;
@@ -94,6 +91,25 @@ impl Cluster {
             })
             .collect()
     }
+}
+
+/// `hdfs-native` gives up where Hadoop's own client asks again: when a block is wanted before the NameNode has heard of
+/// the previous one. Writing the file anew is the same to a test.
+async fn write_file(client: &Client, path: &str, content: Bytes) {
+    for _ in 0..20 {
+        let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
+        let written = async {
+            let mut writer = client.create(path, options).await?;
+            writer.write_bytes(content.clone()).await?;
+            writer.close().await
+        };
+        match written.await {
+            Ok(()) => return,
+            Err(error) if error.to_string().contains("NotReplicatedYet") => {}
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+    panic!("{path}: the NameNode never heard of a block in time");
 }
 
 fn mode(path: &Path) -> u32 {

@@ -102,11 +102,29 @@ impl Folder {
     }
 }
 
+/// `hdfs-native` gives up where Hadoop's own client asks again: when a block is wanted before the NameNode has heard of
+/// the previous one. Writing the file anew is the same to a test.
 pub async fn write_file(client: &Client, path: &str, content: &[u8], block_size: Option<u64>) {
+    for _ in 0..20 {
+        match try_write(client, path, content, block_size).await {
+            Ok(()) => return,
+            Err(error) if error.to_string().contains("NotReplicatedYet") => {}
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+    panic!("{path}: the NameNode never heard of a block in time");
+}
+
+async fn try_write(
+    client: &Client,
+    path: &str,
+    content: &[u8],
+    block_size: Option<u64>,
+) -> hdfs_native::Result<()> {
     let options = WriteOptions { block_size, overwrite: true, ..WriteOptions::default() };
-    let mut writer = client.create(path, options).await.unwrap();
-    writer.write_bytes(Bytes::copy_from_slice(content)).await.unwrap();
-    writer.close().await.unwrap();
+    let mut writer = client.create(path, options).await?;
+    writer.write_bytes(Bytes::copy_from_slice(content)).await?;
+    writer.close().await
 }
 
 /// Bytes that differ at any two offsets a mistake could confuse.
