@@ -534,3 +534,40 @@ fn a_copy_goes_on_from_its_checkpoints_after_a_crash() {
         "{again:?}"
     );
 }
+
+#[test]
+fn a_file_that_another_replaced_unheard_is_not_moved_in_its_place() {
+    let mut world = World {
+        random: Random(1),
+        source: Source::new(),
+        target: Target::default(),
+        history: BTreeMap::from([(5, vec![50]), (6, vec![60])]),
+        published: 0,
+    };
+    let file = |name: &str, content| SourceNode { parent: 1, name: name.into(), content: Some(content) };
+    world.source.nodes.insert(5, file("a", 50));
+    let mut state = MemoryState::default();
+    run(&mut world, &mut state, 1, false, &mut 0);
+    world.source.nodes.insert(5, file("b", 50));
+    world.source.nodes.insert(6, file("a", 60));
+    let mut engine = Engine::new(Limits::default());
+    let mut effects = engine.recover(&mut state, 2).unwrap();
+    let root = world.source.entry(1).unwrap();
+    effects.extend(engine.step(&mut state, Input::Start { start: 2, root }).unwrap());
+    loop {
+        let effect = effects.remove(0);
+        let publication = matches!(&effect, Effect::Publish { edge, .. } if edge.name == "a");
+        let input = world.execute(effect);
+        if publication {
+            // The process dies before it hears that the new `a` took the place of the old one.
+            break;
+        }
+        if let Some(input) = input {
+            effects.extend(engine.step(&mut state, input).unwrap());
+        }
+    }
+    assert_eq!(world.target.entries["a"].0, Some(60));
+    world.source.nodes.remove(&6);
+    run(&mut world, &mut state, 2, false, &mut 0);
+    assert_eq!(world.target.entries.get("b").map(|(content, _)| *content), Some(Some(50)));
+}
