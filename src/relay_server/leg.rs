@@ -104,9 +104,13 @@ async fn inbound(
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "a relayed stream broke");
-                if !matches!(error, ProtocolError::Io(_)) {
-                    let reason = (CloseCode::Protocol, "a frame broke the protocol or was too long").into();
-                    let _ = session.close(Some(reason)).await;
+                let reason: Option<CloseReason> = match error {
+                    ProtocolError::Io(_) => None,
+                    ProtocolError::Overflow => Some((CloseCode::Size, "a frame is longer than 1 MiB").into()),
+                    _ => Some((CloseCode::Protocol, "a frame broke the protocol").into()),
+                };
+                if reason.is_some() {
+                    let _ = session.close(reason).await;
                 }
                 break Some(side.vanished());
             }
