@@ -91,6 +91,7 @@ pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
             before.as_ref().and_then(|file| file.pid(daemon)).filter(|pid| daemon.is_alive(*pid, directory));
         pid.map(|pid| Running { pid, child: None })
     };
+    let program = this_program()?;
     let describe = |rpc_port: u16, http_port: u16, namenode: u32, datanode: Option<u32>| {
         ClusterFile(json!({
             "hadoop_version": jars::VERSION,
@@ -102,7 +103,7 @@ pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
             "audit_log": configuration::audit_log(directory),
             "classpath_file": classpath_file,
             "conf_dir": directory.join("conf"),
-            "xtask": std::env::current_exe().unwrap_or_default(),
+            "xtask": program,
         }))
     };
     let datanode = running(Daemon::DataNode);
@@ -270,4 +271,12 @@ fn namenode_state(http_port: u16) -> Result<NameNodeState> {
         mode: bean["FSState"].as_str().context("the NameNode is still starting")?.to_owned(),
         live_datanodes: bean["NumLiveDataNodes"].as_u64().unwrap_or_default(),
     })
+}
+
+/// Where this program is. A build that goes on meanwhile replaces the file, and Linux then marks the old one's path as
+/// deleted; the new one at the same path serves as well.
+fn this_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("cannot find this program's own path")?;
+    let text = path.to_string_lossy();
+    Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text)))
 }
