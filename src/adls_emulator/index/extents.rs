@@ -70,7 +70,7 @@ pub(crate) fn add_extent(
 ) -> Result<Node, ServiceError> {
     let node = tree::node_by_id(writing.connection, new.node)?.ok_or_else(ServiceError::path_not_found)?;
     if new.first < node.length {
-        return Err(ServiceError::invalid_query("position", "the file has committed data at this position"));
+        return Err(ServiceError::invalid_flush_position());
     }
     let (first, past) = (offset(new.first)?, offset(new.past)?);
     for old in extents_between(writing.connection, new.node, first, past)? {

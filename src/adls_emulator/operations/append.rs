@@ -89,7 +89,8 @@ fn check_target(node: &Node, position: u64) -> Result<(), ServiceError> {
         return Err(ServiceError::path_conflict().about(node.kind));
     }
     if position < node.length {
-        return Err(ServiceError::invalid_query("position", "the file has committed data at this position"));
+        // No flush could ever commit it, so it is refused here rather than dropped there.
+        return Err(ServiceError::invalid_flush_position());
     }
     Ok(())
 }

@@ -1,0 +1,75 @@
+use crate::client::Fixture;
+
+#[tokio::test]
+async fn new_paths_get_their_permissions_less_the_umask() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    for (name, headers, expected) in [
+        ("f1?resource=file", &[][..], "rw-r-----"),
+        ("d1?resource=directory", &[], "rwxr-x---"),
+        ("f2?resource=file", &[("x-ms-permissions", "0777")], "rwxr-x---"),
+        ("f3?resource=file", &[("x-ms-permissions", "0777"), ("x-ms-umask", "0000")], "rwxrwxrwx"),
+        ("f4?resource=file", &[("x-ms-permissions", "rwxrwxrwx"), ("x-ms-umask", "0077")], "rwx------"),
+        ("d2?resource=directory", &[("x-ms-permissions", "1777"), ("x-ms-umask", "0002")], "rwxrwxr-t"),
+        ("d3?resource=directory", &[("x-ms-umask", "0000")], "rwxrwxrwx"),
+    ] {
+        client.put(&format!("lake/{name}"), headers).await.expect(201);
+        let path = name.split('?').next().unwrap();
+        let head = client.head(&format!("lake/{path}"), &[]).await.expect(200);
+        assert_eq!(head.header("x-ms-permissions"), expected, "{name}");
+    }
+    let bad = [("x-ms-permissions", "0999")];
+    client.put("lake/bad?resource=file", &bad).await.refused(400, "InvalidHeaderValue");
+    client.put("lake/bad?resource=file", &[("x-ms-umask", "8")]).await.refused(400, "InvalidHeaderValue");
+    client.head("lake/bad", &[]).await.expect(404);
+    let owned = [("x-ms-owner", "alice"), ("x-ms-group", "staff")];
+    client.put("lake/owned?resource=file", &owned).await.expect(201);
+    let head = client.head("lake/owned", &[]).await.expect(200);
+    assert_eq!((head.header("x-ms-owner"), head.header("x-ms-group")), ("alice", "staff"));
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn access_control_is_set_and_read() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let written = client.write("lake/file", b"x").await;
+    let get = || async { client.head("lake/file?action=getAccessControl", &[]).await.expect(200) };
+    assert_eq!(get().await.header("x-ms-acl"), "user::rw-,group::r--,other::---");
+    let acl = [("x-ms-acl", "user::rwx,user:alice:rwx,group::r-x,other::--x"), ("x-ms-owner", "bob")];
+    let set = client.patch("lake/file?action=setAccessControl", &acl, b"").await.expect(200);
+    assert_ne!(set.etag(), written.etag());
+    assert_eq!(set.header("last-modified"), written.header("last-modified"));
+    let after = get().await;
+    assert_eq!(after.header("x-ms-acl"), "user::rwx,user:alice:rwx,group::r-x,mask::rwx,other::--x");
+    assert_eq!((after.header("x-ms-permissions"), after.header("x-ms-owner")), ("rwxrwx--x+", "bob"));
+    let mode = [("x-ms-permissions", "0750")];
+    client.patch("lake/file?action=setAccessControl", &mode, b"").await.expect(200);
+    assert_eq!(get().await.header("x-ms-permissions"), "rwxr-x---+");
+    let minimal = [("x-ms-acl", "user::rw-,group::---,other::---")];
+    client.patch("lake/file?action=setAccessControl", &minimal, b"").await.expect(200);
+    assert_eq!(get().await.header("x-ms-permissions"), "rw-------");
+    let root = client.head("lake/?action=getAccessControl", &[]).await.expect(200);
+    assert_eq!((root.header("x-ms-owner"), root.header("x-ms-permissions")), ("$superuser", "rwxr-x---"));
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn bad_access_control_is_refused() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    for headers in [
+        &[("x-ms-acl", "user::rwx")][..],
+        &[("x-ms-acl", "user::rwx,group::r-x,other::---,default:user:a:rwx")],
+        &[("x-ms-acl", "user::rwx,group::r-x,other::---"), ("x-ms-permissions", "0700")],
+        &[("x-ms-permissions", "rwx")],
+        &[],
+    ] {
+        let reply = client.patch("lake/file?action=setAccessControl", headers, b"").await;
+        reply.refused(400, "InvalidHeaderValue");
+    }
+    let owner = [("x-ms-owner", "x")];
+    client.patch("lake/none?action=setAccessControl", &owner, b"").await.refused(404, "PathNotFound");
+    fixture.running.stop().await.unwrap();
+}

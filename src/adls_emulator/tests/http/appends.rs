@@ -1,0 +1,197 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use crc_fast::CrcAlgorithm;
+use md5::{Digest as _, Md5};
+
+use crate::client::{ACCOUNT, Client, Fixture, Reply};
+
+fn crc64(data: &[u8]) -> String {
+    BASE64.encode(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, data).to_le_bytes())
+}
+
+/// Bytes that differ from position to position.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+async fn append(client: &Client, position: usize, data: &[u8]) -> Reply {
+    client.patch(&format!("lake/file?action=append&position={position}"), &[], data).await
+}
+
+async fn flush(client: &Client, position: usize) -> Reply {
+    client.patch(&format!("lake/file?action=flush&position={position}"), &[], b"").await
+}
+
+async fn content(client: &Client) -> Vec<u8> {
+    client.get("lake/file", &[]).await.expect(200).body
+}
+
+#[tokio::test]
+async fn parts_may_come_in_any_order_and_at_once() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let created = client.put("lake/file?resource=file", &[]).await.expect(201);
+    let data = pattern(3_000_000);
+    let parts: Vec<_> = data.chunks(311_111).enumerate().collect();
+    let sent = parts.iter().rev().map(|(number, part)| append(client, number * 311_111, part));
+    for reply in futures::future::join_all(sent).await {
+        assert_eq!(reply.expect(202).etag(), created.etag());
+    }
+    assert!(content(client).await.is_empty());
+    let flushed = flush(client, data.len()).await.expect(200);
+    assert_ne!(flushed.etag(), created.etag());
+    assert!(content(client).await == data);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn flush_positions_are_checked() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    flush(client, 0).await.expect(200);
+    flush(client, 1).await.refused(400, "InvalidFlushPosition");
+    append(client, 5, b"56789").await.expect(202);
+    flush(client, 10).await.refused(400, "InvalidFlushPosition");
+    append(client, 0, b"01234").await.expect(202);
+    flush(client, 11).await.refused(400, "InvalidFlushPosition");
+    flush(client, 10).await.expect(200);
+    assert_eq!(content(client).await, b"0123456789");
+    flush(client, 10).await.expect(200);
+    flush(client, 9).await.refused(400, "InvalidFlushPosition");
+    append(client, 9, b"x").await.refused(400, "InvalidFlushPosition");
+    client.patch("lake/file?action=flush", &[], b"").await.refused(400, "InvalidQueryParameterValue");
+    client.patch("lake/file?action=flush&position=10", &[], b"x").await.refused(400, "InvalidHeaderValue");
+    client.put("lake/dir?resource=directory", &[]).await.expect(201);
+    client.patch("lake/dir?action=flush&position=0", &[], b"").await.refused(409, "PathConflict");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn data_behind_the_flush_goes_unless_it_is_retained() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    append(client, 0, b"0123456789").await.expect(202);
+    client.patch("lake/file?action=flush&position=4&retainUncommittedData=true", &[], b"").await.expect(200);
+    assert_eq!(content(client).await, b"0123");
+    flush(client, 6).await.expect(200);
+    assert_eq!(content(client).await, b"012345");
+    flush(client, 10).await.refused(400, "InvalidFlushPosition");
+    append(client, 6, b"abc").await.expect(202);
+    flush(client, 9).await.expect(200);
+    assert_eq!(content(client).await, b"012345abc");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_overlapping_parts_the_later_counts() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    append(client, 0, b"aaaaaaaaaa").await.expect(202);
+    append(client, 3, b"bbbb").await.expect(202);
+    append(client, 5, b"c").await.expect(202);
+    append(client, 8, b"dddd").await.expect(202);
+    flush(client, 12).await.expect(200);
+    assert_eq!(content(client).await, b"aaabbcbadddd");
+    let spools = std::fs::read_dir(fixture.folder.path().join("spool")).unwrap();
+    fixture.running.stop().await.unwrap();
+    assert_eq!(spools.count(), 0);
+}
+
+#[tokio::test]
+async fn a_part_with_a_wrong_checksum_leaves_nothing() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let (good, bad) = (pattern(400_000), pattern(400_001)[1..].to_vec());
+    let (good_crc, good_md5) = (crc64(&good), BASE64.encode(Md5::digest(&good)));
+    let target = "lake/file?action=append&position=0";
+    let flushing = "lake/file?action=append&position=0&flush=true";
+    let crc = [("x-ms-content-crc64", good_crc.as_str())];
+    let md5 = [("content-md5", good_md5.as_str())];
+    client.patch(flushing, &crc, &bad).await.refused(400, "Crc64Mismatch");
+    client.patch(flushing, &md5, &bad).await.refused(400, "Md5Mismatch");
+    assert!(content(client).await.is_empty());
+    flush(client, good.len()).await.refused(400, "InvalidFlushPosition");
+    client.patch(target, &[("content-md5", "short")], &good).await.refused(400, "InvalidHeaderValue");
+    let reply = client.patch(target, &crc, &good).await.expect(202);
+    assert_eq!(reply.header("x-ms-content-crc64"), good_crc);
+    // What is there already is not harmed by a bad part over it.
+    client.patch(target, &crc, &bad).await.refused(400, "Crc64Mismatch");
+    client.patch(target, &md5, &good).await.expect(202);
+    client.patch(target, &[("content-md5", "")], &good).await.expect(202);
+    flush(client, good.len()).await.expect(200);
+    assert!(content(client).await == good);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_leaves_nothing() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let request = client.signed_head("PATCH", "lake/file?action=append&position=0&flush=true", 1_000_000);
+    let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.write_all(&pattern(300_000)).await.unwrap();
+    socket.shutdown().await.unwrap();
+    // Ends when the emulator has given up the request.
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+    assert!(content(client).await.is_empty());
+    flush(client, 300_000).await.refused(400, "InvalidFlushPosition");
+    client.patch("lake/file?action=append&position=0&flush=true", &[], b"whole").await.expect(202);
+    assert_eq!(content(client).await, b"whole");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_without_length_is_refused() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let request = client.signed_head("PATCH", "lake/file?action=append&position=0", 0);
+    let request = request.replace("content-length: 0", "transfer-encoding: chunked\r\nconnection: close");
+    let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.write_all(b"5\r\nhello\r\n0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 411"), "{answer}");
+    assert!(answer.contains("MissingContentLengthHeader"), "{answer}");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn appends_that_cannot_be() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    append(client, 0, b"x").await.refused(404, "PathNotFound");
+    client.put("lake/file?resource=directory", &[]).await.expect(201);
+    append(client, 0, b"x").await.refused(409, "PathConflict");
+    client.put("lake/real?resource=file", &[]).await.expect(201);
+    client.patch("lake/real?action=append&position=0", &[], b"").await.refused(400, "InvalidHeaderValue");
+    client.patch("lake/real?action=append", &[], b"x").await.refused(400, "InvalidQueryParameterValue");
+    client
+        .patch("lake/real?action=append&position=-1", &[], b"x")
+        .await
+        .refused(400, "InvalidQueryParameterValue");
+    let far = format!("lake/real?action=append&position={}", u64::MAX);
+    client.patch(&far, &[], b"x").await.refused(400, "InvalidQueryParameterValue");
+    let structured = [("x-ms-structured-body", "XSM/1.0; properties=crc64")];
+    let target = "lake/real?action=append&position=0";
+    client.patch(target, &structured, b"x").await.refused(501, "NotImplemented");
+    client
+        .patch("lake/real?action=other&position=0", &[], b"x")
+        .await
+        .refused(400, "InvalidQueryParameterValue");
+    let counters =
+        fixture.client.admin(reqwest::Method::GET, "/counters", crate::client::ADMIN_TOKEN, "").await;
+    assert_eq!(counters.json()["accounts"][ACCOUNT]["server_errors"], 1);
+    fixture.running.stop().await.unwrap();
+}

@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use reqwest::Method;
+
+use crate::client::{ACCOUNT, Client, Fixture};
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_with_the_string_that_was_signed() {
+    let fixture = Fixture::start().await;
+    let mut wrong = Client::to(&fixture.running);
+    wrong.key = b"another key".to_vec();
+    let reply =
+        wrong.get("lake?resource=filesystem&recursive=true", &[]).await.refused(403, "AuthenticationFailed");
+    let detail = reply.json()["error"]["detail"]["AuthenticationErrorDetail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("Server used following string to sign: 'GET\n"), "{detail}");
+    assert!(
+        detail.contains(&format!("/{ACCOUNT}/{ACCOUNT}/lake\nrecursive:true\nresource:filesystem'")),
+        "{detail}"
+    );
+    let reply = wrong.get("?comp=list", &[]).await.refused(403, "AuthenticationFailed");
+    assert!(reply.text().contains("<AuthenticationErrorDetail>"), "{}", reply.text());
+    let head = wrong.head("lake/file", &[]).await.refused(403, "AuthenticationFailed");
+    assert!(head.body.is_empty());
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn dates_far_from_now_are_refused() {
+    let fixture = Fixture::start().await;
+    let mut client = Client::to(&fixture.running);
+    let now = client.date;
+    for date in [now - Duration::from_secs(16 * 60), now + Duration::from_secs(16 * 60)] {
+        client.date = date;
+        client.get("?resource=account", &[]).await.refused(403, "AuthenticationFailed");
+    }
+    client.date = now - Duration::from_secs(13 * 60);
+    client.get("?resource=account", &[]).await.expect(200);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_shared_key_is_accepted() {
+    let fixture = Fixture::start().await;
+    let target = format!("/{ACCOUNT}/lake?resource=filesystem&recursive=true");
+    let client = &fixture.client;
+    let send = |target: String, authorization: Option<&'static str>| async move {
+        let headers: Vec<_> =
+            authorization.map(|value| ("authorization".to_owned(), value.to_owned())).into_iter().collect();
+        client.send_unsigned(Method::GET, &target, &headers, Vec::new()).await
+    };
+    send(target.clone(), None).await.refused(401, "NoAuthenticationInformation");
+    let signed = format!("{target}&sv=2023-11-03&sig=abc");
+    let reply = send(signed, None).await.refused(403, "AuthenticationFailed");
+    assert!(reply.text().contains("Shared access signatures are not accepted"), "{}", reply.text());
+    for value in
+        ["Bearer abc", "SharedKeyLite a:b", "SharedKey", "SharedKey testaccount", "SharedKey other:AAAA"]
+    {
+        send(target.clone(), Some(value)).await.refused(403, "AuthenticationFailed");
+    }
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_method_override_is_signed_as_what_was_sent() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let patch = [("x-http-method-override", "PATCH")];
+    let body = b"overridden".to_vec();
+    client.send(Method::PUT, "lake/file?action=append&position=0", &patch, body).await.expect(202);
+    client.put("lake/file?action=flush&position=10", &patch).await.expect(200);
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "overridden");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn replies_carry_the_service_headers_and_unknown_versions_are_judged() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let headers = [("x-ms-client-request-id", "mine"), ("x-ms-version", "2031-01-01")];
+    let reply = client.get("?resource=account", &headers).await.expect(200);
+    assert_eq!(reply.header("x-ms-client-request-id"), "mine");
+    assert_eq!(reply.header("x-ms-version"), "2031-01-01");
+    assert!(!reply.header("x-ms-request-id").is_empty() && !reply.header("date").is_empty());
+    for version in ["2017-04-17", "latest"] {
+        let headers = [("x-ms-version", version)];
+        client.get("?resource=account", &headers).await.refused(400, "InvalidHeaderValue");
+    }
+    client.get("lake/none", &[("x-ms-client-request-id", "mine")]).await.refused(404, "PathNotFound");
+    fixture.running.stop().await.unwrap();
+}

@@ -1,0 +1,99 @@
+use crate::client::Fixture;
+
+#[tokio::test]
+async fn parents_are_made_and_types_may_not_change() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/a/b/file?resource=file", &[]).await.expect(201);
+    assert_eq!(client.head("lake/a/b", &[]).await.expect(200).header("x-ms-resource-type"), "directory");
+    let conflict = client.put("lake/a/b?resource=file", &[]).await.refused(409, "PathConflict");
+    assert_eq!(conflict.header("x-ms-existing-resource-type"), "directory");
+    let conflict = client.put("lake/a/b/file?resource=directory", &[]).await.refused(409, "PathConflict");
+    assert_eq!(conflict.header("x-ms-existing-resource-type"), "file");
+    client.put("lake/a/b/file/below?resource=file", &[]).await.refused(409, "PathConflict");
+    client.put("lake/a?resource=other", &[]).await.refused(400, "InvalidQueryParameterValue");
+    client.put("none/a?resource=file", &[]).await.refused(404, "FilesystemNotFound");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn making_a_directory_again_changes_nothing_and_making_a_file_again_empties_it() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let first = client.put("lake/dir?resource=directory", &[]).await.expect(201);
+    let second = client.put("lake/dir?resource=directory", &[]).await.expect(201);
+    assert_eq!(first.etag(), second.etag());
+    let written = client.write("lake/file", b"content").await;
+    let again = client.put("lake/file?resource=file", &[]).await.expect(201);
+    assert_ne!(written.etag(), again.etag());
+    assert_eq!(client.head("lake/file", &[]).await.expect(200).header("content-length"), "0");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn properties_and_content_settings_are_kept() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let headers = [("x-ms-properties", "a=MQ==,b=Mg=="), ("x-ms-content-type", "text/plain")];
+    let made = client.put("lake/file?resource=file", &headers).await.expect(201);
+    let head = client.head("lake/file", &[]).await.expect(200);
+    assert_eq!(head.header("x-ms-properties"), "a=MQ==,b=Mg==");
+    assert_eq!((head.header("x-ms-meta-a"), head.header("content-type")), ("1", "text/plain"));
+    let set = client.patch("lake/file?action=setProperties", &[("x-ms-properties", "c=Mw==")], b"").await;
+    assert_ne!(set.expect(200).etag(), made.etag());
+    let head = client.head("lake/file", &[]).await.expect(200);
+    assert_eq!((head.header("x-ms-properties"), head.header("content-type")), ("c=Mw==", "text/plain"));
+    let status = client.head("lake/file?action=getStatus", &[]).await.expect(200);
+    assert_eq!(status.header("x-ms-properties"), "");
+    let bad = [("x-ms-properties", "a=not base64")];
+    client.patch("lake/file?action=setProperties", &bad, b"").await.refused(400, "InvalidHeaderValue");
+    client.patch("lake/none?action=setProperties", &headers, b"").await.refused(404, "PathNotFound");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn deleting_respects_what_is_inside_and_conditions() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let file = client.write("lake/dir/sub/file", b"x").await;
+    client.delete("lake/dir", &[]).await.refused(409, "DirectoryNotEmpty");
+    client.delete("lake/dir?recursive=false", &[]).await.refused(409, "DirectoryNotEmpty");
+    let stale = [("if-match", "\"0x1\"")];
+    client.delete("lake/dir/sub/file", &stale).await.refused(412, "ConditionNotMet");
+    client.delete("lake/dir/sub/file", &[("if-match", file.etag())]).await.expect(200);
+    client.delete("lake/dir/sub/file", &[]).await.refused(404, "PathNotFound");
+    client.delete("lake/dir/sub", &[]).await.expect(200);
+    client.write("lake/dir/other/file", b"x").await;
+    client.delete("lake/dir?recursive=true", &[]).await.expect(200);
+    client.head("lake/dir/other/file", &[]).await.refused(404, "PathNotFound");
+    client.write("lake/dir/other/file", b"new").await;
+    assert_eq!(client.get("lake/dir/other/file", &[]).await.expect(200).text(), "new");
+    client.delete("lake/?recursive=true", &[]).await.refused(400, "InvalidUri");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn deep_paths_are_refused() {
+    let fixture = Fixture::start().await;
+    let path = |depth: usize| format!("lake/{}?resource=directory", vec!["d"; depth].join("/"));
+    fixture.client.put(&path(60), &[]).await.expect(201);
+    fixture.client.put(&path(61), &[]).await.refused(409, "PathIsTooDeep");
+    let long = format!("lake/{}?resource=file", "n".repeat(256));
+    fixture.client.put(&long, &[]).await.refused(400, "InvalidResourceName");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_served_says_so() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    client.send(reqwest::Method::POST, "lake/file", &[], Vec::new()).await.refused(501, "NotImplemented");
+    client.put("lake/file?comp=block", &[]).await.refused(501, "NotImplemented");
+    let acl = "lake/file?action=setAccessControlRecursive&mode=set";
+    client.patch(acl, &[], b"").await.refused(501, "NotImplemented");
+    let leased = [("x-ms-lease-id", "8d0b6d5e-3b47-4d5a-9d4e-0d9f1ad4f8a5")];
+    client.patch("lake/file?action=flush&position=1", &leased, b"").await.refused(412, "LeaseNotPresent");
+    client.head("lake/file?action=unknown", &[]).await.refused(400, "InvalidQueryParameterValue");
+    fixture.running.stop().await.unwrap();
+}
