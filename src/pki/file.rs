@@ -7,11 +7,13 @@ use std::path::Path;
 
 use crate::Error;
 
-pub(crate) const PRIVATE: u32 = 0o600;
-pub(crate) const PUBLIC: u32 = 0o644;
+/// Mode of a file that only its owner reads.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of a file that anyone may read.
+pub const PUBLIC: u32 = 0o644;
 
 /// Replaces `path` in one step. The folder is made when it is absent (mode 0700).
-pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+pub fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -30,7 +32,8 @@ pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
-pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
+/// `None` if there is no such file.
+pub fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -4,6 +4,7 @@
 //!   for keys that never leave their owner ([`IdentityRequest`]).
 //! * [`Identity`]: a certificate chain and its key; makes the rustls configurations that present it.
 //! * [`trust`]: configurations without a certificate of one's own: trusting one authority, or one pinned by fingerprint.
+//! * [`file`]: how keys and their like are written: whole or absent, 0600.
 //! * [`inspect`]: what a certificate says: its names, its fingerprint, whether an authority issued it.
 //!
 //! All keys are ECDSA P-256. Private keys are written with mode 0600 and are never printed. Every configuration uses the
@@ -14,7 +15,7 @@
 
 mod authority;
 mod error;
-mod file;
+pub mod file;
 mod identity;
 pub mod inspect;
 mod peer_uri;

@@ -77,6 +77,23 @@ impl Outgoing {
     }
 }
 
+/// The kind of a message, for errors: never its content.
+pub(crate) fn name_of(message: &Message) -> &'static str {
+    match message {
+        Message::Hello(_) => "Hello",
+        Message::Welcome(_) => "Welcome",
+        Message::Refused(_) => "Refused",
+        Message::Sync(_) => "Sync",
+        Message::SyncAck(_) => "SyncAck",
+        Message::Report(_) => "Report",
+        Message::ReportAck(_) => "ReportAck",
+        Message::Echo(_) => "Echo",
+        Message::EchoReply(_) => "EchoReply",
+        Message::ListenToken(_) => "ListenToken",
+        Message::Unknown(_) => "a message of an unknown kind",
+    }
+}
+
 fn codec() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder().length_field_length(4).max_frame_length(MAX_MESSAGE_BYTES).new_codec()
 }

@@ -1,0 +1,154 @@
+//! The agent's end of a session.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use livedata_model::message::{Echo, Hello, Known, ListenToken, Message, PROTOCOL, Report, Sync, SyncAck, Welcome};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::name_of;
+use crate::clock::wall_ms;
+use crate::liveness::SILENCE;
+use crate::outbox::{Outbox, drive};
+use crate::reporting::{REPORT_EVERY, Reporting};
+use crate::{Channel, End, Error, HandlerError, Incoming, handshake};
+
+/// How long the provider may take to answer the hello.
+const WELCOME_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the agent does with its session. An error ends the session; the caller opens a new one.
+///
+/// `welcomed`, `apply` and `listen_token` never overlap, and echoes wait for them: the provider gives up an agent that
+/// takes more than fifteen seconds.
+#[async_trait]
+pub trait AgentHandler: Send + std::marker::Sync + 'static {
+    /// What this agent is and has. `protocol_min`, `protocol_max` and `clock_ms` are filled in afterwards.
+    async fn hello(&self) -> Hello;
+
+    /// The session is on, its epoch higher than that of the hello. Both epochs are on disk when this returns.
+    async fn welcomed(&self, welcome: &Welcome) -> Result<(), HandlerError>;
+
+    /// Takes a change of desired state, which is on disk when this returns; it is then acknowledged. Items of which the
+    /// agent has a higher generation are left alone and returned, with the agent's generation.
+    async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError>;
+
+    /// Every migration, for the start of the session. `sequence` is filled in afterwards.
+    async fn full_report(&self) -> Report;
+
+    /// Waits until something changed and reports it. Asked for again only when the provider has the last report; dropped
+    /// at the end of the session, and the next one begins with a full report.
+    async fn next_report(&self) -> Report;
+
+    /// A new token for the relay.
+    async fn listen_token(&self, token: ListenToken) -> Result<(), HandlerError>;
+}
+
+/// Holds the agent's end until the session is over.
+pub async fn run(channel: Channel, handler: Arc<dyn AgentHandler>, cancel: CancellationToken) -> Result<End, Error> {
+    let (incoming, outgoing) = channel.split();
+    drive(outgoing, |outbox| converse(incoming, outbox, handler, cancel)).await
+}
+
+async fn converse(
+    mut incoming: Incoming,
+    outbox: Outbox,
+    handler: Arc<dyn AgentHandler>,
+    cancel: CancellationToken,
+) -> Result<End, Error> {
+    let (protocol_min, protocol_max) = PROTOCOL;
+    let hello = Hello { protocol_min, protocol_max, clock_ms: wall_ms(), ..handler.hello().await };
+    outbox.post(Message::Hello(hello.clone()))?;
+    let answer = tokio::select! {
+        () = cancel.cancelled() => return Ok(End::Cancelled),
+        answer = timeout(WELCOME_WITHIN, incoming.recv()) => answer,
+    };
+    let welcome = match answer {
+        Err(_) => return Err(Error::NoAnswer { awaited: "Welcome", seconds: WELCOME_WITHIN.as_secs() }),
+        Ok(received) => match received? {
+            None => return Ok(End::Closed),
+            Some(Message::Refused(refused)) => return Ok(End::Refused(refused)),
+            Some(Message::Welcome(welcome)) => welcome,
+            Some(other) => return Err(Error::Unexpected { expected: "Welcome", received: name_of(&other) }),
+        },
+    };
+    handshake::check_welcome(&hello, &welcome)?;
+    handler.welcomed(&welcome).await.map_err(Error::Handler)?;
+    Session { reporting: Reporting::default(), outbox, handler: handler.as_ref() }.go_on(incoming, cancel).await
+}
+
+/// A report that is awaited; it outlives the turns of the loop, so that a handler half-way is not started anew.
+type NextReport<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
+
+struct Session<'a> {
+    reporting: Reporting,
+    outbox: Outbox,
+    handler: &'a dyn AgentHandler,
+}
+
+impl<'a> Session<'a> {
+    async fn go_on(mut self, mut incoming: Incoming, cancel: CancellationToken) -> Result<End, Error> {
+        let handler = self.handler;
+        let silence = sleep(SILENCE);
+        tokio::pin!(silence);
+        let mut next_report: Option<NextReport<'a>> = Some(handler.full_report());
+        let mut not_before = Instant::now();
+        loop {
+            if next_report.is_none() && self.reporting.is_idle() {
+                next_report = Some(Box::pin(async move {
+                    sleep_until(not_before).await;
+                    handler.next_report().await
+                }));
+            }
+            let report = async {
+                match next_report.as_mut() {
+                    Some(report) => report.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(End::Cancelled),
+                received = incoming.recv() => match received? {
+                    None => return Ok(End::Closed),
+                    Some(message) => {
+                        self.receive(message).await?;
+                        silence.as_mut().reset(Instant::now() + SILENCE);
+                    }
+                },
+                () = &mut silence => return Ok(End::Silent),
+                report = report => {
+                    next_report = None;
+                    not_before = Instant::now() + REPORT_EVERY;
+                    self.outbox.post(Message::Report(self.reporting.send(report)))?;
+                }
+            }
+        }
+    }
+
+    async fn receive(&mut self, message: Message) -> Result<(), Error> {
+        match message {
+            Message::Sync(sync) => {
+                let revision = sync.revision;
+                let stale = self.handler.apply(sync).await.map_err(Error::Handler)?;
+                self.outbox.post(Message::SyncAck(SyncAck { revision, stale }))
+            }
+            Message::Echo(Echo { sent_ms, .. }) => {
+                self.outbox.post(Message::EchoReply(Echo { sent_ms, clock_ms: wall_ms() }))
+            }
+            Message::ReportAck(ack) => self.reporting.acknowledged(&ack),
+            Message::ListenToken(token) => self.handler.listen_token(token).await.map_err(Error::Handler),
+            Message::Unknown(kind) => {
+                tracing::debug!(kind, "a message of a newer provider is ignored");
+                Ok(())
+            }
+            other => Err(Error::Unexpected {
+                expected: "Sync, Echo, ReportAck or ListenToken",
+                received: name_of(&other),
+            }),
+        }
+    }
+}
