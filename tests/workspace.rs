@@ -5,17 +5,19 @@ mod table;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use table::{Allowed, Area};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Asked for at run time: clones share a target folder, and a path that was compiled in may be another clone's.
+static ROOT: LazyLock<String> = LazyLock::new(|| std::env::var("CARGO_MANIFEST_DIR").unwrap());
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
         .args(["--locked", "--offline"])
-        .current_dir(ROOT)
+        .current_dir(ROOT.as_str())
         .output()
         .unwrap();
     assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -33,7 +35,7 @@ struct Crate {
 fn crates() -> Vec<Crate> {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
-    let sources = Path::new(ROOT).join("src");
+    let sources = Path::new(ROOT.as_str()).join("src");
     let area = |folder: &Path| -> Option<String> {
         (folder.parent() == Some(&sources)).then(|| folder.file_name().unwrap().to_str().unwrap().to_owned())
     };
@@ -58,7 +60,7 @@ fn crates() -> Vec<Crate> {
 }
 
 fn areas() -> Vec<Area> {
-    table::parse(&std::fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap())
+    table::parse(&std::fs::read_to_string(Path::new(ROOT.as_str()).join("docs/architecture.md")).unwrap())
 }
 
 /// Names of all packages that are linked into this area's crate, itself included.
@@ -165,7 +167,7 @@ fn wall_arm_holds_no_product_word() {
 
 fn sources(area: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![Path::new(ROOT).join("src").join(area)];
+    let mut open = vec![Path::new(ROOT.as_str()).join("src").join(area)];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
