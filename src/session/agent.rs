@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livedata_model::message::{Echo, Hello, Known, ListenToken, Message, PROTOCOL, Report, Sync, SyncAck, Welcome};
+use livedata_model::message::{
+    Echo, Hello, Known, ListenToken, Message, PROTOCOL, Report, Sync, SyncAck, Welcome,
+};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +50,11 @@ pub trait AgentHandler: Send + std::marker::Sync + 'static {
 }
 
 /// Holds the agent's end until the session is over.
-pub async fn run(channel: Channel, handler: Arc<dyn AgentHandler>, cancel: CancellationToken) -> Result<End, Error> {
+pub async fn run(
+    channel: Channel,
+    handler: Arc<dyn AgentHandler>,
+    cancel: CancellationToken,
+) -> Result<End, Error> {
     let (incoming, outgoing) = channel.split();
     drive(outgoing, |outbox| converse(incoming, outbox, handler, cancel)).await
 }
@@ -77,7 +83,9 @@ async fn converse(
     };
     handshake::check_welcome(&hello, &welcome)?;
     handler.welcomed(&welcome).await.map_err(Error::Handler)?;
-    Session { reporting: Reporting::default(), outbox, handler: handler.as_ref() }.go_on(incoming, cancel).await
+    Session { reporting: Reporting::default(), outbox, handler: handler.as_ref() }
+        .go_on(incoming, cancel)
+        .await
 }
 
 /// A report that is awaited; it outlives the turns of the loop, so that a handler half-way is not started anew.

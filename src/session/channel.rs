@@ -1,7 +1,7 @@
 //! Messages over a stream with a known peer: each is a u32 big-endian length and that many bytes of CBOR.
 
 use bytes::Bytes;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt, StreamExt as _};
 use livedata_model::cbor;
 use livedata_model::message::{MAX_MESSAGE_BYTES, Message};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
@@ -73,7 +73,7 @@ impl Outgoing {
 
     /// Ends the stream in good order.
     pub async fn close(&mut self) -> Result<(), Error> {
-        self.frames.close().await.map_err(failure)
+        SinkExt::<Bytes>::close(&mut self.frames).await.map_err(failure)
     }
 }
 
@@ -132,7 +132,9 @@ mod tests {
     async fn the_length_is_big_endian() {
         let (mut near, mut far) = pair();
         let body = cbor::encode(&Message::Echo(Echo { sent_ms: 1, clock_ms: 2 }));
-        near.write_all(&[&[0, 0, 0, u8::try_from(body.len()).unwrap()], body.as_slice()].concat()).await.unwrap();
+        near.write_all(&[&[0, 0, 0, u8::try_from(body.len()).unwrap()], body.as_slice()].concat())
+            .await
+            .unwrap();
         assert!(matches!(far.recv().await, Ok(Some(Message::Echo(_)))));
     }
 

@@ -1,5 +1,7 @@
 //! What breaks a conversation.
 
+use std::path::PathBuf;
+
 use livedata_model::cbor::DecodeError;
 use livedata_pki as pki;
 
@@ -8,11 +10,15 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("called the agent {expected}, but a holder of {presented:?} answered; the call is refused. If an agent was moved or installed anew, enrol it with a fresh install key")]
+    #[error(
+        "called the agent {expected}, but a holder of {presented:?} answered; the call is refused. If an agent was moved or installed anew, enrol it with a fresh install key"
+    )]
     WrongAgent { expected: String, presented: Vec<String> },
     #[error("a caller with the certificate of {presented:?} is not the provider; it is refused")]
     WrongProvider { presented: Vec<String> },
-    #[error("\"{0}\" cannot name an agent: migrator GUID and instance id have 1 to 64 letters, digits or hyphens")]
+    #[error(
+        "\"{0}\" cannot name an agent: migrator GUID and instance id have 1 to 64 letters, digits or hyphens"
+    )]
     Name(String),
     #[error("TLS inside the relayed stream failed; both sides must hold certificates of the same provider")]
     Tls(#[source] rustls::Error),
@@ -20,20 +26,28 @@ pub enum Error {
     Connection(#[source] std::io::Error),
     #[error("a message is longer than {} bytes", livedata_model::message::MAX_MESSAGE_BYTES)]
     TooLong,
-    #[error("the peer sent bytes that are no message of this protocol; are both sides of a supported version?")]
+    #[error(
+        "the peer sent bytes that are no message of this protocol; are both sides of a supported version?"
+    )]
     Malformed(#[source] DecodeError),
     #[error("expected {expected} from the peer, received {received}")]
     Unexpected { expected: &'static str, received: &'static str },
     #[error("the peer did not send {awaited} within {seconds} s")]
     NoAnswer { awaited: &'static str, seconds: u64 },
-    #[error("the provider offered session epoch {offered}, but this agent has seen {seen}; an older provider or a restored database is answering")]
+    #[error(
+        "the provider offered session epoch {offered}, but this agent has seen {seen}; an older provider or a restored database is answering"
+    )]
     OldEpoch { offered: u64, seen: u64 },
-    #[error("the provider chose protocol version {chosen}, which this agent does not speak; upgrade the older side")]
+    #[error(
+        "the provider chose protocol version {chosen}, which this agent does not speak; upgrade the older side"
+    )]
     Protocol { chosen: u16 },
     #[error("the peer does not read what it is sent")]
     PeerNotReading,
     #[error("the handler of this session failed")]
     Handler(#[source] HandlerError),
+    #[error("the enrolment in {} is damaged ({reason}); restore the folder from a backup, or empty it and enrol with a fresh install key", folder.display())]
+    EnrolmentDamaged { folder: PathBuf, reason: String },
     #[error("cannot use the certificates of this side")]
     Certificates(#[from] pki::Error),
 }
@@ -55,9 +69,15 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Connection(_) | Self::NoAnswer { .. } | Self::PeerNotReading => Kind::Retryable,
-            Self::WrongAgent { .. } | Self::WrongProvider { .. } | Self::Tls(_) | Self::OldEpoch { .. } => Kind::Denied,
-            Self::TooLong | Self::Malformed(_) | Self::Unexpected { .. } | Self::Protocol { .. } => Kind::Protocol,
-            Self::Name(_) | Self::Handler(_) | Self::Certificates(_) => Kind::Local,
+            Self::WrongAgent { .. } | Self::WrongProvider { .. } | Self::Tls(_) | Self::OldEpoch { .. } => {
+                Kind::Denied
+            }
+            Self::TooLong | Self::Malformed(_) | Self::Unexpected { .. } | Self::Protocol { .. } => {
+                Kind::Protocol
+            }
+            Self::Name(_) | Self::Handler(_) | Self::EnrolmentDamaged { .. } | Self::Certificates(_) => {
+                Kind::Local
+            }
         }
     }
 }

@@ -58,7 +58,9 @@ mod tests {
         let name = AgentName::new("0f-1", "host-7").unwrap();
         assert_eq!(name.to_string(), "urn:livedata:migrator:0f-1:agent:host-7");
         assert_eq!(AgentName::from_uri(&name.to_string()).unwrap(), name);
-        for (guid, instance) in [("", "i"), ("g", ""), ("g:agent:x", "i"), ("g", "i/j"), ("g", &"i".repeat(65))] {
+        for (guid, instance) in
+            [("", "i"), ("g", ""), ("g:agent:x", "i"), ("g", "i/j"), ("g", &"i".repeat(65))]
+        {
             assert!(AgentName::new(guid, instance).is_err(), "{guid} {instance}");
         }
         assert!(AgentName::from_uri(PROVIDER_URI).is_err());

@@ -20,8 +20,9 @@ use crate::{Channel, End, Error, HandlerError, Incoming, handshake};
 /// How long the agent may take for its first message.
 const HELLO_WITHIN: Duration = Duration::from_secs(20);
 
-/// A token that lives shorter than this is renewed late rather than without pause.
-const SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(15);
+/// Bounds for what counts as a token's life: one that is shorter is renewed late rather than without pause, one that is
+/// longer is renewed once a day.
+const TOKEN_LIFE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(36 * 3600));
 
 /// What the provider does with one agent's session. An error ends the session; the agent comes back with a new one.
 ///
@@ -84,10 +85,9 @@ async fn converse(
         },
     };
     let admitted = match handshake::negotiate(&hello) {
-        Ok(protocol) => handler
-            .admit(&hello)
-            .await
-            .map(|welcome| Welcome { protocol, clock_ms: wall_ms(), ..welcome }),
+        Ok(protocol) => {
+            handler.admit(&hello).await.map(|welcome| Welcome { protocol, clock_ms: wall_ms(), ..welcome })
+        }
         Err(refused) => Err(refused),
     };
     match admitted {
@@ -193,7 +193,8 @@ impl Session {
             }
             Message::EchoReply(reply) => {
                 if let Some(round_trip_ms) = self.liveness.answered(reply.sent_ms, self.now_ms()) {
-                    self.handler.alive(round_trip_ms, clock_skew_ms(reply.clock_ms, wall_ms(), round_trip_ms));
+                    self.handler
+                        .alive(round_trip_ms, clock_skew_ms(reply.clock_ms, wall_ms(), round_trip_ms));
                 }
             }
             Message::Unknown(kind) => tracing::debug!(kind, "a message of a newer agent is ignored"),
@@ -210,9 +211,10 @@ impl Session {
     /// Returns when the next one is due.
     fn send_token(&self) -> Result<Duration, Error> {
         let token = self.handler.listen_token();
-        let life = Duration::from_secs(u64::try_from(token.expires_at - wall_seconds()).unwrap_or(0));
+        let life = u64::try_from(token.expires_at.saturating_sub(wall_seconds())).unwrap_or(0);
         self.outbox.post(Message::ListenToken(token))?;
-        Ok(life.max(SHORTEST_TOKEN_LIFE) * 2 / 3)
+        let (shortest, longest) = TOKEN_LIFE;
+        Ok(Duration::from_secs(life).clamp(shortest, longest) * 2 / 3)
     }
 
     /// Milliseconds of a clock that never jumps.

@@ -11,8 +11,8 @@ use url::Url;
 use crate::clock::wall_seconds;
 use crate::enrolment::enrolled::key_path;
 use crate::enrolment::{
-    ENROL_PATH, Enrolled, EnrolmentReply, EnrolmentRequest, ErrorReply, InstallKey, RelayAccess, Server, TOKEN_PATH,
-    TokenRequest,
+    ENROL_PATH, Enrolled, EnrolmentReply, EnrolmentRequest, ErrorReply, InstallKey, RelayAccess, Server,
+    TOKEN_PATH, TokenRequest,
 };
 use crate::{AgentIdentity, AgentName};
 
@@ -22,11 +22,15 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 pub enum Error {
     #[error("cannot reach {url}; check the network, a firewall or proxy, and that the provider runs")]
     Unreachable { url: String, source: reqwest::Error },
-    #[error("whoever answers at {url} is not the provider that made the install key (its authority is not {fingerprint}); something intercepts the connection, or the provider has a new authority: get a fresh key with listInstallKey")]
+    #[error(
+        "whoever answers at {url} is not the provider that made the install key (its authority is not {fingerprint}); something intercepts the connection, or the provider has a new authority: get a fresh key with listInstallKey"
+    )]
     WrongServer { url: String, fingerprint: String },
     #[error("{message} ({code}, HTTP {status})")]
     Rejected { status: u16, code: String, message: String },
-    #[error("{url} answered HTTP {status} with something that is no reply of the provider; is the URL right?")]
+    #[error(
+        "{url} answered HTTP {status} with something that is no reply of the provider; is the URL right?"
+    )]
     Reply { url: String, status: u16 },
     #[error("the provider's reply does not fit this agent")]
     Identity(#[from] crate::Error),
@@ -49,7 +53,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Unreachable { .. } => Kind::Retryable,
-            Self::Rejected { status, .. } | Self::Reply { status, .. } if *status >= 500 || *status == 429 => {
+            Self::Rejected { status, .. } | Self::Reply { status, .. }
+                if *status >= 500 || *status == 429 =>
+            {
                 Kind::Retryable
             }
             Self::WrongServer { .. } | Self::Rejected { .. } => Kind::Denied,
@@ -71,7 +77,8 @@ pub async fn enrol(
     let server = Server { url: key.url.clone(), ca_fingerprint: key.ca_fingerprint.clone() };
     let reply: EnrolmentReply = post(&server, ENROL_PATH, &body).await?;
     let name = AgentName::new(&reply.migrator_guid, instance_id)?;
-    let identity = AgentIdentity::new(request.complete(reply.certificate_chain_pem)?, reply.agent_authority_pem, &name)?;
+    let identity =
+        AgentIdentity::new(request.complete(reply.certificate_chain_pem)?, reply.agent_authority_pem, &name)?;
     let enrolled = Enrolled { name, identity, server, relay: reply.relay };
     enrolled.save(folder)?;
     Ok(enrolled)
@@ -83,7 +90,11 @@ pub async fn renew_token(enrolled: &Enrolled) -> Result<RelayAccess, Error> {
     post(&enrolled.server, TOKEN_PATH, &body).await
 }
 
-async fn post<Reply: DeserializeOwned>(server: &Server, path: &str, body: &impl Serialize) -> Result<Reply, Error> {
+async fn post<Reply: DeserializeOwned>(
+    server: &Server,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Reply, Error> {
     let url = join(&server.url, path);
     let unreachable = |source: reqwest::Error| {
         if is_wrong_certificate(&source) {
@@ -118,7 +129,8 @@ fn is_wrong_certificate(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
+        let tls =
+            inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
         if let Some(rustls::Error::InvalidCertificate(_)) = tls {
             return true;
         }

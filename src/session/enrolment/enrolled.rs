@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use livedata_pki::{self as pki, Identity, file};
+use livedata_pki::{Identity, file};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -45,14 +45,12 @@ struct Document {
 impl Enrolled {
     /// `None`: not enrolled yet.
     pub fn load(folder: &Path) -> Result<Option<Self>, Error> {
-        let path = document_path(folder);
-        let Some(text) = file::read(&path)? else { return Ok(None) };
-        let document: Document = serde_json::from_str(&text)
-            .map_err(|error| pki::Error::Pem { what: path.display().to_string(), reason: error.to_string() })?;
-        let Some(identity) = Identity::load(folder, IDENTITY)? else {
-            let (certificate, key) = (folder.join("agent.pem"), key_path(folder));
-            return Err(pki::Error::KeyMissing { certificate, key }.into());
-        };
+        let damaged = |reason: String| Error::EnrolmentDamaged { folder: folder.to_owned(), reason };
+        let Some(text) = file::read(&document_path(folder))? else { return Ok(None) };
+        let document: Document =
+            serde_json::from_str(&text).map_err(|error| damaged(format!("enrolment.json: {error}")))?;
+        let identity =
+            Identity::load(folder, IDENTITY)?.ok_or_else(|| damaged("agent.pem is missing".into()))?;
         let name = AgentName::new(&document.migrator_guid, &document.instance_id)?;
         let identity = AgentIdentity::new(identity, document.agent_authority_pem, &name)?;
         Ok(Some(Self { name, identity, server: document.server, relay: document.relay }))
@@ -75,7 +73,7 @@ impl Enrolled {
 }
 
 pub(crate) fn key_path(folder: &Path) -> PathBuf {
-    folder.join("agent.key")
+    folder.join(format!("{IDENTITY}.key"))
 }
 
 fn document_path(folder: &Path) -> PathBuf {

@@ -14,7 +14,9 @@ const SECRET_BYTES: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("this is not an install key: {0}; copy the whole text that listInstallKey returned, beginning with {PREFIX}")]
+    #[error(
+        "this is not an install key: {0}; copy the whole text that listInstallKey returned, beginning with {PREFIX}"
+    )]
     Unreadable(&'static str),
     #[error("the system's random number generator failed")]
     Random,
@@ -38,7 +40,10 @@ pub struct InstallKey {
 
 impl fmt::Debug for InstallKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstallKey").field("url", &self.url.as_str()).field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("InstallKey")
+            .field("url", &self.url.as_str())
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +68,8 @@ impl InstallKey {
         let text: String = text.split_whitespace().collect();
         let body = text.strip_prefix(PREFIX).ok_or(KeyError::Unreadable("the beginning is missing"))?;
         let json = URL_SAFE_NO_PAD.decode(body).map_err(|_| KeyError::Unreadable("it is damaged"))?;
-        let key: Self = serde_json::from_slice(&json).map_err(|_| KeyError::Unreadable("it is cut off or damaged"))?;
+        let key: Self =
+            serde_json::from_slice(&json).map_err(|_| KeyError::Unreadable("it is cut off or damaged"))?;
         if key.url.scheme() != "https" {
             return Err(KeyError::Unreadable("its URL is not https"));
         }
@@ -119,7 +125,8 @@ mod tests {
     use super::*;
 
     fn key() -> InstallKey {
-        let (url, relay) = ("https://provider.example:8443/".parse().unwrap(), "wss://relay.example".parse().unwrap());
+        let (url, relay) =
+            ("https://provider.example:8443/".parse().unwrap(), "wss://relay.example".parse().unwrap());
         InstallKey::mint(url, "ab".repeat(32), relay).unwrap()
     }
 
@@ -130,7 +137,10 @@ mod tests {
         assert!(text.starts_with("ldk1_"));
         let (first, second) = text.split_at(40);
         let again = InstallKey::from_text(&format!(" {first}\n{second}\n")).unwrap();
-        assert_eq!((&again.url, &again.ca_fingerprint, &again.key_id), (&key.url, &key.ca_fingerprint, &key.key_id));
+        assert_eq!(
+            (&again.url, &again.ca_fingerprint, &again.key_id),
+            (&key.url, &key.ca_fingerprint, &key.key_id)
+        );
         assert_eq!(again.verifier(), key.verifier());
     }
 

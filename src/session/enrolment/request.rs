@@ -38,7 +38,8 @@ impl EnrolmentRequest {
     /// The bytes under the MAC: each field behind its length, so that no two requests have the same bytes.
     fn canonical(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for field in ["livedata enrolment 1", &self.key_id, &self.csr, &self.instance_id, &self.agent_version] {
+        for field in ["livedata enrolment 1", &self.key_id, &self.csr, &self.instance_id, &self.agent_version]
+        {
             bytes.extend((field.len() as u64).to_be_bytes());
             bytes.extend(field.as_bytes());
         }
@@ -151,7 +152,8 @@ mod tests {
     const NOW: i64 = 1_000;
 
     fn key() -> InstallKey {
-        let (url, relay) = ("https://provider.example".parse().unwrap(), "wss://relay.example".parse().unwrap());
+        let (url, relay) =
+            ("https://provider.example".parse().unwrap(), "wss://relay.example".parse().unwrap());
         InstallKey::mint(url, "ab".repeat(32), relay).unwrap()
     }
 
