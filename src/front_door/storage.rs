@@ -38,7 +38,7 @@ pub(crate) async fn answer(app: &App, request: &Incoming, group: Option<&str>, r
         (_, ["storageaccounts"]) if request.method == Method::Get => {
             Ok(Reply::json(200, &json!({ "value": documents(app, group).await? })))
         }
-        (Some(group), ["storageaccounts", name]) => one(app, request, group, name).await,
+        (Some(group), ["storageaccounts", _]) => one(app, request, group, rest.last().unwrap_or(&"")).await,
         (Some(group), ["storageaccounts", name, "listkeys"]) if request.method == Method::Post => {
             let (_, account) = account::existing(app, group, name).await?;
             keys(&account, &app.emulator.keys(&account.name).await?)
@@ -46,7 +46,10 @@ pub(crate) async fn answer(app: &App, request: &Incoming, group: Option<&str>, r
         (Some(group), ["storageaccounts", name, "regeneratekey"]) if request.method == Method::Post => {
             regenerate_key(app, request, group, name).await
         }
-        (_, ["storageaccounts", ..]) => Err(method_not_allowed(request)),
+        (None, ["checknameavailability"]) if request.method == Method::Post => {
+            name_availability(app, request).await
+        }
+        (_, ["storageaccounts", ..] | ["checknameavailability"]) => Err(method_not_allowed(request)),
         _ => {
             let message =
                 format!("'{NAMESPACE}' has only the resource type '{RESOURCE_TYPE}' in this cloud.");
@@ -94,7 +97,6 @@ async fn one(app: &App, request: &Incoming, group: &str, name: &str) -> Outcome 
 /// Creating again what exists is an update. The emulator comes first and takes the same call twice, so a crash between
 /// the two leaves nothing that repeating the PUT does not mend.
 async fn put(app: &App, request: &Incoming, group: &str, name: &str) -> Outcome {
-    account::check_name(name)?;
     let document: AccountDocument = request.json()?;
     let stored = account::find(app, name).await?;
     let (version, mut account) = match stored {
@@ -103,7 +105,10 @@ async fn put(app: &App, request: &Incoming, group: &str, name: &str) -> Outcome 
             refuse_moved(&document, &account)?;
             (Some(version), account)
         }
-        None => (None, document.new_account(group, name)?),
+        None => {
+            account::check_name(name)?;
+            (None, document.new_account(group, name)?)
+        }
     };
     document.apply(&mut account)?;
     app.emulator.create(&account.name, &account.kind, account.hierarchical_namespace).await?;
@@ -154,6 +159,28 @@ async fn save(app: &App, account: &AccountRecord, version: Option<u64>) -> Resul
     app.store
         .commit(Change::new().expect(ACCOUNTS, key.clone(), version).put(ACCOUNTS, key, account.body()))
         .await
+}
+
+#[derive(Deserialize)]
+struct NameToCheck {
+    name: String,
+}
+
+/// `az storage account create` asks this first.
+async fn name_availability(app: &App, request: &Incoming) -> Outcome {
+    let wanted: NameToCheck = request.json()?;
+    let refused = match account::check_name(&wanted.name) {
+        Err(error) => Some(("AccountNameInvalid", error.message)),
+        Ok(()) if account::find(app, &wanted.name).await?.is_some() => {
+            Some(("AlreadyExists", account::taken(&wanted.name).message))
+        }
+        Ok(()) => None,
+    };
+    let answer = match refused {
+        None => json!({ "nameAvailable": true }),
+        Some((reason, message)) => json!({ "nameAvailable": false, "reason": reason, "message": message }),
+    };
+    Ok(Reply::json(200, &answer))
 }
 
 #[derive(Deserialize)]

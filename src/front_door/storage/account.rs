@@ -38,9 +38,9 @@ impl AccountRecord {
     }
 }
 
-/// With the version of the record.
+/// By its name in any casing; with the version of the record.
 pub(super) async fn find(app: &App, name: &str) -> Result<Option<(u64, AccountRecord)>, ArmError> {
-    let record = app.store.get(ACCOUNTS, name).await.map_err(arm_error)?;
+    let record = app.store.get(ACCOUNTS, &name.to_lowercase()).await.map_err(arm_error)?;
     record.map(|record| read(&record.body).map(|account| (record.version, account))).transpose()
 }
 
