@@ -72,9 +72,7 @@ fn clouds(cloud: &CloudDescription<'_>) -> String {
 
 /// Without `instance_discovery = false`, signing in asks a Microsoft address first and fails offline.
 fn settings(cloud_name: &str) -> String {
-    format!(
-        "[cloud]\nname = {cloud_name}\n\n[core]\ninstance_discovery = false\ncollect_telemetry = no\nlogin_experience_v2 = off\n\n"
-    )
+    format!("[cloud]\nname = {cloud_name}\n\n[core]\ninstance_discovery = false\ncollect_telemetry = no\n\n")
 }
 
 fn environment(directory: &Path, ca_pem: &Path) -> String {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(crate) use deletion::{deletion_result, resume};
-pub(crate) use record::{GROUPS, GroupRecord, existing, group_key};
+pub(crate) use record::{GROUPS, GroupRecord, existing, find, group_key};
 
 use crate::app::App;
 use crate::dispatch::method_not_allowed;

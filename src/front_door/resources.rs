@@ -10,6 +10,7 @@ pub(crate) use filter::Filter;
 use crate::app::App;
 use crate::dispatch::method_not_allowed;
 use crate::forward::OnBehalfOf;
+use crate::groups;
 use crate::registration;
 use crate::reply::{Outcome, Reply};
 use crate::request::{Incoming, Method};
@@ -26,13 +27,20 @@ pub(crate) async fn list(app: &App, request: &Incoming, caller: &Caller, group: 
     }
     let filter = Filter::parse(request.parameter("$filter").unwrap_or(""))?;
     let expand = request.parameter("$expand").unwrap_or("");
-    let group = group.or(filter.resource_group());
+    // Only the name of a group that is there becomes part of a path at a provider, never a text from a filter.
+    let group = match group.or(filter.resource_group()) {
+        None => None,
+        Some(name) => match groups::find(app, name).await? {
+            Some((_, group)) => Some(group.name),
+            None => return Ok(Reply::json(200, &json!({ "value": [] }))),
+        },
+    };
     let behalf = OnBehalfOf::of(request, caller, app);
     let mut found = Vec::new();
     let namespaces = app.upstreams.iter().map(|upstream| upstream.namespace.as_str());
     for namespace in namespaces.chain([storage::NAMESPACE]) {
         if filter.can_match_namespace(namespace) {
-            found.extend(of_namespace(app, namespace, group, &behalf).await?);
+            found.extend(of_namespace(app, namespace, group.as_deref(), &behalf).await?);
         }
     }
     let value: Vec<Value> = found

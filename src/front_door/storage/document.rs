@@ -135,6 +135,8 @@ pub(super) fn show(app: &App, account: &AccountRecord) -> Value {
             "key1": account.key1_created_at.as_ref().unwrap_or(created),
             "key2": account.key2_created_at.as_ref().unwrap_or(created),
         },
+        // `az storage account update` fails without it.
+        "encryption": { "keySource": "Microsoft.Storage" },
         "privateEndpointConnections": [],
     });
     if let (Value::Object(shown), Ok(Value::Object(settings))) =

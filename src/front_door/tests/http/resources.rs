@@ -52,6 +52,13 @@ async fn resources_are_found_by_the_filters_that_az_sends() {
     let bad = world.get("/resources?$filter=startswith(name,%27o%27)").await;
     assert_eq!((bad.status, bad.code()), (400, "InvalidFilterInQueryString"));
     assert_eq!(world.get("/resourceGroups/none/resources").await.status, 404);
+
+    let before = world.provider.count();
+    for name in ["none", "..%2F..%2Fx", "a%3Fb", "a%20b"] {
+        let answer = world.get(&format!("/resources?$filter=resourceGroup%20eq%20%27{name}%27")).await;
+        assert_eq!((answer.status, &answer.body["value"]), (200, &json!([])), "{name}");
+    }
+    assert_eq!(world.provider.count(), before);
 }
 
 #[tokio::test]
