@@ -1,15 +1,18 @@
-//! What every request and every controller works with.
+//! What every request, controller and session works with.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use livedata_session::AgentAuthority;
 use livedata_storage_account::StorageAccounts;
 use livedata_store::Store;
 use livedata_store::sealed::SealingKey;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
-use crate::enrolment::KeyIssuer;
+use crate::install_keys::Contact;
 use crate::observed::Observed;
+use crate::options::RelaySettings;
 
 pub struct Core {
     pub store: Arc<dyn Store>,
@@ -18,13 +21,15 @@ pub struct Core {
     pub retry_after_seconds: u32,
     pub storage_accounts: Arc<dyn StorageAccounts>,
     pub clock: Clock,
-    /// What agents have reported, and which of them are connected.
     pub observed: Observed,
-    pub key_issuer: KeyIssuer,
+    pub contact: Contact,
+    pub authority: Arc<AgentAuthority>,
+    pub relay: RelaySettings,
     /// There is work in the store.
     pub work: Notify,
-    /// Grows when desired state or the set of agents may have changed.
-    pub desired: watch::Sender<u64>,
+    /// An agent was enrolled, or its migrator is gone.
+    pub agents_changed: Notify,
+    pub sessions: Nudges,
 }
 
 impl Core {
@@ -33,8 +38,51 @@ impl Core {
         self.work.notify_one();
     }
 
-    /// Wakes the sessions.
-    pub fn desired_changed(&self) {
-        self.desired.send_modify(|count| *count += 1);
+    /// What an agent is told may have changed; `key` is that of its migrator or of a child.
+    pub fn desired_changed(&self, key: &str) {
+        self.sessions.bump(migrator_key(key));
+        if migrator_key(key) == key {
+            self.agents_changed.notify_one();
+        }
+    }
+}
+
+/// One counter for each migrator that has a session.
+#[derive(Default)]
+pub struct Nudges(Mutex<HashMap<String, watch::Sender<u64>>>);
+
+impl Nudges {
+    /// Sees every change from now on.
+    pub fn of(&self, migrator: &str) -> watch::Receiver<u64> {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.entry(migrator.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    fn bump(&self, migrator: &str) {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = counters.get(migrator) {
+            counter.send_modify(|count| *count += 1);
+            if counter.receiver_count() == 0 {
+                counters.remove(migrator);
+            }
+        }
+    }
+}
+
+/// The key of the migrator that a resource is or belongs to:
+/// `/subscriptions/{s}/resourcegroups/{g}/providers/{ns}/migrators/{name}`.
+pub fn migrator_key(key: &str) -> &str {
+    key.match_indices('/').nth(8).map_or(key, |(end, _)| key.get(..end).unwrap_or(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_lead_to_their_migrator() {
+        let migrator = "/subscriptions/s/resourcegroups/g/providers/n/migrators/m";
+        assert_eq!(migrator_key(migrator), migrator);
+        assert_eq!(migrator_key(&format!("{migrator}/targets/t")), migrator);
     }
 }

@@ -75,7 +75,11 @@ pub struct Loaded<S> {
     pub version: u64,
 }
 
-pub async fn load<S: DeserializeOwned>(store: &dyn Store, collection: &str, key: &str) -> Outcome<Option<Loaded<S>>> {
+pub async fn load<S: DeserializeOwned>(
+    store: &dyn Store,
+    collection: &str,
+    key: &str,
+) -> Outcome<Option<Loaded<S>>> {
     let Some(record) = store.get(collection, key).await? else { return Ok(None) };
     Ok(Some(Loaded { document: serde_json::from_slice(&record.body)?, version: record.version }))
 }

@@ -1,6 +1,7 @@
 //! Every error code that this provider answers with, in one table. `docs/errors.md` is rendered from it; a test compares.
 
 use livedata_arm::ArmError;
+use livedata_session::enrolment::Rejection;
 
 /// One code: its HTTP status, when it is given, and what the user should do.
 #[derive(Debug)]
@@ -69,7 +70,9 @@ codes! {
     INSTALL_KEY_INVALID = "InstallKeyInvalid" 401: "The install key is unknown, its proof is wrong, or its migrator is gone." => "Get a new key with the action `listInstallKey` and run the installation with it.";
     INSTALL_KEY_USED = "InstallKeyUsed" 409: "The install key has already enrolled an agent." => "Get a new key with the action `listInstallKey`; a key works once.";
     INSTALL_KEY_EXPIRED = "InstallKeyExpired" 410: "The install key is older than one hour." => "Get a new key with the action `listInstallKey`.";
-    AGENT_NOT_RECOGNISED = "AgentNotRecognised" 401: "An agent asked for a listen token with a certificate that is not its migrator's present one, or with a wrong or old signature." => "Check the clock of the agent's machine; if another agent took the migrator over, enrol this one again.";
+    BAD_REQUEST = "BadRequest" 400: "An agent's enrolment or token request is malformed." => "Use an agent of a supported version; the message says what is wrong.";
+    AGENT_UNKNOWN = "AgentUnknown" 401: "An agent asked for a listen token with a certificate that is not its migrator's present agent's, or with a wrong signature." => "If the agent was replaced or its migrator deleted, enrol it again with a fresh install key.";
+    CLOCK_SKEWED = "ClockSkewed" 401: "An agent's clock is more than five minutes away from the provider's." => "Set the clock of the agent's machine right.";
     SERVICE_UNAVAILABLE = "ServiceUnavailable" 503: "The provider's store does not answer." => "Repeat after the time in `Retry-After`; the provider's log has the cause.";
     INTERNAL_SERVER_ERROR = "InternalServerError" 500: "A stored document cannot be read, or the provider failed." => "Report it with the reply's `x-ms-request-id`; the provider's log has the cause.";
 }
@@ -78,7 +81,10 @@ codes! {
 pub fn table() -> String {
     let mut text = String::from("| Code | HTTP status | When | What to do |\n|---|---|---|---|\n");
     for code in ALL {
-        text.push_str(&format!("| `{}` | {} | {} | {} |\n", code.name, code.status, code.when, code.what_to_do));
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            code.name, code.status, code.when, code.what_to_do
+        ));
     }
     text
 }
@@ -88,21 +94,31 @@ impl From<Failure> for ArmError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(error) => *error,
-            Failure::Store(livedata_store::Error::Conflict { .. }) => CONCURRENT_CHANGE
-                .error("Other requests changed the same resources while this one was tried. Repeat the request."),
+            Failure::Store(livedata_store::Error::Conflict { .. }) => CONCURRENT_CHANGE.error(
+                "Other requests changed the same resources while this one was tried. Repeat the request.",
+            ),
             Failure::Store(error @ livedata_store::Error::Unavailable(_)) => {
                 tracing::error!(%error, "store unavailable");
                 SERVICE_UNAVAILABLE.error("The provider cannot reach its store. Repeat the request later.")
             }
             Failure::Store(error) => internal(&error),
             Failure::Document(error) => internal(&error),
+            Failure::InstallKey(error) => internal(&error),
         }
     }
 }
 
-fn internal(error: &dyn std::error::Error) -> ArmError {
+fn internal(error: &(dyn std::error::Error + 'static)) -> ArmError {
     tracing::error!(error, "internal failure");
-    INTERNAL_SERVER_ERROR.error("The provider failed; its log has the cause under this reply's x-ms-request-id.")
+    INTERNAL_SERVER_ERROR
+        .error("The provider failed; its log has the cause under this reply's x-ms-request-id.")
+}
+
+/// The enrolment's own words, with the code that stands in the table.
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        ArmError::new(rejection.http_status(), rejection.code(), rejection.to_string()).into()
+    }
 }
 
 /// Why a request or a controller step did not go through.
@@ -115,6 +131,8 @@ pub enum Failure {
     Store(#[from] livedata_store::Error),
     #[error("a stored document cannot be read or written")]
     Document(#[from] serde_json::Error),
+    #[error("an install key cannot be made")]
+    InstallKey(#[from] livedata_session::enrolment::KeyError),
 }
 
 impl From<ArmError> for Failure {

@@ -61,18 +61,15 @@ pub enum Settled<S> {
     Failed(ArmError),
 }
 
-/// The resource that a mutation is for.
-pub struct Owner<'a> {
-    pub id: &'a ResourceId,
-    pub guid: &'a str,
-}
-
 #[async_trait]
 pub trait ResourceKind: Send + Sync + 'static {
     /// The wire document of any version, read and with what it alone can tell checked; secrets in it are plain.
     type Input: Send + Sync;
     /// The internal model as stored; secrets in it are sealed.
     type Spec: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync;
+
+    /// What admission found out and mutation needs.
+    type Admitted: Send;
 
     const DESCRIPTION: Description;
 
@@ -86,10 +83,16 @@ pub trait ResourceKind: Send + Sync + 'static {
         stored: Option<&Document<Self::Spec>>,
         input: &Self::Input,
         change: Change,
-    ) -> Outcome<Change>;
+    ) -> Outcome<(Change, Self::Admitted)>;
 
-    /// *Mutation*: the new intent.
-    fn mutate(core: &Core, owner: &Owner<'_>, stored: Option<&Self::Spec>, input: Self::Input) -> Outcome<Self::Spec>;
+    /// *Mutation*: the new intent of the resource with this GUID.
+    fn mutate(
+        core: &Core,
+        guid: &str,
+        stored: Option<&Self::Spec>,
+        input: Self::Input,
+        admitted: Self::Admitted,
+    ) -> Outcome<Self::Spec>;
 
     /// Model and observed state → wire.
     async fn write(core: &Core, document: &Document<Self::Spec>) -> Outcome<Map<String, Value>>;
@@ -100,15 +103,19 @@ pub trait ResourceKind: Send + Sync + 'static {
     }
 
     /// One step of the controller towards desired state. `since`: when the operation began.
-    async fn settle(core: &Core, document: &Document<Self::Spec>, since: OffsetDateTime) -> Outcome<Settled<Self::Spec>>;
+    async fn settle(
+        core: &Core,
+        document: &Document<Self::Spec>,
+        since: OffsetDateTime,
+    ) -> Outcome<Settled<Self::Spec>>;
 
     /// Admission of a DELETE.
     async fn admit_delete(_core: &Core, _loaded: &Loaded<Self::Spec>, change: Change) -> Outcome<Change> {
         Ok(change)
     }
 
-    /// What goes away together with the resource, in one transaction. `None`: something must go first; look again later.
-    async fn erase(core: &Core, document: &Document<Self::Spec>, change: Change) -> Outcome<Option<Change>>;
+    /// What goes away together with the resource, in one transaction.
+    async fn erase(core: &Core, document: &Document<Self::Spec>, change: Change) -> Outcome<Change>;
 
     async fn act(
         core: &Core,

@@ -1,1 +1,48 @@
-//! (being written)
+//! The resource provider `LiveData.Platform`: migrators, targets and migrations, spoken to like any Azure resource
+//! provider.
+//!
+//! Two listeners. The ARM one ([`routes`] → [`verbs`]) accepts client certificates only. The [`enrolment`] one gives agents
+//! their certificate. Requests write intent and an operation in one transaction; [`controllers`] turn intent into desired
+//! state and end the operation; [`sessions`] carry desired state to the agents and reports back into [`observed`].
+//!
+//! Promises:
+//! - A request that is refused changes nothing. A second writer never overwrites the first unseen: every write is a
+//!   compare-and-swap on what was read.
+//! - kill -9 at any moment leaves nothing stuck: what is unfinished stands in the store and is picked up at the next start.
+//! - Two migrations never write into the same area of a container ([`areas`]).
+//! - Secrets are sealed before they are stored, sent inside a session only, and never returned or logged.
+//! - Every error has ARM's shape and a code of the table in [`errors`], which is also `docs/errors.md`.
+//!
+//! It may call `arm`, `model`, `relay`, `session`, `store`, `storage_account`. It never sees a file system.
+//! Start reading at [`Provider::start`], then `routes.rs`, `verbs/write.rs` and one folder of `resources/`.
+
+mod agents;
+mod areas;
+mod clock;
+mod controllers;
+mod core;
+mod desired;
+mod document;
+mod enrolment;
+pub mod errors;
+mod install_keys;
+mod kind;
+mod listener;
+mod observed;
+mod operation_routes;
+mod operations;
+mod options;
+mod provider_operations;
+mod registry;
+mod request;
+mod resources;
+mod routes;
+mod running;
+mod sessions;
+mod verbs;
+mod wire;
+
+pub use clock::Clock;
+pub use options::{Options, RelaySettings, Rule};
+pub use registry::API_VERSIONS;
+pub use running::{Provider, Running, StartError};

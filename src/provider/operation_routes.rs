@@ -1,7 +1,7 @@
 //! The two addresses of an operation: status (always 200 while it can be read) and result (what a synchronous call would
 //! have answered).
 
-use livedata_arm::{ResourceId, headers};
+use livedata_arm::headers;
 
 use crate::core::Core;
 use crate::errors::Outcome;
@@ -27,14 +27,10 @@ pub async fn result(core: &Core, request: &Request, key: &str) -> Outcome<Respon
         (State::InProgress, _) => Ok(follow(core, request, &operation, Response::empty(202))),
         (_, Verb::Delete | Verb::Action) => Ok(Response::empty(204)),
         (_, Verb::Put | Verb::Patch) => {
-            let id: Option<ResourceId> = operation.resource_id.parse().ok();
-            let kind = id.as_ref().and_then(|id| {
-                let path: Vec<&str> = id.resource_type.types.iter().map(String::as_str).collect();
-                registry::find(&path)
-            });
-            match (id, kind) {
-                (Some(id), Some(kind)) => kind.get(core, &id).await,
-                _ => Ok(Response::empty(204)),
+            let found = registry::of(&operation.resource_id);
+            match found {
+                Some((kind, id)) => kind.get(core, &id).await,
+                None => Ok(Response::empty(204)),
             }
         }
     }

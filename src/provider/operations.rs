@@ -60,7 +60,13 @@ pub struct Work {
 }
 
 impl Operation {
-    pub fn begin(resource_id: &str, subscription: &str, location: &str, verb: Verb, now: OffsetDateTime) -> Self {
+    pub fn begin(
+        resource_id: &str,
+        subscription: &str,
+        location: &str,
+        verb: Verb,
+        now: OffsetDateTime,
+    ) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             subscription: subscription.to_owned(),
@@ -80,7 +86,13 @@ impl Operation {
 
     pub fn error(&self) -> Option<ArmError> {
         let (status, detail) = self.error.clone()?;
-        Some(ArmError { status, code: detail.code, message: detail.message, target: detail.target, details: detail.details })
+        Some(ArmError {
+            status,
+            code: detail.code,
+            message: detail.message,
+            target: detail.target,
+            details: detail.details,
+        })
     }
 
     pub fn status(&self, namespace: &str) -> OperationStatus {
@@ -109,7 +121,13 @@ impl Operation {
     }
 
     /// Records the end. The caller removes or replaces the resource's work.
-    pub fn end(mut self, change: Change, state: State, error: Option<ArmError>, now: OffsetDateTime) -> Outcome<Change> {
+    pub fn end(
+        mut self,
+        change: Change,
+        state: State,
+        error: Option<ArmError>,
+        now: OffsetDateTime,
+    ) -> Outcome<Change> {
         self.state = state;
         self.end = Some(rfc3339(now));
         self.error = error.map(|error| (error.status, error.into_detail()));

@@ -6,18 +6,33 @@ use crate::registry::KINDS;
 use crate::request::Response;
 
 pub fn list(namespace: &str) -> Response {
-    let mut operations = vec![entry(namespace, "register/action", namespace, "Registers the subscription", "Register")];
-    operations.push(entry(namespace, "operations/read", "operations", "Lists the operations of the provider", "Read"));
+    let mut operations =
+        vec![entry(namespace, "register/action", namespace, "Registers the subscription", "Register")];
+    operations.push(entry(
+        namespace,
+        "operations/read",
+        "operations",
+        "Lists the operations of the provider",
+        "Read",
+    ));
     for kind in ["operationStatuses", "operationResults"] {
         let what = format!("locations/{kind}");
-        operations.push(entry(namespace, &format!("{what}/read"), &what, "Follows a long-running operation", "Read"));
+        operations.push(entry(
+            namespace,
+            &format!("{what}/read"),
+            &what,
+            "Follows a long-running operation",
+            "Read",
+        ));
     }
     for kind in KINDS {
         let description = kind.description();
         let path = description.type_path();
-        for (verb, title, text) in
-            [("read", "Read", "Reads or lists"), ("write", "Write", "Creates or changes"), ("delete", "Delete", "Deletes")]
-        {
+        for (verb, title, text) in [
+            ("read", "Read", "Reads or lists"),
+            ("write", "Write", "Creates or changes"),
+            ("delete", "Delete", "Deletes"),
+        ] {
             let text = format!("{text} {}", description.display);
             operations.push(entry(namespace, &format!("{path}/{verb}"), &path, &text, title));
         }

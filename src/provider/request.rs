@@ -73,7 +73,9 @@ impl Request {
     /// The body as a JSON object (rules 39 and 99).
     pub fn document(&self) -> Result<Map<String, Value>, ArmError> {
         if self.body.is_empty() {
-            return Err(errors::INVALID_REQUEST_CONTENT.error("The request has no body; a JSON object is required."));
+            return Err(
+                errors::INVALID_REQUEST_CONTENT.error("The request has no body; a JSON object is required.")
+            );
         }
         let media_type = self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim();
         let is_json = media_type.eq_ignore_ascii_case("application/json")
@@ -85,7 +87,9 @@ impl Request {
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(document)) => Ok(document),
             Ok(_) => Err(errors::INVALID_REQUEST_CONTENT.error("The body must be a JSON object.")),
-            Err(error) => Err(errors::INVALID_REQUEST_CONTENT.error(format!("The body is not valid JSON: {error}."))),
+            Err(error) => {
+                Err(errors::INVALID_REQUEST_CONTENT.error(format!("The body is not valid JSON: {error}.")))
+            }
         }
     }
 

@@ -42,9 +42,13 @@ async fn answer(core: &Core, request: &Request) -> Result<Response, ArmError> {
     check_api_version(request)?;
     let route = parse(core, &request.segments)?;
     if !route.methods().contains(&request.method) {
-        let allowed: Vec<String> = route.methods().iter().map(|method| format!("{method:?}").to_uppercase()).collect();
-        let refusal = errors::METHOD_NOT_ALLOWED
-            .error(format!("This address does not take {:?}; it takes {}.", request.method, allowed.join(", ")));
+        let allowed: Vec<String> =
+            route.methods().iter().map(|method| format!("{method:?}").to_uppercase()).collect();
+        let refusal = errors::METHOD_NOT_ALLOWED.error(format!(
+            "This address does not take {:?}; it takes {}.",
+            request.method,
+            allowed.join(", ")
+        ));
         return Ok(Response::error(&refusal).with("allow", allowed.join(", ")));
     }
     let done = match route {
@@ -67,14 +71,16 @@ async fn answer(core: &Core, request: &Request) -> Result<Response, ArmError> {
 fn check_api_version(request: &Request) -> Result<(), ArmError> {
     let supported = registry::API_VERSIONS.join(", ");
     let Some(version) = request.parameter("api-version").filter(|version| !version.is_empty()) else {
-        return Err(errors::MISSING_API_VERSION
-            .error(format!("The api-version query parameter is required. The supported versions are: {supported}.")));
+        return Err(errors::MISSING_API_VERSION.error(format!(
+            "The api-version query parameter is required. The supported versions are: {supported}."
+        )));
     };
     if registry::API_VERSIONS.iter().any(|known| known.eq_ignore_ascii_case(version)) {
         return Ok(());
     }
-    Err(errors::INVALID_API_VERSION
-        .error(format!("The api-version '{version}' is not supported. The supported versions are: {supported}.")))
+    Err(errors::INVALID_API_VERSION.error(format!(
+        "The api-version '{version}' is not supported. The supported versions are: {supported}."
+    )))
 }
 
 fn parse(core: &Core, segments: &[String]) -> Result<Route, ArmError> {
@@ -82,7 +88,9 @@ fn parse(core: &Core, segments: &[String]) -> Result<Route, ArmError> {
     let is = |given: &str, literal: &str| given.eq_ignore_ascii_case(literal);
     let ours = |namespace: &str| namespace.eq_ignore_ascii_case(&core.namespace);
     match segments.as_slice() {
-        [p, namespace, o] if is(p, "providers") && ours(namespace) && is(o, "operations") => Ok(Route::ProviderOperations),
+        [p, namespace, o] if is(p, "providers") && ours(namespace) && is(o, "operations") => {
+            Ok(Route::ProviderOperations)
+        }
         [s, subscription, p, namespace, l, location, kind, id]
             if is(s, "subscriptions") && is(p, "providers") && ours(namespace) && is(l, "locations") =>
         {
@@ -93,9 +101,15 @@ fn parse(core: &Core, segments: &[String]) -> Result<Route, ArmError> {
                 _ => Err(no_route(&segments)),
             }
         }
-        [s, subscription, p, namespace, kind] if is(s, "subscriptions") && is(p, "providers") && ours(namespace) => {
+        [s, subscription, p, namespace, kind]
+            if is(s, "subscriptions") && is(p, "providers") && ours(namespace) =>
+        {
             let handler = registry::find(&[kind]).ok_or_else(|| no_type(core, kind))?;
-            Ok(Route::Collection(handler, format!("/subscriptions/{subscription}/resourcegroups/").to_lowercase(), None))
+            Ok(Route::Collection(
+                handler,
+                format!("/subscriptions/{subscription}/resourcegroups/").to_lowercase(),
+                None,
+            ))
         }
         [s, subscription, g, group, p, namespace, rest @ ..]
             if is(s, "subscriptions") && is(g, "resourceGroups") && is(p, "providers") && ours(namespace) =>
@@ -107,7 +121,13 @@ fn parse(core: &Core, segments: &[String]) -> Result<Route, ArmError> {
 }
 
 /// What follows the namespace: types and names in turn, then a type (collection) or an action.
-fn in_group(core: &Core, subscription: &str, group: &str, rest: &[&str], all: &[&str]) -> Result<Route, ArmError> {
+fn in_group(
+    core: &Core,
+    subscription: &str,
+    group: &str,
+    rest: &[&str],
+    all: &[&str],
+) -> Result<Route, ArmError> {
     let types: Vec<&str> = rest.iter().copied().step_by(2).collect();
     let names: Vec<&str> = rest.iter().copied().skip(1).step_by(2).collect();
     let id = |handler: &dyn Handler, names: &[&str]| ResourceId {
@@ -140,7 +160,8 @@ fn in_group(core: &Core, subscription: &str, group: &str, rest: &[&str], all: &[
     let Some((action, owner)) = types.split_last() else { return Err(no_route(all)) };
     let handler = registry::find(owner).ok_or_else(|| no_type(core, &types.join("/")))?;
     let found = handler.description().actions.iter().find(|known| {
-        known.name.eq_ignore_ascii_case(action) || known.alias.is_some_and(|alias| alias.eq_ignore_ascii_case(action))
+        known.name.eq_ignore_ascii_case(action)
+            || known.alias.is_some_and(|alias| alias.eq_ignore_ascii_case(action))
     });
     match found {
         Some(found) => Ok(Route::Action(handler, id(handler, &names), found)),
@@ -161,7 +182,8 @@ fn check_name(name: &str) -> Result<(), ArmError> {
 }
 
 fn no_type(core: &Core, types: &str) -> ArmError {
-    errors::INVALID_RESOURCE_TYPE.error(format!("There is no resource type or action '{}/{types}'.", core.namespace))
+    errors::INVALID_RESOURCE_TYPE
+        .error(format!("There is no resource type or action '{}/{types}'.", core.namespace))
 }
 
 fn no_route(segments: &[&str]) -> ArmError {

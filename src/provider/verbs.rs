@@ -8,6 +8,8 @@ mod read;
 mod reconcile;
 mod write;
 
+pub use reconcile::erase_children;
+
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
@@ -28,7 +30,13 @@ const TRIES: usize = 16;
 pub trait Handler: Send + Sync {
     fn description(&self) -> &'static Description;
     async fn get(&self, core: &Core, id: &ResourceId) -> Outcome<Response>;
-    async fn list(&self, core: &Core, request: &Request, prefix: &str, parent: Option<&ResourceId>) -> Outcome<Response>;
+    async fn list(
+        &self,
+        core: &Core,
+        request: &Request,
+        prefix: &str,
+        parent: Option<&ResourceId>,
+    ) -> Outcome<Response>;
     async fn put(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
     async fn patch(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
     async fn delete(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
@@ -41,6 +49,8 @@ pub trait Handler: Send + Sync {
     ) -> Outcome<Response>;
     /// One step of the controller for the resource with this key.
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()>;
+    /// See [`reconcile::overtake`].
+    async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()>;
 }
 
 /// The verbs for one resource type.
@@ -61,20 +71,26 @@ impl<K: ResourceKind> Handler for Verbs<K> {
         read::get::<K>(core, id).await
     }
 
-    async fn list(&self, core: &Core, request: &Request, prefix: &str, parent: Option<&ResourceId>) -> Outcome<Response> {
+    async fn list(
+        &self,
+        core: &Core,
+        request: &Request,
+        prefix: &str,
+        parent: Option<&ResourceId>,
+    ) -> Outcome<Response> {
         list::list::<K>(core, request, prefix, parent).await
     }
 
     async fn put(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
-        repeated(async || write::put::<K>(core, request, id).await).await
+        repeated(|| write::put::<K>(core, request, id)).await
     }
 
     async fn patch(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
-        repeated(async || write::patch::<K>(core, request, id).await).await
+        repeated(|| write::patch::<K>(core, request, id)).await
     }
 
     async fn delete(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
-        repeated(async || delete::delete::<K>(core, request, id).await).await
+        repeated(|| delete::delete::<K>(core, request, id)).await
     }
 
     async fn action(
@@ -84,16 +100,20 @@ impl<K: ResourceKind> Handler for Verbs<K> {
         id: &ResourceId,
         action: &'static Action,
     ) -> Outcome<Response> {
-        repeated(async || action::act::<K>(core, request, id, action).await).await
+        repeated(|| action::act::<K>(core, request, id, action)).await
     }
 
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()> {
         reconcile::step::<K>(core, key, work).await
     }
+
+    async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()> {
+        reconcile::overtake::<K>(core, key, agent_generation).await
+    }
 }
 
 /// Compare-and-swap: reads, decides and commits again as long as somebody else was faster (rule 109).
-async fn repeated(attempt: impl AsyncFn() -> Outcome<Response> + Send + Sync) -> Outcome<Response> {
+async fn repeated<F: Future<Output = Outcome<Response>>>(attempt: impl Fn() -> F) -> Outcome<Response> {
     for _ in 1..TRIES {
         match attempt().await {
             Err(failure) if failure.is_conflict() => {}

@@ -110,7 +110,11 @@ impl<'a> Reader<'a> {
         let there = self.value(name).is_some();
         if !there {
             let target = self.target(name);
-            self.findings.add(&errors::MISSING_REQUIRED_PROPERTY, &target, format!("The property '{target}' is required."));
+            self.findings.add(
+                &errors::MISSING_REQUIRED_PROPERTY,
+                &target,
+                format!("The property '{target}' is required."),
+            );
         }
         there
     }

@@ -29,7 +29,8 @@ pub async fn act<K: ResourceKind>(
     document.generation += u64::from(document.spec != spec);
     document.spec = spec;
     let location = normal_location(&document.location);
-    let operation = Operation::begin(&document.id, &id.subscription, &location, Verb::Action, core.clock.now());
+    let operation =
+        Operation::begin(&document.id, &id.subscription, &location, Verb::Action, core.clock.now());
     document.provisioning = ProvisioningState::Updating;
     document.operation = Some(operation.key());
     let change = Change::new().expect(K::DESCRIPTION.collection, id.key(), Some(loaded.version));

@@ -15,7 +15,8 @@ use crate::request::{Request, Response};
 
 pub async fn delete<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
     let collection = K::DESCRIPTION.collection;
-    let Some(mut loaded) = document::load::<K::Spec>(core.store.as_ref(), collection, &id.key()).await? else {
+    let Some(mut loaded) = document::load::<K::Spec>(core.store.as_ref(), collection, &id.key()).await?
+    else {
         return Ok(Response::empty(204));
     };
     check_preconditions(request, Some(&loaded.document.etag()))?;

@@ -12,9 +12,9 @@ use crate::errors::{self, Outcome};
 use crate::kind::ResourceKind;
 use crate::request::{Request, Response};
 
-const DEFAULT_PAGE: usize = 100;
-/// With documents of at most about 10 KiB a page stays below the 8 MB that ARM lets through (rule 100).
-const LARGEST_PAGE: usize = 200;
+const DEFAULT_PAGE: usize = LARGEST_PAGE;
+/// The largest document, with all its tags, has some 60 KiB; a page stays below the 8 MB that ARM lets through (rule 100).
+const LARGEST_PAGE: usize = 100;
 
 pub async fn list<K: ResourceKind>(
     core: &Core,
@@ -27,12 +27,15 @@ pub async fn list<K: ResourceKind>(
     if let Some(parent) = parent {
         let collection = crate::resources::migrators::COLLECTION;
         if core.store.get(collection, &parent.key()).await?.is_none() {
-            return Err(errors::PARENT_RESOURCE_NOT_FOUND.error(format!("The resource '{parent}' was not found.")).into());
+            return Err(errors::PARENT_RESOURCE_NOT_FOUND
+                .error(format!("The resource '{parent}' was not found."))
+                .into());
         }
     }
     let collection = K::DESCRIPTION.collection;
     let mut found =
-        document::list::<K::Spec>(core.store.as_ref(), collection, prefix, after.as_deref(), page + 1).await?;
+        document::list::<K::Spec>(core.store.as_ref(), collection, prefix, after.as_deref(), page + 1)
+            .await?;
     let more = found.len() > page;
     found.truncate(page);
     let mut value = Vec::with_capacity(found.len());
@@ -51,7 +54,8 @@ fn page_size(request: &Request) -> Result<usize, ArmError> {
     let Some(text) = request.parameter("$top") else { return Ok(DEFAULT_PAGE) };
     match text.parse::<usize>() {
         Ok(top) if top > 0 => Ok(top.min(LARGEST_PAGE)),
-        _ => Err(errors::INVALID_QUERY_PARAMETER.at("$top", format!("'$top' must be a positive number, not '{text}'."))),
+        _ => Err(errors::INVALID_QUERY_PARAMETER
+            .at("$top", format!("'$top' must be a positive number, not '{text}'."))),
     }
 }
 

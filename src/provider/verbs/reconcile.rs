@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 use crate::clock::parse_rfc3339;
 use crate::core::Core;
 use crate::document::{self, Loaded};
-use crate::errors::Outcome;
+use crate::errors::{self, Outcome};
 use crate::kind::{ResourceKind, Settled};
-use crate::operations::{self, Operation, State, Work};
+use crate::operations::{self, Operation, State, Verb, Work};
 
 /// Last generation of resources that are gone, by their key.
 pub const GENERATIONS: &str = "generations";
@@ -51,12 +51,13 @@ pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outco
         change = operation.end(change, state, error, core.clock.now())?;
     }
     core.store.commit(change).await?;
-    core.desired_changed();
+    core.desired_changed(key);
     // Others may have waited for this one.
     core.nudge();
     Ok(())
 }
 
+/// Removes a resource and what belongs to it, and ends its operation.
 async fn erase<K: ResourceKind>(
     core: &Core,
     key: &str,
@@ -65,15 +66,65 @@ async fn erase<K: ResourceKind>(
 ) -> Outcome<()> {
     let collection = K::DESCRIPTION.collection;
     let change = Change::new().expect(collection, key, Some(loaded.version));
-    let Some(change) = K::erase(core, &loaded.document, change).await? else { return Ok(()) };
+    let change = K::erase(core, &loaded.document, change).await?;
     let mut change = change.remove(collection, key).remove(operations::WORK, key);
     change = document::put(change, GENERATIONS, key, &loaded.document.generation)?;
-    if let Some(operation) = operation {
-        change = operation.end(change, State::Succeeded, None, core.clock.now())?;
+    match operation {
+        Some(operation) if operation.verb == Verb::Delete => {
+            change = operation.end(change, State::Succeeded, None, core.clock.now())?;
+        }
+        Some(overtaken) if overtaken.state == State::InProgress => {
+            let why =
+                errors::OPERATION_CANCELED.error("The resource was deleted together with its migrator.");
+            change = overtaken.end(change, State::Canceled, Some(why), core.clock.now())?;
+        }
+        _ => {}
     }
     core.store.commit(change).await?;
     core.observed.forget(key);
-    core.desired_changed();
+    core.desired_changed(key);
     core.nudge();
+    Ok(())
+}
+
+/// Removes all children of this type, each in a transaction of its own: a migrator may have any number. New ones cannot
+/// appear, because they would need a parent that is not being deleted.
+pub async fn erase_children<K: ResourceKind>(core: &Core, parent: &str) -> Outcome<()> {
+    const PAGE: usize = 100;
+    let last = K::DESCRIPTION.path.last().copied().unwrap_or_default().to_lowercase();
+    let prefix = format!("{parent}/{last}/");
+    loop {
+        let page =
+            document::list::<K::Spec>(core.store.as_ref(), K::DESCRIPTION.collection, &prefix, None, PAGE)
+                .await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for child in page {
+            let operation = match &child.document.operation {
+                Some(operation) => operations::read(core.store.as_ref(), operation).await?,
+                None => None,
+            };
+            erase::<K>(core, &child.document.key(), child, operation).await?;
+        }
+    }
+}
+
+/// Raises the generation of a resource above what its agent has, so that the agent obeys again.
+pub async fn overtake<K: ResourceKind>(core: &Core, key: &str, agent_generation: u64) -> Outcome<()> {
+    let collection = K::DESCRIPTION.collection;
+    let Some(mut loaded) = document::load::<K::Spec>(core.store.as_ref(), collection, key).await? else {
+        return Ok(());
+    };
+    let document = &mut loaded.document;
+    let Some(applied) = document.applied.as_mut().filter(|applied| applied.generation <= agent_generation)
+    else {
+        return Ok(());
+    };
+    applied.generation = agent_generation + 1;
+    document.generation = document.generation.max(applied.generation);
+    let change = Change::new().expect(collection, key, Some(loaded.version));
+    core.store.commit(document::put(change, collection, key, document)?).await?;
+    core.desired_changed(key);
     Ok(())
 }

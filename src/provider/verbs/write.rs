@@ -8,7 +8,7 @@ use super::{check_idle, check_preconditions, envelope, existing};
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
-use crate::kind::{Owner, ResourceKind};
+use crate::kind::ResourceKind;
 use crate::operation_routes::follow;
 use crate::operations::{Operation, Verb};
 use crate::request::{Request, Response};
@@ -48,7 +48,9 @@ pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &Resourc
         Ok(stored) => stored,
     };
     check_preconditions(request, Some(&stored.document.etag()))?;
-    let Value::Object(mut whole) = envelope::<K>(core, &stored.document).await? else { return Ok(Response::empty(200)) };
+    let Value::Object(mut whole) = envelope::<K>(core, &stored.document).await? else {
+        return Ok(Response::empty(200));
+    };
     for (name, change) in &body {
         match name.as_str() {
             // Tags are replaced as a whole (rule 47).
@@ -105,7 +107,8 @@ fn read_tags(reader: &mut Reader<'_>) -> Tags {
     let Some(Value::Object(given)) = reader.value("tags") else { return Tags::new() };
     let mut tags = Tags::new();
     for (name, value) in given {
-        let bad_name = name.is_empty() || name.len() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
+        let bad_name =
+            name.is_empty() || name.len() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
         match value.as_str() {
             Some(text) if !bad_name && text.len() <= 256 => drop(tags.insert(name.clone(), text.to_owned())),
             _ => findings.add(
@@ -141,8 +144,9 @@ async fn write<K: ResourceKind>(
         check_idle(&stored.document)?;
         check_unchanged(&stored.document, &parsed, description.is_tracked())?;
     }
-    let mut change = Change::new().expect(description.collection, id.key(), stored.as_ref().map(|stored| stored.version));
-    let mut location = parsed.location.as_deref().map(normal_location).unwrap_or_default();
+    let mut change =
+        Change::new().expect(description.collection, id.key(), stored.as_ref().map(|stored| stored.version));
+    let mut location = parsed.location.clone().unwrap_or_default();
     if let Some(parent) = id.parent() {
         let parent = migrators::parent(core, &parent).await?;
         if stored.is_none() {
@@ -152,10 +156,13 @@ async fn write<K: ResourceKind>(
         location = parent.document.location;
     }
     let now = core.clock.now();
-    let change = K::admit(core, id, stored.as_ref().map(|stored| &stored.document), &parsed.input, change).await?;
-    let guid = stored.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |stored| stored.document.guid.clone());
-    let owner = Owner { id, guid: &guid };
-    let spec = K::mutate(core, &owner, stored.as_ref().map(|stored| &stored.document.spec), parsed.input)?;
+    let (change, admitted) =
+        K::admit(core, id, stored.as_ref().map(|stored| &stored.document), &parsed.input, change).await?;
+    let guid = stored
+        .as_ref()
+        .map_or_else(|| uuid::Uuid::new_v4().to_string(), |stored| stored.document.guid.clone());
+    let spec =
+        K::mutate(core, &guid, stored.as_ref().map(|stored| &stored.document.spec), parsed.input, admitted)?;
     let tags = if description.is_tracked() { parsed.tags } else { Tags::new() };
     let created = stored.is_none();
 
@@ -185,7 +192,8 @@ async fn write<K: ResourceKind>(
             created_at: now.unix_timestamp(),
         },
     };
-    let operation = Operation::begin(&document.id, &id.subscription, &normal_location(&document.location), verb, now);
+    let operation =
+        Operation::begin(&document.id, &id.subscription, &normal_location(&document.location), verb, now);
     document.provisioning = ProvisioningState::Accepted;
     document.operation = Some(operation.key());
     let change = operation.record(change, &description.type_path())?;
@@ -209,7 +217,10 @@ fn check_unchanged<K: ResourceKind>(
     parsed: &Parsed<K>,
     tracked: bool,
 ) -> Result<(), ArmError> {
-    let moved = parsed.location.as_deref().is_some_and(|given| normal_location(given) != normal_location(&stored.location));
+    let moved = parsed
+        .location
+        .as_deref()
+        .is_some_and(|given| normal_location(given) != normal_location(&stored.location));
     if tracked && moved {
         return Err(fixed("location"));
     }

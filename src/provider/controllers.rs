@@ -1,0 +1,146 @@
+//! The controllers: bring what is in the store's `work` to its end.
+//!
+//! Level-driven: each pass takes everything from the store. A nudge wakes them, a timer does anyway, and the first pass
+//! after a start picks up what a killed provider left. A step that fails is not repeated here; the next pass does.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use livedata_store::Store;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::core::Core;
+use crate::errors::Outcome;
+use crate::operations::{self, Work};
+use crate::{install_keys, registry};
+
+const TICK: Duration = Duration::from_secs(2);
+/// Steps at the same time; each holds at most one outside call.
+const MOST_STEPS: usize = 32;
+const PAGE: usize = 200;
+
+pub async fn run(core: Arc<Core>, cancel: CancellationToken) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pass = Pass::default();
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            () = core.work.notified() => pass.tried.clear(),
+            _ = tick.tick() => pass.tried.clear(),
+            Some(done) = pass.steps.join_next() => pass.ended(done),
+        }
+        if let Err(error) = pass.start_steps(&core).await {
+            tracing::warn!(%error, "controllers cannot read their work; the next tick tries again");
+        }
+    }
+    // What is interrupted here is picked up by the next start.
+    pass.steps.shutdown().await;
+}
+
+#[derive(Default)]
+struct Pass {
+    steps: JoinSet<String>,
+    /// A resource has one step at a time; a slow one does not hold up the others.
+    under_way: HashSet<String>,
+    /// What had its step since the last nudge or tick: a resource that waits for something does not spin.
+    tried: HashSet<String>,
+}
+
+impl Pass {
+    fn ended(&mut self, done: Result<String, JoinError>) {
+        match done {
+            Ok(key) => {
+                self.under_way.remove(&key);
+                self.tried.insert(key);
+            }
+            // The step is lost with its key; starting over is safe, because a step commits by compare-and-swap.
+            Err(error) => {
+                tracing::error!(%error, "a controller step broke");
+                self.tried.extend(self.under_way.drain());
+            }
+        }
+    }
+
+    async fn start_steps(&mut self, core: &Arc<Core>) -> Outcome<()> {
+        let mut after: Option<String> = None;
+        while self.steps.len() < MOST_STEPS {
+            let page = core.store.list(operations::WORK, "", after.as_deref(), PAGE).await?;
+            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
+            for record in page {
+                if self.steps.len() >= MOST_STEPS {
+                    break;
+                }
+                if self.under_way.contains(&record.key) || self.tried.contains(&record.key) {
+                    continue;
+                }
+                let work: Work = serde_json::from_slice(&record.body)?;
+                self.under_way.insert(record.key.clone());
+                self.steps.spawn(step(Arc::clone(core), record.key, work));
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn step(core: Arc<Core>, key: String, work: Work) -> String {
+    let path: Vec<&str> = work.resource_type.split('/').collect();
+    let done = match registry::find(&path) {
+        Some(kind) => kind.reconcile(&core, &key, &work).await,
+        None => Ok(()),
+    };
+    match done {
+        Err(failure) if failure.is_conflict() => core.nudge(),
+        Err(error) => {
+            tracing::warn!(key, error = &error as &dyn std::error::Error, "a controller step failed")
+        }
+        Ok(()) => {}
+    }
+    key
+}
+
+/// Stores what agents report, in batches.
+pub async fn keep_reports(core: Arc<Core>, cancel: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(10);
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let last = tokio::select! {
+            () = cancel.cancelled() => true,
+            _ = tick.tick() => false,
+        };
+        if let Err(error) = core.observed.store(core.store.as_ref()).await {
+            tracing::warn!(%error, "reports of agents cannot be stored; the next tick tries again");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Removes what is kept for a time only.
+pub async fn sweep(core: Arc<Core>, cancel: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(3600);
+    let mut tick = interval(EVERY);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = remove_expired(&core, core.store.as_ref()).await {
+            tracing::warn!(%error, "expired records cannot be removed; the next hour tries again");
+        }
+    }
+}
+
+async fn remove_expired(core: &Core, store: &dyn Store) -> Outcome<()> {
+    let now = core.clock.now();
+    while operations::remove_expired(store, now).await? {}
+    install_keys::remove_expired(store, now).await
+}

@@ -1,0 +1,70 @@
+//! Desired state of one agent: what of its migrator's resources has been applied, in the order in which it must arrive.
+
+use std::collections::HashSet;
+
+use livedata_arm::ProvisioningState;
+use livedata_model::spec::{Body, Item};
+use serde::de::DeserializeOwned;
+
+use crate::core::Core;
+use crate::document::{self, Applied, Document};
+use crate::errors::Outcome;
+use crate::kind::ResourceKind;
+use crate::resources::live_data_migrations::{self, LiveDataMigrations};
+use crate::resources::migrators::{self, Migrator, Migrators};
+use crate::resources::targets::{self, Targets};
+
+/// `None`: there is no such migrator (any more).
+pub async fn of(core: &Core, migrator: &str) -> Outcome<Option<Vec<Item>>> {
+    let found =
+        document::load::<Migrator>(core.store.as_ref(), Migrators::DESCRIPTION.collection, migrator).await?;
+    let Some(document) = found.map(|found| found.document).filter(is_wanted) else { return Ok(None) };
+    let mut items = Vec::new();
+    if let Some(Applied { generation, spec }) = &document.applied {
+        let body = Body::Migrator(migrators::desired(&document, spec));
+        items.push(Item { id: migrator.to_owned(), generation: *generation, body });
+    }
+    let mut told = HashSet::new();
+    for target in children::<Targets>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &target.applied {
+            let body = Body::Target(targets::desired(core, &target.guid, spec)?);
+            told.insert(target.key());
+            items.push(Item { id: target.key(), generation: *generation, body });
+        }
+    }
+    for migration in children::<LiveDataMigrations>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &migration.applied
+            && told.contains(&spec.target_id.to_lowercase())
+        {
+            let body = Body::Migration(live_data_migrations::desired(spec));
+            items.push(Item { id: migration.key(), generation: *generation, body });
+        }
+    }
+    Ok(Some(items))
+}
+
+fn is_wanted<S>(document: &Document<S>) -> bool {
+    document.provisioning != ProvisioningState::Deleting
+}
+
+async fn children<K: ResourceKind>(core: &Core, migrator: &str) -> Outcome<Vec<Document<K::Spec>>>
+where
+    K::Spec: DeserializeOwned,
+{
+    const PAGE: usize = 500;
+    let last = K::DESCRIPTION.path.last().copied().unwrap_or_default().to_lowercase();
+    let prefix = format!("{migrator}/{last}/");
+    let mut all: Vec<Document<K::Spec>> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let collection = K::DESCRIPTION.collection;
+        let page =
+            document::list::<K::Spec>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
+                .await?;
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
+        all.extend(page.into_iter().map(|loaded| loaded.document).filter(is_wanted));
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}

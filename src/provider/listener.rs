@@ -1,0 +1,189 @@
+//! A TLS listener: reads a request with bounds, hands it on, and gives every reply the headers that the contract wants.
+//!
+//! The web framework's workers are single-threaded; requests are answered on the caller's runtime, where store and
+//! controllers live, and go on to their end even when the client hangs up.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::{StatusCode, header};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use livedata_arm::headers as arm;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use crate::errors;
+use crate::request::Response;
+
+/// Rule 99.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+const WORKERS: usize = 2;
+/// How long requests may take to finish when the listener stops.
+const SHUTDOWN_SECONDS: u64 = 5;
+
+/// A request as it came in.
+pub struct Incoming {
+    pub method: String,
+    /// Still encoded.
+    pub path: String,
+    pub query: String,
+    pub host: String,
+    headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl Incoming {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub type Service = Arc<dyn Fn(Incoming) -> Answer + Send + Sync>;
+
+/// A running listener.
+pub struct Listening {
+    handle: ServerHandle,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Listening {
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        // An error means that the thread is gone already.
+        let _ = self.ended.await;
+    }
+}
+
+pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Serves on a thread of its own until [`Listening::stop`].
+pub async fn serve(
+    name: &'static str,
+    listener: TcpListener,
+    tls: rustls::ServerConfig,
+    service: Service,
+) -> std::io::Result<Listening> {
+    let runtime = Handle::current();
+    let (started, starting) = oneshot::channel();
+    let (ending, ended) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = HttpServer::new(move || {
+                let (service, runtime) = (Arc::clone(&service), runtime.clone());
+                App::new().default_service(web::to(move |request: HttpRequest, body: web::Payload| {
+                    answer(request, body, Arc::clone(&service), runtime.clone())
+                }))
+            })
+            .workers(WORKERS)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals()
+            .listen_rustls_0_23(listener, tls);
+            match server {
+                Ok(server) => {
+                    let server = server.run();
+                    let _ = started.send(Ok(server.handle()));
+                    if let Err(error) = server.await {
+                        tracing::error!(listener = name, %error, "a listener broke");
+                    }
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+            let _ = ending.send(());
+        });
+    })?;
+    let handle =
+        starting.await.map_err(|_| std::io::Error::other("the listener's thread ended at once"))??;
+    Ok(Listening { handle, ended })
+}
+
+async fn answer(request: HttpRequest, body: web::Payload, service: Service, runtime: Handle) -> HttpResponse {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let incoming = Incoming {
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or("").to_owned(),
+        host: request.connection_info().host().to_owned(),
+        headers: request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect(),
+        body: Bytes::new(),
+    };
+    let is_head = incoming.method == "HEAD";
+    let client_request_id = incoming.header(arm::CLIENT_REQUEST_ID).map(str::to_owned);
+    let echo = incoming
+        .header(arm::RETURN_CLIENT_REQUEST_ID)
+        .is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));
+    let span = tracing::info_span!(
+        "request",
+        method = incoming.method,
+        path = incoming.path,
+        request_id,
+        correlation_id = incoming.header(arm::CORRELATION_REQUEST_ID).unwrap_or(""),
+        client_request_id = client_request_id.as_deref().unwrap_or(""),
+    );
+    let response = match collect(body).await {
+        Err(response) => response,
+        Ok(body) => {
+            let answered = runtime.spawn(
+                async move {
+                    let response = service(Incoming { body, ..incoming }).await;
+                    tracing::info!(status = response.status, "answered");
+                    response
+                }
+                .instrument(span),
+            );
+            // The task panicked: the log has it.
+            answered.await.unwrap_or_else(|_| {
+                Response::error(
+                    &errors::INTERNAL_SERVER_ERROR.error("The provider failed; its log has the cause."),
+                )
+            })
+        }
+    };
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut reply = HttpResponse::build(status);
+    reply.insert_header((arm::REQUEST_ID, request_id));
+    if let Some(id) = client_request_id.filter(|_| echo) {
+        reply.insert_header((arm::CLIENT_REQUEST_ID, id));
+    }
+    for (name, value) in response.headers {
+        reply.insert_header((name, value));
+    }
+    match response.body {
+        Some(body) => {
+            reply.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
+            if is_head { reply.finish() } else { reply.body(body.to_string()) }
+        }
+        None => reply.finish(),
+    }
+}
+
+async fn collect(mut payload: web::Payload) -> Result<Bytes, Response> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Response::error(
+                &errors::INVALID_REQUEST_CONTENT.error(format!("The body cannot be read: {error}.")),
+            )
+        })?;
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            let message = format!("The body is longer than {MAX_BODY_BYTES} bytes.");
+            return Err(Response::error(&errors::REQUEST_BODY_TOO_LARGE.error(message)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

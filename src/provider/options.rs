@@ -1,0 +1,71 @@
+//! What a provider is started with.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use livedata_session::AgentAuthority;
+use livedata_storage_account::StorageAccounts;
+use livedata_store::Store;
+use livedata_store::sealed::SealingKey;
+use url::Url;
+
+use crate::clock::Clock;
+
+pub struct Options {
+    pub store: Arc<dyn Store>,
+    /// Seals account keys and install keys before they are stored.
+    pub sealing_key: SealingKey,
+    /// E.g. `LiveData.Platform`.
+    pub namespace: String,
+    /// Port 0 takes a free one; [`crate::Running::arm_address`] tells which.
+    pub arm_listen: SocketAddr,
+    /// Must demand a client certificate: it is the only proof of a caller here.
+    pub arm_tls: rustls::ServerConfig,
+    pub enrolment_listen: SocketAddr,
+    /// Server certificate only, whose chain must hold the certificate of its authority; agents pin that.
+    pub enrolment_tls: rustls::ServerConfig,
+    /// How agents reach the enrolment listener. `None`: `https://localhost:<bound port>`.
+    pub enrolment_url: Option<Url>,
+    /// SHA-256 of the certificate (DER) of the authority of `enrolment_tls`, hexadecimal.
+    pub enrolment_authority_fingerprint: String,
+    /// Certifies agents; also gives the provider its own identity in sessions.
+    pub authority: Arc<AgentAuthority>,
+    pub relay: RelaySettings,
+    pub storage_accounts: Arc<dyn StorageAccounts>,
+    /// Sent with every answer that asks a client to come again; ARM allows 10 to 600.
+    pub retry_after_seconds: u32,
+    pub clock: Clock,
+}
+
+/// How agents are reached.
+#[derive(Clone)]
+pub struct RelaySettings {
+    /// `wss://host[:port]`.
+    pub url: Url,
+    /// Trust in the relay's certificate.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// Given to agents; `None`: the relay has a publicly trusted certificate.
+    pub ca_pem: Option<String>,
+    pub send_rule: Rule,
+    pub listen_rule: Rule,
+}
+
+/// A shared access rule of the relay.
+#[derive(Clone)]
+pub struct Rule {
+    pub name: String,
+    pub key: String,
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RelaySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelaySettings").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! Migrations: one directory of the source to one area of a target.
+
+mod admission;
+mod model;
+mod mutation;
+mod v2026_11_01_preview;
+mod validation;
+
+use async_trait::async_trait;
+use livedata_arm::{ProvisioningState, ResourceId};
+use livedata_model::spec::MigrationSpec;
+use livedata_store::Change;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::core::Core;
+use crate::document::{self, Document, Loaded};
+use crate::errors::{self, Outcome};
+use crate::kind::{Action, Description, Effect, ResourceKind, Settled};
+use crate::resources::targets::{self, Target};
+use crate::wire::Reader;
+use crate::{areas, observed};
+
+pub use model::{Migration, MigrationInput};
+
+pub const COLLECTION: &str = "live_data_migrations";
+
+pub struct LiveDataMigrations;
+
+#[async_trait]
+impl ResourceKind for LiveDataMigrations {
+    type Input = MigrationInput;
+    type Spec = Migration;
+    /// Where the area is reserved.
+    type Admitted = String;
+
+    const DESCRIPTION: Description = Description {
+        path: &["migrators", "liveDataMigrations"],
+        collection: COLLECTION,
+        display: "migrations of a migrator",
+        actions: &[
+            Action {
+                name: "start",
+                alias: None,
+                description: "Starts a migration, or runs a finished one again",
+            },
+            Action { name: "stop", alias: None, description: "Stops a migration; it keeps its place" },
+        ],
+    };
+
+    fn read(properties: Reader<'_>) -> Option<MigrationInput> {
+        validation::check(v2026_11_01_preview::read(properties))
+    }
+
+    async fn admit(
+        core: &Core,
+        id: &ResourceId,
+        stored: Option<&Document<Migration>>,
+        input: &MigrationInput,
+        change: Change,
+    ) -> Outcome<(Change, String)> {
+        match stored {
+            Some(stored) => {
+                admission::check_unchanged(&stored.spec, input)?;
+                Ok((change, stored.spec.area.clone()))
+            }
+            None => admission::reserve(core, id, input, change).await,
+        }
+    }
+
+    fn mutate(
+        _core: &Core,
+        _guid: &str,
+        stored: Option<&Migration>,
+        input: MigrationInput,
+        area: String,
+    ) -> Outcome<Migration> {
+        Ok(mutation::intent(stored, area, input))
+    }
+
+    async fn write(core: &Core, document: &Document<Migration>) -> Outcome<Map<String, Value>> {
+        let status = observed::migration_status(core, document).await?;
+        Ok(v2026_11_01_preview::write(document, &status))
+    }
+
+    /// Waits for the target: an agent can do nothing with a migration whose target it is not told.
+    async fn settle(
+        core: &Core,
+        document: &Document<Migration>,
+        _since: OffsetDateTime,
+    ) -> Outcome<Settled<Migration>> {
+        let key = document.spec.target_id.to_lowercase();
+        let target = document::load::<Target>(core.store.as_ref(), targets::COLLECTION, &key).await?;
+        Ok(match target.map(|target| target.document) {
+            Some(target) if target.applied.is_some() => Settled::Applied(document.spec.clone()),
+            Some(target)
+                if !target.provisioning.is_terminal()
+                    && target.provisioning != ProvisioningState::Deleting =>
+            {
+                Settled::NotYet
+            }
+            _ => Settled::Failed(admission::not_ready(&document.spec.target_id)),
+        })
+    }
+
+    async fn erase(core: &Core, document: &Document<Migration>, change: Change) -> Outcome<Change> {
+        let areas = areas::load_key(core, document.spec.area.clone()).await?;
+        let change = areas.release(&document.id, change)?;
+        Ok(change.remove(observed::MIGRATIONS, document.key()))
+    }
+
+    async fn act(
+        core: &Core,
+        loaded: &Loaded<Migration>,
+        action: &'static str,
+    ) -> Outcome<Effect<Migration>> {
+        let document = &loaded.document;
+        match action {
+            "start" => {
+                let finished = observed::migration_status(core, document).await?.is_settled;
+                Ok(Effect::Intent(mutation::started(&document.spec, finished)))
+            }
+            "stop" => Ok(Effect::Intent(mutation::stopped(&document.spec))),
+            _ => Err(errors::INVALID_RESOURCE_TYPE.error(format!("There is no action '{action}'.")).into()),
+        }
+    }
+}
+
+/// What the agent is told.
+pub fn desired(spec: &Migration) -> MigrationSpec {
+    MigrationSpec {
+        target: spec.target_id.to_lowercase(),
+        source_path: spec.path.clone(),
+        target_path: spec.target_path.clone(),
+        mode: spec.mode,
+        run: spec.run,
+        start_count: spec.start_count,
+    }
+}

@@ -1,0 +1,81 @@
+//! A migration against stored state: its target, and the area that it will write.
+
+use livedata_arm::{ArmError, ProvisioningState, ResourceId};
+use livedata_store::Change;
+
+use super::{Migration, MigrationInput};
+use crate::areas::{self, Area};
+use crate::core::Core;
+use crate::document::{self, Loaded};
+use crate::errors::{self, Outcome};
+use crate::observed;
+use crate::resources::targets::{self, Target};
+
+const TARGET_ID: &str = "properties.targetId";
+
+/// What decides where data comes from and goes to is fixed.
+pub fn check_unchanged(stored: &Migration, input: &MigrationInput) -> Result<(), ArmError> {
+    for (same, target) in [
+        (stored.path == input.path, "properties.path"),
+        (stored.target_id.eq_ignore_ascii_case(&input.target_id.to_string()), TARGET_ID),
+        (stored.target_path == input.target_path, "properties.targetPath"),
+        (stored.mode == input.mode, "properties.mode"),
+    ] {
+        if !same {
+            let message = format!("The property '{target}' is fixed when the migration is created.");
+            return Err(errors::PROPERTY_CHANGE_NOT_ALLOWED.at(target, message));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the reservation of the area to the change that creates the migration. Also returns where it is reserved.
+pub async fn reserve(
+    core: &Core,
+    id: &ResourceId,
+    input: &MigrationInput,
+    change: Change,
+) -> Outcome<(Change, String)> {
+    let Loaded { document: target, version } = target_of(core, id, &input.target_id).await?;
+    // From here on the target stays: its deletion raises its version, and relies on the areas being as they were.
+    let change = change.expect(targets::COLLECTION, target.key(), Some(version));
+    let areas = areas::load(core, &target.spec).await?;
+    let key = areas.key().to_owned();
+    let area =
+        Area { migration_id: id.to_string(), target: input.target_id.key(), path: input.target_path.clone() };
+    let change = areas.reserve(area, change)?;
+    // What an earlier migration of this name had reported last must not be taken for this one's.
+    core.observed.forget(&id.key());
+    Ok((change.remove(observed::MIGRATIONS, id.key()), key))
+}
+
+/// The target, if it is one of the same migrator and may be written to.
+async fn target_of(core: &Core, id: &ResourceId, target: &ResourceId) -> Outcome<Loaded<Target>> {
+    let of_targets =
+        target.resource_type.full().eq_ignore_ascii_case(&format!("{}/migrators/targets", core.namespace));
+    if !of_targets {
+        let message =
+            format!("'{target}' is not a target: its type must be {}/migrators/targets.", core.namespace);
+        return Err(errors::INVALID_PROPERTY_VALUE.at(TARGET_ID, message).into());
+    }
+    if target.parent() != id.parent() {
+        let message = format!("'{target}' belongs to another migrator than the migration.");
+        return Err(errors::TARGET_OF_ANOTHER_MIGRATOR.at(TARGET_ID, message).into());
+    }
+    let found = document::load::<Target>(core.store.as_ref(), targets::COLLECTION, &target.key()).await?;
+    let Some(found) = found else {
+        return Err(errors::TARGET_NOT_FOUND
+            .at(TARGET_ID, format!("The target '{target}' was not found."))
+            .into());
+    };
+    let hopeless = match found.document.provisioning {
+        ProvisioningState::Deleting => true,
+        state => state.is_terminal() && found.document.applied.is_none(),
+    };
+    if hopeless { Err(not_ready(&target.to_string()).into()) } else { Ok(found) }
+}
+
+pub fn not_ready(target: &str) -> ArmError {
+    let message = format!("The target '{target}' was refused or is being deleted; its own status says why.");
+    errors::TARGET_NOT_READY.at(TARGET_ID, message)
+}

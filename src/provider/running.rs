@@ -1,0 +1,173 @@
+//! Starting and stopping the whole.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use livedata_arm::etag::Preconditions;
+use livedata_arm::headers as arm;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::core::{Core, Nudges};
+use crate::install_keys::Contact;
+use crate::listener::{self, Incoming, Listening, Service};
+use crate::observed::Observed;
+use crate::options::Options;
+use crate::request::{Method, Request, Response};
+use crate::{controllers, enrolment, errors, routes, sessions};
+
+/// Why a provider does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}; is the port taken, or the address not this machine's?")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the address of the enrolment listener cannot be written as a URL")]
+    Url(#[from] url::ParseError),
+    #[error("the provider's identity towards agents cannot be made")]
+    Identity(#[from] livedata_session::Error),
+}
+
+/// The resource provider.
+pub struct Provider;
+
+/// A provider at work. Dropping it without [`Running::stop`] leaves it running.
+pub struct Running {
+    pub arm_address: SocketAddr,
+    pub enrolment_address: SocketAddr,
+    cancel: CancellationToken,
+    tasks: JoinSet<()>,
+    listeners: Vec<Listening>,
+}
+
+impl Provider {
+    /// Must be called within a multi-threaded tokio runtime, which then does the provider's work.
+    pub async fn start(options: Options) -> Result<Running, StartError> {
+        let bound =
+            |address| listener::bind(address).map_err(|source| StartError::Listen { address, source });
+        let (arm_listener, arm_address) = bound(options.arm_listen)?;
+        let (enrolment_listener, enrolment_address) = bound(options.enrolment_listen)?;
+        let enrolment_url = match options.enrolment_url {
+            Some(url) => url,
+            None => Url::parse(&format!("https://localhost:{}", enrolment_address.port()))?,
+        };
+        let identity = options.authority.provider_identity()?;
+        let core = Arc::new(Core {
+            store: options.store,
+            sealing_key: options.sealing_key,
+            namespace: options.namespace,
+            retry_after_seconds: options.retry_after_seconds,
+            storage_accounts: options.storage_accounts,
+            clock: options.clock,
+            observed: Observed::default(),
+            contact: Contact {
+                enrolment_url,
+                authority_fingerprint: options.enrolment_authority_fingerprint,
+                relay_url: options.relay.url.clone(),
+            },
+            authority: options.authority,
+            relay: options.relay,
+            work: Notify::new(),
+            agents_changed: Notify::new(),
+            sessions: Nudges::default(),
+        });
+        let mut listeners = Vec::new();
+        for (name, address, socket, tls, service) in [
+            ("provider-arm", arm_address, arm_listener, options.arm_tls, arm_service(&core)),
+            (
+                "provider-enrolment",
+                enrolment_address,
+                enrolment_listener,
+                options.enrolment_tls,
+                enrolment_service(&core),
+            ),
+        ] {
+            let listening = listener::serve(name, socket, tls, service).await;
+            listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
+        }
+        let cancel = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(controllers::run(Arc::clone(&core), cancel.clone()));
+        tasks.spawn(controllers::keep_reports(Arc::clone(&core), cancel.clone()));
+        tasks.spawn(controllers::sweep(Arc::clone(&core), cancel.clone()));
+        tasks.spawn(sessions::run(core, identity, cancel.clone()));
+        tracing::info!(%arm_address, %enrolment_address, "the resource provider listens");
+        Ok(Running { arm_address, enrolment_address, cancel, tasks, listeners })
+    }
+}
+
+impl Running {
+    /// Finishes the requests that are being answered; what the controllers have not finished, the next start does.
+    pub async fn stop(mut self) {
+        for listener in self.listeners {
+            listener.stop().await;
+        }
+        self.cancel.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task of the provider broke");
+            }
+        }
+    }
+}
+
+fn arm_service(core: &Arc<Core>) -> Service {
+    let core = Arc::clone(core);
+    Arc::new(move |incoming| {
+        let core = Arc::clone(&core);
+        Box::pin(async move {
+            match request(incoming) {
+                Ok(request) => routes::dispatch(&core, &request).await,
+                Err(response) => *response,
+            }
+        })
+    })
+}
+
+fn enrolment_service(core: &Arc<Core>) -> Service {
+    let core = Arc::clone(core);
+    Arc::new(move |incoming| {
+        let core = Arc::clone(&core);
+        Box::pin(async move {
+            let segments = Request::segments_of(&incoming.path);
+            enrolment::dispatch(&core, Method::parse(&incoming.method), &segments, &incoming.body).await
+        })
+    })
+}
+
+fn request(incoming: Incoming) -> Result<Request, Box<Response>> {
+    let Some(method) = Method::parse(&incoming.method) else {
+        let message = format!("The method {} is not used here.", incoming.method);
+        return Err(Box::new(Response::error(&errors::METHOD_NOT_ALLOWED.error(message))));
+    };
+    Ok(Request {
+        method,
+        segments: Request::segments_of(&incoming.path),
+        query: Request::query_of(&incoming.query),
+        referer: referer(&incoming)?,
+        preconditions: Preconditions {
+            if_match: incoming.header("if-match").map(str::to_owned),
+            if_none_match: incoming.header("if-none-match").map(str::to_owned),
+        },
+        system_data: Request::system_data_of(incoming.header(arm::SYSTEM_DATA)),
+        content_type: incoming.header("content-type").map(str::to_owned),
+        body: incoming.body,
+    })
+}
+
+/// The address that the client used. Without the header it is this listener's own (rule 104).
+fn referer(incoming: &Incoming) -> Result<Url, Box<Response>> {
+    let given = incoming.header(arm::REFERER).and_then(|text| Url::parse(text).ok());
+    if let Some(url) = given.filter(|url| matches!(url.scheme(), "http" | "https")) {
+        return Ok(url);
+    }
+    Url::parse(&format!("https://{}{}?{}", incoming.host, incoming.path, incoming.query)).map_err(|_| {
+        let message = "The request has neither a usable Referer nor a usable Host header.";
+        Box::new(Response::error(&errors::ROUTE_NOT_FOUND.error(message)))
+    })
+}

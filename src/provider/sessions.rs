@@ -1,0 +1,276 @@
+//! Keeps a session with every enrolled agent: through the relay, TLS inside, desired state out, reports in.
+
+mod handler;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use livedata_model::spec::Item;
+use livedata_relay::{Endpoint, ErrorKind, Sender, Token};
+use livedata_session::{AgentName, ProviderIdentity, provider, tls};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::agents::{self, Agent};
+use crate::core::Core;
+use crate::desired;
+use crate::enrolment::relay_path;
+use crate::errors::Outcome;
+use crate::observed::Trouble;
+use handler::SessionHandler;
+
+/// How often the list of agents is read although nobody said that it changed.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Between two tries to reach an agent: from one to five seconds.
+const SHORTEST_PAUSE_MS: u64 = 1_000;
+const LONGEST_PAUSE_MS: u64 = 5_000;
+/// A send token is used at once.
+const SEND_TOKEN_SECONDS: i64 = 300;
+
+/// One agent's task.
+struct Kept {
+    agent: (String, String),
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+pub async fn run(core: Arc<Core>, identity: ProviderIdentity, cancel: CancellationToken) {
+    let identity = Arc::new(identity);
+    let mut kept: HashMap<String, Kept> = HashMap::new();
+    let mut tick = interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            () = core.agents_changed.notified() => {}
+            _ = tick.tick() => {}
+        }
+        match agents::all(&core).await {
+            Ok(agents) => adjust(&core, &identity, &cancel, &mut kept, agents).await,
+            Err(error) => {
+                tracing::warn!(%error, "the list of agents cannot be read; the next tick tries again")
+            }
+        }
+    }
+    let mut ending = JoinSet::new();
+    for (_, one) in kept {
+        one.cancel.cancel();
+        ending.spawn(one.task);
+    }
+    while ending.join_next().await.is_some() {}
+}
+
+/// One task for each agent there is, none for others. An agent that took over gets a task of its own, after the end of
+/// its predecessor's.
+async fn adjust(
+    core: &Arc<Core>,
+    identity: &Arc<ProviderIdentity>,
+    cancel: &CancellationToken,
+    kept: &mut HashMap<String, Kept>,
+    agents: Vec<(String, Agent)>,
+) {
+    let wanted: HashMap<String, (String, String)> = agents
+        .into_iter()
+        .map(|(migrator, agent)| (migrator, (agent.migrator_guid, agent.instance_id)))
+        .collect();
+    let stale: Vec<String> = kept
+        .iter()
+        .filter(|(migrator, one)| wanted.get(*migrator) != Some(&one.agent))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for migrator in stale {
+        if let Some(one) = kept.remove(&migrator) {
+            one.cancel.cancel();
+            if let Err(error) = one.task.await {
+                tracing::error!(migrator, %error, "the task of a session broke");
+            }
+        }
+    }
+    for (migrator, agent) in wanted {
+        if kept.contains_key(&migrator) {
+            continue;
+        }
+        let name = match AgentName::new(&agent.0, &agent.1) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(migrator, %error, "an enrolled agent has an unusable name");
+                continue;
+            }
+        };
+        let cancel = cancel.child_token();
+        let keeper = Keeper {
+            core: Arc::clone(core),
+            identity: Arc::clone(identity),
+            migrator: migrator.clone(),
+            name,
+            cancel: cancel.clone(),
+        };
+        kept.insert(migrator, Kept { agent, cancel, task: tokio::spawn(keeper.keep()) });
+    }
+}
+
+/// Holds sessions with one agent, one after the other.
+struct Keeper {
+    core: Arc<Core>,
+    identity: Arc<ProviderIdentity>,
+    migrator: String,
+    name: AgentName,
+    cancel: CancellationToken,
+}
+
+impl Keeper {
+    async fn keep(self) {
+        while !self.cancel.is_cancelled() {
+            let ended = tokio::select! {
+                () = self.cancel.cancelled() => break,
+                channel = self.connect() => match channel {
+                    Ok(channel) => self.converse(channel).await,
+                    Err(trouble) => Err(trouble),
+                },
+            };
+            self.note(ended).await;
+            let pause = Duration::from_millis(pause_ms());
+            tokio::select! {
+                () = self.cancel.cancelled() => break,
+                () = sleep(pause) => {}
+            }
+        }
+        self.disconnected(None).await;
+        // The migrator may be gone, and then nobody shall know of its agent any more.
+        if let Ok(None) = agents::load(&self.core, &self.migrator).await {
+            self.core.observed.forget(&self.migrator);
+        }
+    }
+
+    async fn connect(&self) -> Result<livedata_session::Channel, Trouble> {
+        let relay = &self.core.relay;
+        let path = relay_path(self.name.migrator_guid());
+        let endpoint = Endpoint::new(relay.url.clone(), path, Arc::clone(&relay.tls));
+        let expires = self.core.clock.now().unix_timestamp() + SEND_TOKEN_SECONDS;
+        let rule = &relay.send_rule;
+        let token =
+            Token::sign(&endpoint.resource(), &rule.name, &rule.key, u64::try_from(expires).unwrap_or(0));
+        let stream = Sender::connect(&endpoint, "", &token).await.map_err(|error| {
+            let reason = match error.kind() {
+                ErrorKind::Gone => "NoListener",
+                ErrorKind::Denied => "RelayDenied",
+                ErrorKind::Rejected => "RejectedByAgent",
+                ErrorKind::Fatal => "RelayMisconfigured",
+                ErrorKind::Retryable | ErrorKind::Throttled => "RelayUnreachable",
+            };
+            self.trouble(reason, &error)
+        })?;
+        tls::open_as_provider(stream, &self.identity, &self.name).await.map_err(|error| {
+            let reason = match error {
+                livedata_session::Error::WrongAgent { .. } => "WrongAgent",
+                _ => "NoSession",
+            };
+            self.trouble(reason, &error)
+        })
+    }
+
+    fn trouble(&self, reason: &'static str, error: &dyn std::error::Error) -> Trouble {
+        Trouble { reason, message: with_sources(error), since_ms: self.core.clock.now_ms() }
+    }
+
+    /// One session from its welcome to its end, desired state following the store all the while.
+    async fn converse(&self, channel: livedata_session::Channel) -> Result<(), Trouble> {
+        // Before the first read, so that no change falls between.
+        let mut nudges = self.core.sessions.of(&self.migrator);
+        let first = desired::of(&self.core, &self.migrator)
+            .await
+            .map_err(|error| self.trouble("NoSession", &error))?;
+        let (desired, receiver) = watch::channel(Arc::new(first.unwrap_or_default()));
+        let handler = Arc::new(SessionHandler::new(&self.core, &self.migrator, &self.name, receiver));
+        let session = provider::run(channel, handler, self.cancel.clone());
+        tokio::pin!(session);
+        loop {
+            tokio::select! {
+                ended = &mut session => return match ended {
+                    Ok(livedata_session::End::Cancelled) => Ok(()),
+                    Ok(end) => Err(Trouble {
+                        reason: "SessionEnded",
+                        message: format!("The session with the agent ended: {end:?}."),
+                        since_ms: self.core.clock.now_ms(),
+                    }),
+                    Err(error) => Err(self.trouble("SessionBroken", &error)),
+                },
+                changed = nudges.changed() => {
+                    if changed.is_err() {
+                        nudges = self.core.sessions.of(&self.migrator);
+                    }
+                    if let Err(error) = self.refresh(&desired).await {
+                        tracing::warn!(migrator = self.migrator, %error, "desired state cannot be read");
+                        nudges.mark_changed();
+                        sleep(Duration::from_millis(SHORTEST_PAUSE_MS)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self, desired: &watch::Sender<Arc<Vec<Item>>>) -> Outcome<()> {
+        // A migrator that is gone takes nothing away: its session is about to be cancelled, the agent cleans up by itself.
+        if let Some(items) = desired::of(&self.core, &self.migrator).await? {
+            desired.send_if_modified(|now| {
+                let differs = **now != items;
+                if differs {
+                    *now = Arc::new(items);
+                }
+                differs
+            });
+        }
+        Ok(())
+    }
+
+    async fn note(&self, ended: Result<(), Trouble>) {
+        if let Err(trouble) = &ended {
+            tracing::info!(
+                migrator = self.migrator,
+                reason = trouble.reason,
+                message = trouble.message,
+                "no session with the agent"
+            );
+        }
+        self.disconnected(ended.err()).await;
+    }
+
+    async fn disconnected(&self, trouble: Option<Trouble>) {
+        let now_ms = self.core.clock.now_ms();
+        let update = self.core.observed.update_agent(self.core.store.as_ref(), &self.migrator, |agent| {
+            if agent.connected {
+                agent.connected = false;
+                agent.since_ms = now_ms;
+            }
+            // The time of a trouble is that of its beginning.
+            let since_ms = agent
+                .trouble
+                .as_ref()
+                .zip(trouble.as_ref())
+                .and_then(|(before, now)| (before.reason == now.reason).then_some(before.since_ms));
+            agent.trouble =
+                trouble.map(|trouble| Trouble { since_ms: since_ms.unwrap_or(trouble.since_ms), ..trouble });
+        });
+        if let Err(error) = update.await {
+            tracing::warn!(migrator = self.migrator, %error, "the state of an agent cannot be read");
+        }
+    }
+}
+
+/// Random, so that agents that were lost together do not come back together.
+fn pause_ms() -> u64 {
+    let random = uuid::Uuid::new_v4().as_u128() as u64;
+    SHORTEST_PAUSE_MS + random % (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS)
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

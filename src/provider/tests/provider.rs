@@ -1,0 +1,21 @@
+//! The provider over real HTTPS with client certificates, on the memory store unless a test says otherwise.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "provider/bad_input.rs"]
+mod bad_input;
+#[path = "provider/concurrency.rs"]
+mod concurrency;
+#[path = "provider/contract.rs"]
+mod contract;
+#[path = "provider/enrolment.rs"]
+mod enrolment;
+#[path = "provider/recovery.rs"]
+mod recovery;
+#[path = "provider/resources.rs"]
+mod resources;
+#[path = "provider/secrets.rs"]
+mod secrets;
+#[path = "provider/session.rs"]
+mod session;
+#[path = "provider/world.rs"]
+mod world;
