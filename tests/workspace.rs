@@ -124,6 +124,21 @@ fn assert_wall(area: &str, forbidden: &[&str]) {
 }
 
 #[test]
+fn wall_provider_never_sees_a_file_system() {
+    assert_wall(
+        "provider",
+        &[
+            "livedata-filesystem",
+            "livedata-hdfs",
+            "livedata-adls",
+            "livedata-adls-emulator",
+            "livedata-engine",
+            "hdfs-native",
+        ],
+    );
+}
+
+#[test]
 fn wall_agent_never_sees_arm_store_or_a_web_server() {
     assert_wall(
         "agent",
