@@ -2,7 +2,7 @@
 //!
 //! Woken by changes of desired state and twice a second; never by the order in which things happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,6 +40,8 @@ struct Supervised {
     /// While nothing runs: what its journal said when we last looked.
     resting: Option<View>,
     looked: bool,
+    /// Where its data comes from and goes to, if known: the journal is of that and of nothing else.
+    route: Option<String>,
     reporter: Reporter,
     /// To clean up behind it once it is removed.
     leftovers: Option<(Arc<dyn Target>, TargetPath)>,
@@ -60,6 +62,18 @@ struct Recipe {
     coordinator_epoch: u64,
 }
 
+impl Recipe {
+    /// A migration that was deleted and made anew under its old id may read or write elsewhere; while the agent was away
+    /// it sees nothing but another body. What the old one did says nothing about the new one.
+    fn route(&self) -> String {
+        let Self { source, target, migration, .. } = self;
+        digest(&format!(
+            "{}\n{}\n{}\n{}\n{}",
+            source.0, migration.source_path, target.account, target.container, migration.target_path
+        ))
+    }
+}
+
 /// Desired state, sorted by kind.
 struct Desired {
     migrator: Option<MigratorSpec>,
@@ -77,7 +91,10 @@ impl Supervisor {
         hadoop_user: String,
     ) -> Self {
         let bandwidth = SharedBandwidth::new();
-        Self { ledger, changed, reports, folder, hadoop_user, bandwidth, migrations: BTreeMap::new() }
+        let supervisor =
+            Self { ledger, changed, reports, folder, hadoop_user, bandwidth, migrations: BTreeMap::new() };
+        supervisor.remove_orphans();
+        supervisor
     }
 
     /// Runs until cancelled; then everything is stopped where it is.
@@ -158,6 +175,19 @@ impl Supervisor {
         desired
     }
 
+    /// Journals of migrations that were removed while no supervisor ran.
+    fn remove_orphans(&self) {
+        let desired = self.desired();
+        let wanted: BTreeSet<PathBuf> =
+            desired.migrations.keys().map(|id| folder_of(&self.folder, id)).collect();
+        let Ok(entries) = std::fs::read_dir(self.folder.join("migrations")) else { return };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !wanted.contains(path)) {
+            if let Err(error) = std::fs::remove_dir_all(&path) {
+                tracing::warn!(%error, path = %path.display(), "the journal of a removed migration stays");
+            }
+        }
+    }
+
     /// Data at the target stays; the journal and what was half copied go.
     async fn remove_undesired(&mut self, desired: &Desired) {
         let gone: Vec<String> =
@@ -225,11 +255,17 @@ impl Supervisor {
                 }
             }
         }
-        if !supervised.looked {
-            let source_path = spec.source_path.as_str();
-            supervised.resting = migration::peek(&folder_of(&self.folder, id).join(JOURNAL), source_path)
-                .or(supervised.resting.take());
-            supervised.looked = true;
+        if let Some(route) = recipe.as_ref().map(Recipe::route) {
+            if supervised.route.as_ref() != Some(&route) {
+                (supervised.resting, supervised.looked) = (None, false);
+            }
+            if !supervised.looked {
+                let journal = folder_of(&self.folder, id).join(&route).join(JOURNAL);
+                supervised.resting =
+                    migration::peek(&journal, &spec.source_path).or(supervised.resting.take());
+                supervised.looked = true;
+            }
+            supervised.route = Some(route);
         }
         if spec.run != RunState::Running {
             return Ok(());
@@ -267,10 +303,11 @@ impl Supervisor {
     ) -> Result<(), String> {
         let (source, base) = wiring::source(migrator, &self.hadoop_user)?;
         let target = wiring::target(&recipe.target, &self.bandwidth)?;
-        let folder = folder_of(&self.folder, id);
+        let route = recipe.route();
+        let folder = folder_of(&self.folder, id).join(&route);
         std::fs::create_dir_all(&folder)
             .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
-        let staging = TargetPath::new(&format!(
+        let ours = TargetPath::new(&format!(
             "{RESERVED}/{}/staging/{}/{}",
             migrator.guid,
             recipe.coordinator_epoch,
@@ -283,13 +320,13 @@ impl Supervisor {
             source_path: wiring::source_path(&base, &recipe.migration.source_path),
             target: Arc::clone(&target),
             target_path: TargetPath::new(&recipe.migration.target_path),
-            staging: staging.clone(),
+            staging: ours.join(&route),
             start: recipe.migration.start_count,
         };
         let migration = Migration::start(plan, cancel.child_token())
             .map_err(|error| format!("no thread for it: {error}"))?;
         tracing::info!(migration = id, start = recipe.migration.start_count, "running");
-        supervised.leftovers = Some((target, staging));
+        supervised.leftovers = Some((target, ours));
         supervised.running = Some(Running { view: migration.view(), migration, recipe });
         Ok(())
     }
@@ -302,7 +339,7 @@ fn folder_of(folder: &Path, id: &str) -> PathBuf {
     folder.join("migrations").join(digest(id))
 }
 
-/// UUID version 5 of the id: stable, short, safe in file names.
+/// UUID version 5: stable, short, safe in file names.
 fn digest(id: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, id.as_bytes()).simple().to_string()
 }

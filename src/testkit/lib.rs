@@ -77,6 +77,17 @@ impl World {
             .unwrap()
     }
 
+    /// How many migrations have a journal on the agent's disk.
+    pub fn journals(&self) -> usize {
+        std::fs::read_dir(self.agent.path().join("migrations")).map_or(0, Iterator::count)
+    }
+
+    /// Takes an item out of desired state while no agent runs.
+    pub fn remove_offline(&self, id: &str) {
+        let removal = Sync { revision: 1, upserts: vec![], removals: vec![id.to_owned()] };
+        Ledger::open(self.agent.path()).unwrap().apply(removal).unwrap();
+    }
+
     pub fn start_agent(&self) -> Agent {
         let ledger = Arc::new(Mutex::new(Ledger::open(self.agent.path()).unwrap()));
         let (reports, reported) = watch::channel(Arc::default());

@@ -153,7 +153,7 @@ async fn a_stopped_migration_rests_and_starts_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_account_key_is_reported_and_nothing_is_written() {
+async fn a_wrong_account_key_is_reported_and_no_file_arrives() {
     let local = Local::new().await;
     let world = &local.world;
     local.make_lake(&Shape { files: 5, directories: 2, total_bytes: 4096, largest_bytes: 2048, seed: 1 });
@@ -166,5 +166,49 @@ async fn a_wrong_account_key_is_reported_and_nothing_is_written() {
     let report = agent.wait("Failed", |report| report.state == MigrationState::Failed).await;
     assert!(report.last_error.is_some(), "{report:?}");
     assert_eq!(report.progress.files_migrated, 0);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_made_anew_under_the_same_id_does_not_inherit_what_the_old_one_did() {
+    let local = Local::new().await;
+    let world = &local.world;
+    let shape = Shape { files: 12, directories: 3, total_bytes: 1 << 16, largest_bytes: 1 << 14, seed: 9 };
+    local.make_lake(&shape);
+    let mut agent = world.start_agent();
+    agent.desire(vec![world.migrator(1, None), world.target(), migration(1, "/lake", RunState::Running, 1)]);
+    agent.wait("Completed", |report| report.state == MigrationState::Completed).await;
+    // Deleted and made anew while the agent was away: it sees nothing but another body under the known id.
+    let mut elsewhere = migration(2, "/lake", RunState::Running, 1);
+    if let Body::Migration(spec) = &mut elsewhere.body {
+        spec.target_path = "/elsewhere".into();
+    }
+    agent.desire(vec![elsewhere]);
+    agent
+        .wait("completed again", |report| {
+            report.observed_generation == 2 && report.state == MigrationState::Completed
+        })
+        .await;
+    let side = SourceSide::Directory(local.folder.path().join("lake"));
+    let compared = world.compare(side, "elsewhere").await;
+    assert!(compared.equal(), "{compared}");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_removed_while_the_agent_was_down_leaves_no_journal() {
+    let local = Local::new().await;
+    let world = &local.world;
+    local.make_lake(&Shape { files: 5, directories: 2, total_bytes: 4096, largest_bytes: 2048, seed: 1 });
+    let mut agent = world.start_agent();
+    agent.desire(vec![world.migrator(1, None), world.target(), migration(1, "/lake", RunState::Running, 1)]);
+    agent.wait("Completed", |report| report.state == MigrationState::Completed).await;
+    agent.stop().await;
+    assert_eq!(world.journals(), 1);
+    world.remove_offline("/migration");
+    let mut agent = world.start_agent();
+    agent.desire(vec![migration(2, "/lake", RunState::Stopped, 0)]);
+    agent.wait("NotScheduled", |report| report.state == MigrationState::NotScheduled).await;
+    assert_eq!(world.journals(), 0);
     agent.stop().await;
 }
