@@ -1,6 +1,10 @@
 //! `livedata`: the services of the platform, one subcommand each. Wiring only; what a service promises is said at the head
 //! of its crate.
 
+mod process;
+
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use livedata_telemetry::LogTo;
 
@@ -13,30 +17,37 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show a migration from end to end on this machine
+    Demo(livedata_demo::show::Args),
+    /// Run a whole control plane on this machine, for development
+    Dev(livedata_demo::dev::Args),
     /// Run an Azure Data Lake Storage Gen2 account on this machine
     AdlsEmulator(livedata_adls_emulator::Args),
     /// Run a relay that agents dial out to
     Relay(livedata_relay_server::Args),
+    /// What `livedata-agent` does: for the demo, which knows no other program than its own
+    #[command(hide = true)]
+    Agent(livedata_agent_runtime::command::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    livedata_telemetry::init(LogTo::StandardError);
-    // An error means that a provider is installed already, which is what is wanted.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match cli.command {
-            Command::AdlsEmulator(args) => livedata_adls_emulator::run(args).await?,
-            Command::Relay(args) => livedata_relay_server::run(args, interrupted()).await?,
-        }
-        Ok(())
-    })
-}
-
-/// Completes at Ctrl-C. Where that signal cannot be had, the process ends by being killed.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    if let Command::AdlsEmulator(_) | Command::Relay(_) | Command::Agent(_) = &cli.command {
+        // The others talk to a person: their log is a file in their folder.
+        livedata_telemetry::init(LogTo::StandardError);
     }
+    process::run(async {
+        let stop = process::asked_to_end();
+        match cli.command {
+            Command::Demo(args) => {
+                let equal = livedata_demo::show::run(args, stop).await?;
+                return Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            Command::Dev(args) => livedata_demo::dev::run(args, stop).await?,
+            Command::AdlsEmulator(args) => livedata_adls_emulator::run(args, stop).await?,
+            Command::Relay(args) => livedata_relay_server::run(args, stop).await?,
+            Command::Agent(args) => livedata_agent_runtime::command::run(args, stop).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }

@@ -27,8 +27,8 @@ pub struct Args {
     pub accounts: Vec<AccountKey>,
 }
 
-/// Serves until Ctrl-C. Standard output gets the endpoints, and the admin token if it was made here.
-pub async fn run(args: Args) -> Result<(), EmulatorError> {
+/// Serves until `stop` completes. Standard output gets the endpoints, and the admin token if it was made here.
+pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), EmulatorError> {
     let made = args.admin_token.is_none();
     let admin_token = args.admin_token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let names: Vec<String> = args.accounts.iter().map(|account| account.name.clone()).collect();
@@ -49,6 +49,6 @@ pub async fn run(args: Args) -> Result<(), EmulatorError> {
     if made {
         println!("admin token:      {admin_token}");
     }
-    tokio::signal::ctrl_c().await.map_err(|source| EmulatorError::Thread { source })?;
+    stop.await;
     running.stop().await
 }

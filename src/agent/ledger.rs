@@ -1,19 +1,17 @@
 //! Desired state on the agent's disk.
 //!
 //! Two files: `desired.cbor` has everything but secrets, `secrets.cbor` (mode 0600) has those, by item. Each is replaced
-//! as a whole: written beside, synced, renamed, and the folder synced. Secrets go first, so that an item never stands
-//! there without its own. An item of a lower generation than the one held is refused.
+//! as a whole. Secrets go first, so that an item never stands there without its own. An item of a lower generation than the one held is refused.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use livedata_model::cbor::{decode, encode};
 use livedata_model::message::{Known, Sync};
 use livedata_model::spec::{Body, Item, Secret};
 use livedata_model::wire_struct;
+
+use crate::durable;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -127,11 +125,20 @@ impl Ledger {
                 entries.push(SecretEntry { item: item.id.clone(), secret });
             }
         }
-        replace(&self.folder, SECRETS, &encode(&Secrets { entries }))?;
+        self.replace(SECRETS, &encode(&Secrets { entries }))?;
         let desired =
             Desired { items, session_epoch: self.session_epoch, coordinator_epoch: self.coordinator_epoch };
-        replace(&self.folder, DESIRED, &encode(&desired))
+        self.replace(DESIRED, &encode(&desired))
     }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        durable::replace(&path, bytes).map_err(|error| failed(&path, &error))
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), message: error.to_string() }
 }
 
 const DESIRED: &str = "desired.cbor";
@@ -143,25 +150,8 @@ fn read<T: livedata_model::cbor::Wire>(path: &Path) -> Result<Option<T>, Error> 
             .map(Some)
             .map_err(|error| Error::Damaged { path: path.display().to_string(), message: error.to_string() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io(path, &error)),
+        Err(error) => Err(failed(path, &error)),
     }
-}
-
-fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    let (path, beside) = (folder.join(name), folder.join(format!("{name}.new")));
-    let written = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &path)?;
-        File::open(folder)?.sync_all()
-    };
-    written().map_err(|error| io(&path, &error))
-}
-
-fn io(path: &Path, error: &std::io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), message: error.to_string() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The agent: the shell around the migration engine, installed beside Hadoop.
 //!
+//! * [`command`]: the program `livedata-agent`; `process`: an enrolled agent at work;
+//! * `installation`: its folder: one identity, one migrator, one process;
+//! * `link`: listens at the relay and holds the session with the provider;
 //! * [`ledger`]: desired state on disk, acknowledged only when it is there, secrets in a file of their own;
 //! * [`supervisor`]: makes the set of running migrations what desired state says;
 //! * `migration`: one engine with its journal, its workers and what others may see of it;
@@ -9,9 +12,14 @@
 //! to the storage account. Start reading at [`supervisor::Supervisor`].
 
 mod clock;
+pub mod command;
+mod durable;
+mod installation;
 mod journal;
 pub mod ledger;
+mod link;
 mod migration;
+mod process;
 mod reports;
 pub mod supervisor;
 mod wiring;

@@ -18,6 +18,16 @@ pub fn only(authority_pem: &str) -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
+/// A client that trusts whom this machine's operating system trusts: for public services.
+pub fn system() -> Result<ClientConfig, Error> {
+    let verifier = rustls_platform_verifier::Verifier::new(crypto())?;
+    Ok(ClientConfig::builder_with_provider(crypto())
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
 /// A client that trusts servers of the one authority whose certificate has this fingerprint
 /// ([`crate::Authority::fingerprint`]); the server must send that certificate in its chain. Host names are checked.
 pub fn pinned(fingerprint: &str) -> Result<ClientConfig, Error> {

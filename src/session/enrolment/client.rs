@@ -1,6 +1,6 @@
 //! The agent's side of enrolment, over HTTPS to a server that is known by the fingerprint of its authority.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use livedata_pki as pki;
@@ -32,6 +32,10 @@ pub enum Error {
         "{url} answered HTTP {status} with something that is no reply of the provider; is the URL right?"
     )]
     Reply { url: String, status: u16 },
+    #[error(
+        "this install key is of migrator {offered}, but the agent in {} belongs to migrator {present}; give each migrator's agent a folder of its own", folder.display()
+    )]
+    AnotherMigrator { folder: PathBuf, present: String, offered: String },
     #[error("the provider's reply does not fit this agent")]
     Identity(#[from] crate::Error),
     #[error("cannot use this agent's key")]
@@ -59,13 +63,16 @@ impl Error {
                 Kind::Retryable
             }
             Self::WrongServer { .. } | Self::Rejected { .. } => Kind::Denied,
-            Self::Reply { .. } | Self::Identity(_) | Self::Key(_) => Kind::Fatal,
+            Self::Reply { .. } | Self::AnotherMigrator { .. } | Self::Identity(_) | Self::Key(_) => {
+                Kind::Fatal
+            }
         }
     }
 }
 
 /// Spends an install key. The agent's key pair is made in `folder` before it is used, so that calling again after a
-/// failure or a crash asks for the same identity; on success everything is saved there ([`Enrolled::load`]).
+/// failure or a crash asks for the same identity; on success everything is saved there ([`Enrolled::load`]). A folder that
+/// is enrolled already keeps what it has unless the key is of the same migrator.
 pub async fn enrol(
     key: &InstallKey,
     folder: &Path,
@@ -77,6 +84,15 @@ pub async fn enrol(
     let server = Server { url: key.url.clone(), ca_fingerprint: key.ca_fingerprint.clone() };
     let reply: EnrolmentReply = post(&server, ENROL_PATH, &body).await?;
     let name = AgentName::new(&reply.migrator_guid, instance_id)?;
+    if let Some(present) = Enrolled::load(folder)?
+        && present.name.migrator_guid() != name.migrator_guid()
+    {
+        return Err(Error::AnotherMigrator {
+            folder: folder.to_owned(),
+            present: present.name.migrator_guid().to_owned(),
+            offered: reply.migrator_guid,
+        });
+    }
     let identity =
         AgentIdentity::new(request.complete(reply.certificate_chain_pem)?, reply.agent_authority_pem, &name)?;
     let enrolled = Enrolled { name, identity, server, relay: reply.relay };

@@ -103,6 +103,16 @@ pub struct RelayAccess {
     pub listen_token_expires_at: i64,
 }
 
+impl RelayAccess {
+    /// Whom to trust as the relay.
+    pub fn trust(&self) -> Result<rustls::ClientConfig, pki::Error> {
+        match &self.ca_pem {
+            Some(authority) => pki::trust::only(authority),
+            None => pki::trust::system(),
+        }
+    }
+}
+
 fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&secret.0)
 }

@@ -1,0 +1,191 @@
+//! What the agent does within one session: desired state onto the disk, reports out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use livedata_model::cbor;
+use livedata_model::message::{Hello, Known, ListenToken, Report, Sync, Welcome};
+use livedata_model::report::{AgentReport, MigrationReport};
+use livedata_session::HandlerError;
+use livedata_session::agent::AgentHandler;
+use tokio::sync::{Notify, watch};
+
+use super::access::Access;
+use crate::installation::VERSION;
+use crate::ledger::{self, Ledger};
+
+/// Reports of many migrations are told in pieces well below the limit of a message.
+const REPORT_BYTES: usize = livedata_model::message::MAX_MESSAGE_BYTES / 4;
+
+/// What outlives a session.
+#[derive(Clone)]
+pub struct Shared {
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// Rung when desired state changed.
+    pub changed: Arc<Notify>,
+    pub reports: watch::Receiver<Arc<Vec<MigrationReport>>>,
+    pub access: Arc<Access>,
+    /// Made at each start of the process.
+    pub boot_id: String,
+}
+
+pub struct SessionHandler {
+    shared: Shared,
+    /// What the provider has been told in this session.
+    told: tokio::sync::Mutex<Told>,
+}
+
+impl SessionHandler {
+    pub fn new(shared: Shared) -> Self {
+        Self { shared, told: tokio::sync::Mutex::default() }
+    }
+
+    /// The ledger writes to the disk and waits for it.
+    async fn with_ledger<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Ledger) -> Result<T, ledger::Error> + Send + 'static,
+    ) -> Result<T, HandlerError> {
+        let ledger = Arc::clone(&self.shared.ledger);
+        let done = tokio::task::spawn_blocking(move || {
+            work(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        Ok(done.await??)
+    }
+}
+
+#[async_trait]
+impl AgentHandler for SessionHandler {
+    async fn hello(&self) -> Hello {
+        let ledger = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        Hello {
+            protocol_min: 0,
+            protocol_max: 0,
+            agent_version: VERSION.to_owned(),
+            instance_id: self.shared.access.enrolled().name.instance_id().to_owned(),
+            boot_id: self.shared.boot_id.clone(),
+            known: ledger.known(),
+            clock_ms: 0,
+            session_epoch: ledger.session_epoch(),
+        }
+    }
+
+    async fn welcomed(&self, welcome: &Welcome) -> Result<(), HandlerError> {
+        let (session, coordinator) = (welcome.session_epoch, welcome.coordinator_epoch);
+        self.with_ledger(move |ledger| ledger.welcome(session, coordinator)).await?;
+        self.shared.changed.notify_one();
+        tracing::info!(epoch = session, "session with the provider");
+        Ok(())
+    }
+
+    async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError> {
+        let (upserts, removals) = (sync.upserts.len(), sync.removals.len());
+        let stale = self.with_ledger(move |ledger| ledger.apply(sync)).await?;
+        tracing::info!(upserts, removals, refused = stale.len(), "desired state changed");
+        self.shared.changed.notify_one();
+        Ok(stale)
+    }
+
+    /// As much of it as fits in one message; the rest follows as changes.
+    async fn full_report(&self) -> Report {
+        let now = self.shared.reports.borrow().clone();
+        report(self.told.lock().await.news(&now))
+    }
+
+    async fn next_report(&self) -> Report {
+        let mut told = self.told.lock().await;
+        let mut reports = self.shared.reports.clone();
+        loop {
+            let now = reports.borrow_and_update().clone();
+            let news = told.news(&now);
+            if !news.is_empty() {
+                return report(news);
+            }
+            if reports.changed().await.is_err() {
+                // The supervisor is gone: the process is about to end.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn listen_token(&self, token: ListenToken) -> Result<(), HandlerError> {
+        self.shared.access.renewed(token).await
+    }
+}
+
+fn report(migrations: Vec<MigrationReport>) -> Report {
+    let agent = AgentReport { version: VERSION.to_owned(), conditions: Vec::new() };
+    Report { sequence: 0, agent, migrations }
+}
+
+/// The last word about each migration.
+#[derive(Default)]
+struct Told(BTreeMap<String, MigrationReport>);
+
+impl Told {
+    /// What is new in `now`, at most about [`REPORT_BYTES`] of it and at least one; it counts as told.
+    fn news(&mut self, now: &[MigrationReport]) -> Vec<MigrationReport> {
+        self.0.retain(|id, _| now.iter().any(|one| one.id == *id));
+        let (mut news, mut bytes) = (Vec::new(), 0);
+        for one in now.iter().filter(|one| self.0.get(&one.id) != Some(*one)) {
+            bytes += cbor::encode(one).len();
+            if bytes > REPORT_BYTES && !news.is_empty() {
+                break;
+            }
+            news.push(one.clone());
+        }
+        self.0.extend(news.iter().map(|one| (one.id.clone(), one.clone())));
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use livedata_model::report::Progress;
+    use livedata_model::state::MigrationState;
+
+    use super::*;
+
+    fn migration(id: usize, error: &str) -> MigrationReport {
+        MigrationReport {
+            id: format!("/m/{id}"),
+            observed_generation: 1,
+            state: MigrationState::Running,
+            progress: Progress::default(),
+            conditions: Vec::new(),
+            last_error: Some(error.to_owned()),
+            estimated_seconds: None,
+        }
+    }
+
+    #[test]
+    fn only_what_changed_is_told() {
+        let mut told = Told::default();
+        let mut now = vec![migration(0, "a"), migration(1, "a")];
+        assert_eq!(told.news(&now), now);
+        assert!(told.news(&now).is_empty());
+        now[1] = migration(1, "b");
+        assert_eq!(told.news(&now), [migration(1, "b")]);
+        told.news(&[]);
+        assert_eq!(told.news(&now), now, "one that went and came back is told again");
+    }
+
+    #[test]
+    fn many_are_told_in_pieces_that_fit_and_nothing_is_left_out() {
+        let long = "x".repeat(3_000);
+        let now: Vec<_> = (0..500).map(|id| migration(id, &long)).collect();
+        let (mut told, mut heard, mut pieces) = (Told::default(), Vec::new(), 0);
+        loop {
+            let news = told.news(&now);
+            if news.is_empty() {
+                break;
+            }
+            let size = cbor::encode(&report(news.clone())).len();
+            assert!(size < livedata_model::message::MAX_MESSAGE_BYTES / 2, "{size}");
+            heard.extend(news);
+            pieces += 1;
+        }
+        assert!(pieces > 3);
+        assert_eq!(heard, now);
+    }
+}

@@ -1,0 +1,75 @@
+//! `livedata dev`: the environment, until it is interrupted.
+
+use std::path::PathBuf;
+
+use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay, TENANT, USER};
+
+/// Runs a whole control plane on this machine until it is interrupted: ARM front door, resource provider, relay, storage
+/// emulator. Loopback only.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for everything that has to survive; made when missing
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// The first of six ports in a row for a new folder, 0 for any that are free; an existing folder keeps its own
+    #[arg(long, value_name = "PORT", default_value_t = 8443)]
+    port: u16,
+    /// Leave the relay to a process of its own: livedata relay --data FOLDER/relay
+    #[arg(long)]
+    without_relay: bool,
+    /// Seconds that clients are asked to wait between looks at an operation
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    retry_after: u32,
+}
+
+/// `stop` completes when the process was asked to end.
+pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), environment::Error> {
+    let environment = Environment::start(Options {
+        folder: args.data,
+        ports: if args.port == 0 { PortChoice::Free } else { PortChoice::From(args.port) },
+        relay: if args.without_relay { Relay::Apart } else { Relay::Embedded },
+        retry_after_seconds: args.retry_after,
+    })
+    .await?;
+    println!("{}", addresses(&environment));
+    println!("{}", first_steps(&environment));
+    println!("ready; Ctrl-C ends it, the same command brings everything back");
+    stop.await;
+    environment.stop().await
+}
+
+fn addresses(environment: &Environment) -> String {
+    let ports = environment.ports();
+    format!(
+        "ARM front door   {}\n\
+         provider         https://localhost:{} (front doors only), agents enrol at https://localhost:{}\n\
+         relay            wss://localhost:{}\n\
+         storage          {}/ACCOUNT\n\
+         data             {}\n\
+         log              {}\n",
+        environment.front_door_url(),
+        ports.provider,
+        ports.enrolment,
+        ports.relay,
+        environment.storage_url(),
+        environment.folder().display(),
+        environment.log_path().display(),
+    )
+}
+
+/// What to type in another terminal.
+pub(crate) fn sign_in_commands(environment: &Environment) -> String {
+    let az = environment.az_folder();
+    format!(
+        "  source '{}'\n  az login --service-principal -u {USER} -p '@{}' --tenant {TENANT}\n",
+        az.join("environment").display(),
+        environment.password_path().display()
+    )
+}
+
+fn first_steps(environment: &Environment) -> String {
+    format!(
+        "In another terminal, with az:\n{}  az provider register -n {NAMESPACE}\n  az group create -n rg -l westeurope\n",
+        sign_in_commands(environment)
+    )
+}
