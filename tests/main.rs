@@ -1,7 +1,12 @@
-//! Tests of the whole. Those against real servers of others are in the module `hdfs`, which `cargo xtask test` runs in a
-//! stage of its own.
+//! Tests of the whole: our programs as processes, driven and judged from outside. What needs programs of others is in the
+//! modules `hdfs` and `az`, which `cargo xtask test` runs in stages of their own, and so is `demo`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
+mod agents;
+mod az;
+mod demo;
 mod hdfs;
+mod outages;
+mod site;
 mod workspace;

@@ -24,7 +24,7 @@ use clap::Parser;
 enum Xtask {
     /// Run the tests that every change must pass, all of them or the stages named
     Test {
-        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs
+        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, az, demo
         stages: Vec<tier::Stage>,
     },
     /// Run one of the longer proofs; without a name, list them

@@ -15,6 +15,9 @@ const DATA_LAKE_SDK: Environment = Environment {
     packages: &["azure-storage-file-datalake==12.26.1", "azure-identity==1.27.0"],
 };
 
+/// The command line that users drive us with.
+const AZURE_CLI: Environment = Environment { name: "azure-cli", packages: &["azure-cli==2.91.0"] };
+
 /// A Python environment, kept in a folder that is named after its pins.
 struct Environment {
     name: &'static str,
@@ -24,11 +27,12 @@ struct Environment {
 pub struct Tools {
     /// A Python that can import the data lake SDK and azure-identity.
     pub python: PathBuf,
+    pub az: PathBuf,
 }
 
 impl fmt::Display for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "python  {}", self.python.display())
+        write!(f, "python  {}\naz      {}", self.python.display(), self.az.display())
     }
 }
 
@@ -39,7 +43,10 @@ pub fn install() -> Result<Tools> {
     // Two clones may install at the same time: the second one waits and then finds everything there.
     let lock = File::create(directory.join("lock")).context("cannot lock the cache folder")?;
     lock.lock().context("cannot lock the cache folder")?;
-    Ok(Tools { python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python") })
+    Ok(Tools {
+        python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python"),
+        az: AZURE_CLI.install(&directory)?.join("bin").join("az"),
+    })
 }
 
 impl Environment {

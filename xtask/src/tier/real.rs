@@ -3,6 +3,7 @@
 //! | variable | what |
 //! |---|---|
 //! | `LIVEDATA_PYTHON` | a Python that has the data lake SDK and azure-identity |
+//! | `LIVEDATA_AZ` | the Azure CLI |
 //! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
 
 use std::path::PathBuf;
@@ -10,9 +11,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::counted::{self, AtLeast};
-use super::{PROFILE, Stage, integration_tests};
+use super::{Stage, integration_tests, workspace_tests};
 use crate::hadoop::{self, HadoopCommand};
-use crate::{cache, command, tools};
+use crate::{cache, tools};
 
 /// Two daemons beside tests and agents, on machines with little memory.
 const HEAP: &str = "512m";
@@ -21,16 +22,27 @@ pub fn hdfs() -> Result<()> {
     let tools = tools::install()?;
     let cluster = Cluster::start()?;
     let file = cluster.directory.join("cluster.json");
-    let mut client = command::cargo("test")?;
+    let mut client = workspace_tests()?;
     client
-        .args(PROFILE)
-        .args(["-p", "livedata-hdfs", "--features", "real-hdfs"])
+        .args(["--features", "livedata-hdfs/real-hdfs", "--test", "real_hdfs"])
         .env("LIVEDATA_TEST_HDFS", &file);
     let mut tests = integration_tests()?;
     tests.arg(Stage::Hdfs.module()).env("LIVEDATA_HADOOP", &file).env("LIVEDATA_PYTHON", tools.python);
     let outcome =
         counted::run(&mut client, AtLeast::One).and_then(|()| counted::run(&mut tests, AtLeast::One));
     cluster.stop(outcome)
+}
+
+pub fn az() -> Result<()> {
+    let tools = tools::install()?;
+    let mut tests = integration_tests()?;
+    tests.arg(Stage::Az.module()).env("LIVEDATA_AZ", tools.az);
+    counted::run(&mut tests, AtLeast::One)
+}
+
+pub fn demo() -> Result<()> {
+    let mut tests = integration_tests()?;
+    counted::run(tests.arg(Stage::Demo.module()), AtLeast::One)
 }
 
 /// A Hadoop of this run alone, so that nothing of an earlier run can help or hurt.

@@ -1,0 +1,1 @@
+//! Real `az` against our local ARM.

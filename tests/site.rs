@@ -1,0 +1,252 @@
+//! A control plane in a process of its own, agents in theirs, and ARM's view of both: what a user has.
+
+mod process;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use livedata_demo::arm_client::ArmClient;
+use livedata_demo::environment;
+use livedata_workload::{SourceSide, TargetSide};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+pub use process::Process;
+
+pub const LIVEDATA: &str = env!("CARGO_BIN_EXE_livedata");
+pub const LIVEDATA_AGENT: &str = env!("CARGO_BIN_EXE_livedata-agent");
+
+const ACCOUNT: &str = "lake";
+const CONTAINER: &str = "data";
+/// Longest wait for a state; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(150);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The folder of an environment and the process that works on it, for as long as one does.
+pub struct Site {
+    folder: TempDir,
+    arm: Option<ArmClient>,
+    process: Option<Process>,
+    arguments: Vec<&'static str>,
+}
+
+impl Site {
+    /// With a resource group, a storage account and a container in it.
+    pub async fn start() -> Self {
+        let site = Self::bare(&[]).await;
+        site.furnish().await;
+        site
+    }
+
+    /// The relay is a process of its own.
+    pub async fn start_with_relay_apart() -> (Self, Process) {
+        let site = Self::bare(&["--without-relay"]).await;
+        site.furnish().await;
+        let relay = site.start_relay();
+        (site, relay)
+    }
+
+    /// Nothing is created yet.
+    pub async fn bare(arguments: &[&'static str]) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let mut site = Self { folder, arm: None, process: None, arguments: arguments.to_vec() };
+        site.bring_up().await;
+        site
+    }
+
+    /// Starts the process again after [`Site::kill`].
+    pub async fn bring_up(&mut self) {
+        let data = self.data().display().to_string();
+        let arguments = [&["dev", "--data", &data, "--port", "0"], self.arguments.as_slice()].concat();
+        let mut process = Process::start(LIVEDATA, &arguments, &[]);
+        process.wait_for_line("ready").await;
+        self.process = Some(process);
+        self.arm = Some(ArmClient::new(environment::sign_in(&self.data()).unwrap()).unwrap());
+    }
+
+    /// kill -9 of front door, provider and storage emulator.
+    pub async fn kill(&mut self) {
+        self.process.take().unwrap().kill().await;
+    }
+
+    pub fn start_relay(&self) -> Process {
+        let data = self.data().join("relay").display().to_string();
+        Process::start(LIVEDATA, &["relay", "--data", &data], &[])
+    }
+
+    /// Folder of the environment.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+
+    /// A folder for something else.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn arm(&self) -> &ArmClient {
+        self.arm.as_ref().unwrap()
+    }
+
+    async fn furnish(&self) {
+        let arm = self.arm();
+        arm.put(&arm.id("/resourcegroups/rg"), &json!({"location": "westeurope"})).await.unwrap();
+        arm.post(&arm.id("/providers/LiveData.Platform/register")).await.unwrap();
+        let account = json!({"kind": "StorageV2", "location": "westeurope", "sku": {"name": "Standard_LRS"},
+            "properties": {"isHnsEnabled": true}});
+        arm.put(&self.account(), &account).await.unwrap();
+        let key = livedata_adls::AccountKey::from_base64(&self.account_key().await).unwrap();
+        let credential = livedata_adls::Credential::SharedKey(key);
+        let config = livedata_adls::Config::new(
+            self.endpoint().await.parse().unwrap(),
+            ACCOUNT,
+            CONTAINER,
+            credential,
+        );
+        livedata_adls::Filesystem::new(config).unwrap().create_filesystem().await.unwrap();
+    }
+
+    fn account(&self) -> String {
+        self.arm().id(&format!("/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"))
+    }
+
+    pub async fn account_key(&self) -> String {
+        let keys = self.arm().post(&format!("{}/listKeys", self.account())).await.unwrap();
+        keys["keys"][0]["value"].as_str().unwrap().to_owned()
+    }
+
+    /// DFS endpoint of the account.
+    pub async fn endpoint(&self) -> String {
+        let account = self.arm().get(&self.account()).await.unwrap();
+        account["properties"]["primaryEndpoints"]["dfs"].as_str().unwrap().trim_end_matches('/').to_owned()
+    }
+
+    pub fn migrator_id(&self, name: &str) -> String {
+        self.arm().id(&format!("/resourceGroups/rg/providers/LiveData.Platform/migrators/{name}"))
+    }
+
+    /// A migrator with a target `t`; `source` is `properties.source`.
+    pub async fn make_migrator(&self, name: &str, source: Value, bytes_per_second: Option<u64>) -> String {
+        let id = self.migrator_id(name);
+        let mut properties = json!({"source": source});
+        if let Some(most) = bytes_per_second {
+            properties["bandwidthPolicy"] = json!({"maxBytesPerSecond": most});
+        }
+        self.arm().put(&id, &json!({"location": "westeurope", "properties": properties})).await.unwrap();
+        let target = json!({"properties": {
+            "storageAccountId": self.account(),
+            "storageContainer": CONTAINER,
+            "credential": {"kind": "AccountKey", "accountKey": self.account_key().await}
+        }});
+        self.arm().put(&format!("{id}/targets/t"), &target).await.unwrap();
+        id
+    }
+
+    /// A migration of `path` to the same path, started.
+    pub async fn start_migration(&self, migrator: &str, name: &str, path: &str) -> String {
+        let id = format!("{migrator}/liveDataMigrations/{name}");
+        let body = json!({"properties": {"path": path, "targetId": format!("{migrator}/targets/t")}});
+        self.arm().put(&id, &body).await.unwrap();
+        self.arm().post(&format!("{id}/start")).await.unwrap();
+        id
+    }
+
+    pub async fn install_key(&self, migrator: &str) -> String {
+        let minted = self.arm().post(&format!("{migrator}/listInstallKey")).await.unwrap();
+        minted["installKey"].as_str().unwrap().to_owned()
+    }
+
+    /// `livedata-agent enrol` in the folder of this name; what it said on standard error if it failed.
+    pub async fn enrol(&self, folder: &str, key: &str) -> Result<(), String> {
+        let data = self.beside(folder).display().to_string();
+        let mut process =
+            Process::start(LIVEDATA_AGENT, &["enrol", "--data", &data], &[("LIVEDATA_INSTALL_KEY", key)]);
+        let (status, said) = process.finish().await;
+        if status.success() { Ok(()) } else { Err(said) }
+    }
+
+    /// `livedata-agent run` in the folder of this name.
+    pub fn run_agent(&self, folder: &str) -> Process {
+        let data = self.beside(folder).display().to_string();
+        Process::start(LIVEDATA_AGENT, &["run", "--data", &data, "--hadoop-user", "mover"], &[])
+    }
+
+    /// Enrols and runs the agent of a migrator, in a folder of the migrator's name, until it is connected.
+    pub async fn install_agent(&self, migrator: &str) -> Process {
+        let folder = migrator.rsplit('/').next().unwrap();
+        self.enrol(folder, &self.install_key(migrator).await).await.unwrap();
+        let agent = self.run_agent(folder);
+        self.wait(migrator, "Up", |status| status["phase"] == "Up").await;
+        agent
+    }
+
+    pub async fn status(&self, id: &str) -> Value {
+        self.arm().get(id).await.unwrap()["properties"]["status"].take()
+    }
+
+    /// Looks at a resource through ARM until its `status` is so.
+    pub async fn wait(&self, id: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let last = std::sync::Mutex::new(Value::Null);
+        let reached = until(async || {
+            let status = self.status(id).await;
+            let reached = holds(&status);
+            *last.lock().unwrap() = status.clone();
+            reached.then_some(status)
+        });
+        match reached.await {
+            Some(status) => status,
+            None => panic!("{id} never was {what}: {:#}", last.lock().unwrap()),
+        }
+    }
+
+    /// What the storage emulator has received in request bodies for the account.
+    pub async fn ingress_bytes(&self) -> u64 {
+        let file = |name: &str| -> Value {
+            serde_json::from_slice(&std::fs::read(self.data().join(name)).unwrap()).unwrap()
+        };
+        let url = format!("http://127.0.0.1:{}/counters", file("ports.json")["storageAdmin"]);
+        let token = file("secrets.json")["storageAdmin"].as_str().unwrap().to_owned();
+        let reply = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
+        let counters: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        counters["accounts"][ACCOUNT]["ingress_bytes"].as_u64().unwrap_or(0)
+    }
+
+    /// Both sides, by clients of the comparer's own. `directory` is in the container.
+    pub async fn compare(&self, source: SourceSide, directory: &str) -> livedata_workload::Report {
+        let endpoint = Url::parse(&self.endpoint().await).unwrap();
+        let key = self.account_key().await;
+        let target =
+            TargetSide::new(reqwest::Client::new(), endpoint, ACCOUNT, &key, CONTAINER, directory).unwrap();
+        livedata_workload::compare(&source, &target).await.unwrap()
+    }
+}
+
+/// Asks again and again until there is an answer; `None` when patience is at its end.
+pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let asking = async {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tick.tick().await;
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.ok()
+}
+
+pub fn has_condition(status: &Value, kind: &str) -> bool {
+    let conditions = status["conditions"].as_array().unwrap();
+    conditions.iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
+}
+
+pub fn progress(status: &Value, name: &str) -> u64 {
+    status["progress"][name].as_u64().unwrap()
+}
+
+/// `properties.source` for a directory on this machine.
+pub fn directory(path: &std::path::Path) -> Value {
+    json!({"kind": "LocalDirectory", "uri": Url::from_directory_path(path).unwrap()})
+}
