@@ -6,6 +6,7 @@
 mod agents;
 mod az;
 mod demo;
+mod findings;
 mod hdfs;
 mod outages;
 mod site;

@@ -10,7 +10,7 @@ use hdfs_native::{Client, ClientBuilder, WriteOptions};
 use livedata_workload::SourceSide;
 use livedata_workload::compare::HdfsSource;
 use livedata_workload::lake::{self, Shape, Summary};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub struct Cluster {
     file: Value,
@@ -32,7 +32,12 @@ impl Cluster {
         Self { file, superuser }
     }
 
-    pub fn uri(&self) -> String {
+    /// `properties.source` of a migrator; who reads is said to the agent.
+    pub fn source(&self) -> Value {
+        json!({"kind": "Hdfs", "uri": self.uri()})
+    }
+
+    fn uri(&self) -> String {
         format!("hdfs://{}", self.file["namenode_rpc"].as_str().unwrap())
     }
 
@@ -44,15 +49,13 @@ impl Cluster {
         })
     }
 
-    /// A sample lake at `path`, owned by `owner`.
-    pub async fn make_lake(&self, path: &str, owner: &str, shape: &Shape) -> Summary {
-        let local = tempfile::tempdir().unwrap();
-        let folder = local.path().join("lake");
-        let summary = lake::make(&folder, shape).unwrap();
+    /// A sample lake at `path`, owned by `owner`; its original stays in `folder`.
+    pub async fn make_lake(&self, path: &str, owner: &str, folder: &Path, shape: &Shape) -> Summary {
+        let summary = lake::make(folder, shape).unwrap();
         let (mut directories, mut files) = (Vec::new(), Vec::new());
-        walk(&folder, &mut directories, &mut files);
+        walk(folder, &mut directories, &mut files);
         let place =
-            |local: &Path| format!("{path}/{}", local.strip_prefix(&folder).unwrap().to_str().unwrap());
+            |local: &Path| format!("{path}/{}", local.strip_prefix(folder).unwrap().to_str().unwrap());
         self.superuser.mkdirs(path, 0o755, true).await.unwrap();
         for directory in &directories {
             self.superuser.mkdirs(&place(directory), mode(directory), true).await.unwrap();

@@ -162,7 +162,7 @@ async fn finds_every_kind_of_difference() {
         ("customers/caf\u{e9}/menu.json", "Content"),
         ("deep/a", "mode 1701"),
         ("empty/also empty", "OnlyAtTarget(\"directory\")"),
-        ("link", "OnlyAtSource(\"neither file nor directory\")"),
+        ("link", "OnlyAtSource(\"special file\")"),
         ("new directory", "OnlyAtSource(\"directory\")"),
         ("new file", "OnlyAtSource(\"file\")"),
         ("odd names/a b", "OnlyAtTarget(\"file\")"),

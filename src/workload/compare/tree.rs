@@ -29,7 +29,7 @@ impl Kind {
         match self {
             Self::Directory => "directory",
             Self::File { .. } => "file",
-            Self::Other => "neither file nor directory",
+            Self::Other => "special file",
         }
     }
 }
