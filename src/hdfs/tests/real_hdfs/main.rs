@@ -240,9 +240,11 @@ async fn a_file_deleted_while_read_is_gone() {
     let entry = child(&source, &folder.id, "doomed").await;
     let mut stream = source.open(&entry.id, (&folder.id, "doomed"), 0, content.len() as u64).await.unwrap();
     stream.next().await.unwrap().unwrap();
-    assert!(cluster.block_files_of_length(BLOCK) >= 4);
+    // More than four when `write_file` had to write anew: the DataNode keeps blocks of an abandoned try for minutes.
+    let blocks = cluster.block_files_of_length(BLOCK);
+    assert!(blocks >= 4);
     cluster.superuser.delete(&folder.path("doomed"), false).await.unwrap();
-    cluster::until(|| cluster.block_files_of_length(BLOCK) == 0).await;
+    cluster::until(|| cluster.block_files_of_length(BLOCK) <= blocks - 4).await;
 
     let error = loop {
         match stream.next().await.expect("not all bytes can have come") {
