@@ -104,3 +104,25 @@ async fn an_agent_that_is_killed_goes_on_where_it_was() {
     assert!(after < lake.bytes * 7 / 10, "{after} of {} bytes were sent after the restart", lake.bytes);
     assert_equal(&site, &lake).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_made_anew_while_its_agent_was_away_looks_at_everything_again() {
+    let site = Site::start().await;
+    let source = site.beside("source").join("lake");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("old"), "old").unwrap();
+    let migrator = site.make_migrator("m", directory(&site.beside("source")), None).await;
+    let agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "lake", "/lake").await;
+    site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    agent.kill().await;
+
+    site.arm().delete(&migration).await.unwrap();
+    std::fs::write(source.join("new"), "new").unwrap();
+    assert_eq!(site.start_migration(&migrator, "lake", "/lake").await, migration);
+    assert_eq!(site.status(&migration).await["state"], "Scheduled");
+    let _agent = site.run_agent("m");
+    site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    let report = site.compare(SourceSide::Directory(source), "lake").await;
+    assert!(report.equal() && report.files == 2, "{report}");
+}

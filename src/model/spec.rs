@@ -95,7 +95,8 @@ wire_struct! {
         3 => target_path: String,
         4 => mode: Mode,
         5 => run: RunState,
-        /// Raised by each `start`: a migration that is `Completed` or `Failed` runs again when it grows.
+        /// 0: never started. Raised by each `start`, and never lowered for an id: a migration that is `Completed` or `Failed`
+        /// runs again when it grows.
         6 => start_count: u64,
     }
 }

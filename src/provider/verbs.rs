@@ -8,7 +8,7 @@ mod read;
 mod reconcile;
 mod write;
 
-pub use reconcile::erase_children;
+pub use reconcile::{erase_children, last_generation};
 
 use std::marker::PhantomData;
 

@@ -3,7 +3,7 @@
 //!
 //! Nothing is skipped silently: a test marked as ignored fails its stage, and so does a stage whose filter finds no test.
 
-mod counted;
+pub mod counted;
 mod real;
 mod table;
 
@@ -91,7 +91,7 @@ fn integration_tests() -> Result<std::process::Command> {
 
 /// The whole workspace is named although only a part of it runs: dependencies are built with the features of all that is
 /// named, and built anew when these differ from those of the stage before.
-fn workspace_tests() -> Result<std::process::Command> {
+pub fn workspace_tests() -> Result<std::process::Command> {
     let mut command = command::cargo("test")?;
     command.args(PROFILE).arg("--workspace");
     Ok(command)

@@ -36,10 +36,10 @@ impl Figures {
         }
     }
 
-    /// Until everything that is known now has arrived.
+    /// Until everything that is known now has arrived; `None` when that cannot be said, or is at once.
     fn left(self) -> Option<Duration> {
-        let seconds =
-            self.bytes_scanned.saturating_sub(self.bytes_migrated).checked_div(self.bytes_per_second)?;
+        let bytes = self.bytes_scanned.saturating_sub(self.bytes_migrated);
+        let seconds = bytes.checked_div(self.bytes_per_second).filter(|seconds| *seconds > 0)?;
         Some(Duration::from_secs(seconds))
     }
 }
@@ -73,10 +73,11 @@ impl Progress {
         let (files_text, bytes_text) = texts(now);
         match self {
             Self::Bars { files, bytes, .. } => {
-                files.set_length(now.files_scanned);
+                // A bar of length 0 would look full.
+                files.set_length(now.files_scanned.max(1));
                 files.set_position(now.files_migrated + now.files_failed);
                 files.set_message(files_text);
-                bytes.set_length(now.bytes_scanned);
+                bytes.set_length(now.bytes_scanned.max(1));
                 bytes.set_position(now.bytes_migrated);
                 bytes.set_message(bytes_text);
             }

@@ -432,7 +432,9 @@ fn run(world: &mut World, state: &mut MemoryState, mut start: u64, busy: bool, c
 
 #[test]
 fn histories_converge_and_nothing_torn_is_ever_published() {
-    let seeds: u64 = 20_000;
+    // `cargo xtask prove engine` asks for more.
+    let seeds: u64 = std::env::var("LIVEDATA_ENGINE_SEEDS")
+        .map_or(20_000, |seeds| seeds.parse().expect("a number of seeds"));
     let (mut crashes, mut published, mut failed) = (0, 0, 0);
     for seed in 0..seeds {
         let mut world = World {

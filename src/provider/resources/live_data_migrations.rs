@@ -21,6 +21,7 @@ use crate::resources::targets::{self, Target};
 use crate::wire::Reader;
 use crate::{areas, observed};
 
+use admission::Admitted;
 pub use model::{Migration, MigrationInput};
 
 pub const COLLECTION: &str = "live_data_migrations";
@@ -31,8 +32,7 @@ pub struct LiveDataMigrations;
 impl ResourceKind for LiveDataMigrations {
     type Input = MigrationInput;
     type Spec = Migration;
-    /// Where the area is reserved.
-    type Admitted = String;
+    type Admitted = Admitted;
 
     const DESCRIPTION: Description = Description {
         path: &["migrators", "liveDataMigrations"],
@@ -58,11 +58,12 @@ impl ResourceKind for LiveDataMigrations {
         stored: Option<&Document<Migration>>,
         input: &MigrationInput,
         change: Change,
-    ) -> Outcome<(Change, String)> {
+    ) -> Outcome<(Change, Admitted)> {
         match stored {
             Some(stored) => {
                 admission::check_unchanged(&stored.spec, input)?;
-                Ok((change, stored.spec.area.clone()))
+                let area = stored.spec.area.clone();
+                Ok((change, Admitted { area, first_generation: stored.generation }))
             }
             None => admission::reserve(core, id, input, change).await,
         }
@@ -73,9 +74,9 @@ impl ResourceKind for LiveDataMigrations {
         _guid: &str,
         stored: Option<&Migration>,
         input: MigrationInput,
-        area: String,
+        admitted: Admitted,
     ) -> Outcome<Migration> {
-        Ok(mutation::intent(stored, area, input))
+        Ok(mutation::intent(stored, admitted, input))
     }
 
     async fn write(core: &Core, document: &Document<Migration>) -> Outcome<Map<String, Value>> {
@@ -118,7 +119,7 @@ impl ResourceKind for LiveDataMigrations {
         match action {
             "start" => {
                 let finished = observed::migration_status(core, document).await?.is_settled;
-                Ok(Effect::Intent(mutation::started(&document.spec, finished)))
+                Ok(Effect::Intent(mutation::started(&document.spec, document.generation, finished)))
             }
             "stop" => Ok(Effect::Intent(mutation::stopped(&document.spec))),
             _ => Err(errors::INVALID_RESOURCE_TYPE.error(format!("There is no action '{action}'.")).into()),

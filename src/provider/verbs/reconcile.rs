@@ -15,7 +15,14 @@ use crate::kind::{ResourceKind, Settled};
 use crate::operations::{self, Operation, State, Verb, Work};
 
 /// Last generation of resources that are gone, by their key.
-pub const GENERATIONS: &str = "generations";
+const GENERATIONS: &str = "generations";
+
+/// Generations go on where an earlier resource of the same id ended: an agent that was away when it was deleted still holds
+/// it, and refuses lower ones. 0 if there was none.
+pub async fn last_generation(core: &Core, key: &str) -> Outcome<u64> {
+    let record = core.store.get(GENERATIONS, key).await?;
+    Ok(record.map(|record| serde_json::from_slice(&record.body)).transpose()?.unwrap_or(0))
+}
 
 pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outcome<()> {
     let collection = K::DESCRIPTION.collection;

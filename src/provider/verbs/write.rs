@@ -4,7 +4,7 @@ use livedata_arm::{ArmError, ProvisioningState, ResourceId, SystemData, Tags, me
 use livedata_store::Change;
 use serde_json::{Map, Value};
 
-use super::{check_idle, check_preconditions, envelope, existing};
+use super::{check_idle, check_preconditions, envelope, existing, last_generation};
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
@@ -242,11 +242,4 @@ fn changed_by(stored: Option<SystemData>, now: Option<SystemData>) -> Option<Sys
         }),
         (stored, now) => stored.or(now),
     }
-}
-
-/// Generations go on where an earlier resource of the same id ended: an agent that was away when it was deleted still holds
-/// it, and refuses lower ones.
-async fn last_generation(core: &Core, key: &str) -> Outcome<u64> {
-    let record = core.store.get(super::reconcile::GENERATIONS, key).await?;
-    Ok(record.map(|record| serde_json::from_slice(&record.body)).transpose()?.unwrap_or(0))
 }

@@ -2,13 +2,13 @@
 
 use livedata_model::spec::RunState;
 
-use super::{Migration, MigrationInput};
+use super::{Admitted, Migration, MigrationInput};
 
 /// A PUT never starts or stops a migration that is there; the actions do.
-pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -> Migration {
+pub fn intent(stored: Option<&Migration>, admitted: Admitted, input: MigrationInput) -> Migration {
     let (run, start_count) = match stored {
         Some(stored) => (stored.run, stored.start_count),
-        None if input.auto_start => (RunState::Running, 1),
+        None if input.auto_start => (RunState::Running, admitted.first_generation),
         None => (RunState::Stopped, 0),
     };
     Migration {
@@ -19,16 +19,19 @@ pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -
         auto_start: input.auto_start,
         run,
         start_count,
-        area,
+        area: admitted.area,
     }
 }
 
-/// Starting what runs changes nothing; what is finished runs again.
-pub fn started(stored: &Migration, finished: bool) -> Migration {
+/// Starting what runs changes nothing; what is finished runs again. A start is numbered by the generation that it makes:
+/// the number never goes back for an id, so an agent that still knows an earlier migration of that id does not take the
+/// start for one that it has answered.
+pub fn started(stored: &Migration, generation: u64, finished: bool) -> Migration {
     if stored.run == RunState::Running && !finished {
         return stored.clone();
     }
-    Migration { run: RunState::Running, start_count: stored.start_count + 1, ..stored.clone() }
+    let start_count = generation.max(stored.start_count) + 1;
+    Migration { run: RunState::Running, start_count, ..stored.clone() }
 }
 
 pub fn stopped(stored: &Migration) -> Migration {

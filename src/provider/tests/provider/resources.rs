@@ -144,6 +144,38 @@ async fn auto_start_counts_at_creation() {
     running.stop().await;
 }
 
+/// An agent that was away remembers how far the deleted one came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_of_a_migration_made_anew_has_a_higher_number() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (migrator, target) = client.make_pair("m").await;
+    let migration = format!("{migrator}/liveDataMigrations/x");
+    let number = async || {
+        let record =
+            world.store.get("live_data_migrations", &migration.to_lowercase()).await.unwrap().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
+        document["applied"]["spec"]["start_count"].as_u64().unwrap()
+    };
+    let mut last = 0;
+    for auto_start in [false, true, false, true] {
+        let mut body = migration_body(&target, "/data");
+        body["properties"]["autoStart"] = json!(auto_start);
+        client.make(&migration, &body).await;
+        if !auto_start {
+            assert_eq!(client.get(&migration).await.body["properties"]["status"]["state"], "NotScheduled");
+            let started = client.post(&format!("{migration}/start")).await;
+            Client::made(&client.finish(&started).await);
+        }
+        assert!(number().await > last, "{} after {last}", number().await);
+        last = number().await;
+        let deleted = client.delete(&migration).await;
+        Client::made(&client.finish(&deleted).await);
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn patch_merges_properties_and_replaces_tags() {
     let world = World::new();
