@@ -57,6 +57,13 @@ impl Process {
         (status.unwrap(), self.said())
     }
 
+    /// The most memory that it has held at a time.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// kill -9.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

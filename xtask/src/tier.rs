@@ -63,10 +63,11 @@ impl Stage {
                 command::run(command::cargo("build")?.args(PROFILE).args(["--workspace", "--bins"]))
             }
             Self::Unit => {
-                let mut inside = workspace_tests()?;
-                counted::run(inside.args(["--lib", "--bins"]), AtLeast::One)?;
-                let mut outside = workspace_tests()?;
-                counted::run(outside.args(["--exclude", "livedata", "--test", "*"]), AtLeast::One)
+                let mut crates = workspace_tests()?;
+                counted::run(crates.args(["--exclude", "livedata", "--tests"]), AtLeast::One)?;
+                // Of the root package there are programs only; a test in them would run here.
+                let mut programs = workspace_tests()?;
+                counted::run(programs.arg("--bins"), AtLeast::One)
             }
             Self::Integration => {
                 let mut tests = integration_tests()?;
