@@ -1,8 +1,9 @@
 //! Who may be the agent of a migrator, tried with the real program.
 
+use livedata_workload::lake::{self, Shape};
 use serde_json::Value;
 
-use crate::site::{Site, directory, has_condition};
+use crate::site::{Site, directory, has_condition, progress};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_key_works_once_and_junk_never() {
@@ -28,12 +29,56 @@ async fn the_folder_of_one_migrators_agent_does_not_become_anothers() {
     let one = site.make_migrator("one", directory(&site.beside("source")), None).await;
     let two = site.make_migrator("two", directory(&site.beside("source")), None).await;
     site.enrol("agent", &site.install_key(&one).await).await.unwrap();
-    let refused = site.enrol("agent", &site.install_key(&two).await).await.unwrap_err();
+    let key = site.install_key(&two).await;
+    let refused = site.enrol("agent", &key).await.unwrap_err();
     assert!(refused.contains("a folder of its own"), "{refused}");
-    let _agent = site.run_agent("agent");
+    // The key was not spent by that.
+    site.enrol("other", &key).await.unwrap();
+    let agent = site.run_agent("agent");
     site.wait(&one, "Up", |status| status["phase"] == "Up").await;
     let second = site.run_agent("agent").finish().await;
     assert!(!second.0.success() && second.1.contains("another agent is running"), "{}", second.1);
+    let (status, said) = agent.terminate().await;
+    assert!(status.success() && said.contains("stopped"), "{said}");
+}
+
+/// What may be read on the agent's machine is for those who installed it there to say, not for those who write to ARM.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_the_agent_was_not_allowed_to_read_is_not_read() {
+    let site = Site::start().await;
+    let migrator = site.make_migrator("m", directory(&site.data()), None).await;
+    let _agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "x", "/").await;
+    let status = site.wait(&migration, "refused", |status| has_condition(status, "SourceUnreachable")).await;
+    assert!(status["lastError"].as_str().unwrap().contains("--local-directory"), "{status:#}");
+    assert_eq!(site.listing().await, Vec::<String>::new());
+}
+
+/// Another agent takes the migrator over, and then the migrator is deleted: who has lost it stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_lost_its_migrator_stops_copying() {
+    let site = Site::start().await;
+    let shape = Shape { files: 40, directories: 4, total_bytes: 64 << 20, largest_bytes: 32 << 20, seed: 5 };
+    lake::make(&site.beside("source").join("lake"), &shape).unwrap();
+    let source = directory(&site.beside("source"));
+    let migrator = site.make_migrator("m", source, Some(1 << 20)).await;
+    let first = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "lake", "/lake").await;
+    site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > 0).await;
+    site.enrol("second", &site.install_key(&migrator).await).await.unwrap();
+    first.wait_until_said("removed").await;
+    let second = site.run_agent("second");
+    second.wait_until_said("running").await;
+    site.arm().delete(&migrator).await.unwrap();
+    second.wait_until_said("removed").await;
+    // One that is away learns it when it asks for a token.
+    first.kill().await;
+    let file = site.beside("m").join("enrolment.json");
+    let mut enrolment: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    enrolment["relay"]["listenTokenExpiresAt"] = 0.into();
+    std::fs::write(&file, enrolment.to_string()).unwrap();
+    let first = site.run_agent("m");
+    first.wait_until_said("its migrations stop").await;
 }
 
 /// The agent of `two` listens where that of `one` should be, as whoever owns the relay could arrange it.

@@ -119,6 +119,7 @@ async fn a_migration_made_anew_while_its_agent_was_away_looks_at_everything_agai
 
     site.arm().delete(&migration).await.unwrap();
     std::fs::write(source.join("new"), "new").unwrap();
+    site.remove_at_target("lake/old").await;
     assert_eq!(site.start_migration(&migrator, "lake", "/lake").await, migration);
     assert_eq!(site.status(&migration).await["state"], "Scheduled");
     let _agent = site.run_agent("m");

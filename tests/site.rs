@@ -3,10 +3,12 @@
 mod process;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use livedata_demo::arm_client::ArmClient;
 use livedata_demo::environment;
+use livedata_filesystem::{Condition, TargetPath};
 use livedata_workload::{SourceSide, TargetSide};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,10 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The folder of an environment and the process that works on it, for as long as one does.
 pub struct Site {
-    folder: TempDir,
-    arm: Option<ArmClient>,
+    // Before the folder, so that it has ended when that is removed.
     process: Option<Process>,
-    arguments: Vec<&'static str>,
+    arm: Option<ArmClient>,
+    arguments: Vec<String>,
+    folder: TempDir,
 }
 
 impl Site {
@@ -51,7 +54,10 @@ impl Site {
     pub async fn bare(arguments: &[&'static str]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let mut site = Self { folder, arm: None, process: None, arguments: arguments.to_vec() };
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        let port = ["--port".to_owned(), ports().to_string()];
+        let arguments = arguments.chain(port).collect();
+        let mut site = Self { process: None, arm: None, arguments, folder };
         site.bring_up().await;
         site
     }
@@ -59,9 +65,10 @@ impl Site {
     /// Starts the process again after [`Site::kill`].
     pub async fn bring_up(&mut self) {
         let data = self.data().display().to_string();
-        let arguments = [&["dev", "--data", &data, "--port", "0"], self.arguments.as_slice()].concat();
-        let mut process = Process::start(LIVEDATA, &arguments, &[]);
-        process.wait_for_line("ready").await;
+        let more = self.arguments.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["dev", "--data", &data].into_iter().chain(more).collect();
+        let process = Process::start(LIVEDATA, &arguments, &[]);
+        process.wait_until_said("ready").await;
         self.process = Some(process);
         self.arm = Some(ArmClient::new(environment::sign_in(&self.data()).unwrap()).unwrap());
     }
@@ -97,15 +104,15 @@ impl Site {
         let account = json!({"kind": "StorageV2", "location": "westeurope", "sku": {"name": "Standard_LRS"},
             "properties": {"isHnsEnabled": true}});
         arm.put(&self.account(), &account).await.unwrap();
+        self.filesystem().await.create_filesystem().await.unwrap();
+    }
+
+    async fn filesystem(&self) -> livedata_adls::Filesystem {
         let key = livedata_adls::AccountKey::from_base64(&self.account_key().await).unwrap();
         let credential = livedata_adls::Credential::SharedKey(key);
-        let config = livedata_adls::Config::new(
-            self.endpoint().await.parse().unwrap(),
-            ACCOUNT,
-            CONTAINER,
-            credential,
-        );
-        livedata_adls::Filesystem::new(config).unwrap().create_filesystem().await.unwrap();
+        let endpoint = self.endpoint().await.parse().unwrap();
+        livedata_adls::Filesystem::new(livedata_adls::Config::new(endpoint, ACCOUNT, CONTAINER, credential))
+            .unwrap()
     }
 
     fn account(&self) -> String {
@@ -170,7 +177,9 @@ impl Site {
     /// `livedata-agent run` in the folder of this name.
     pub fn run_agent(&self, folder: &str) -> Process {
         let data = self.beside(folder).display().to_string();
-        Process::start(LIVEDATA_AGENT, &["run", "--data", &data, "--hadoop-user", "mover"], &[])
+        let source = self.beside("source").display().to_string();
+        let allowed = ["--local-directory", &source, "--hadoop-user", "mover"];
+        Process::start(LIVEDATA_AGENT, &[&["run", "--data", &data], &allowed[..]].concat(), &[])
     }
 
     /// Enrols and runs the agent of a migrator, in a folder of the migrator's name, until it is connected.
@@ -213,6 +222,19 @@ impl Site {
         counters["accounts"][ACCOUNT]["ingress_bytes"].as_u64().unwrap_or(0)
     }
 
+    pub async fn remove_at_target(&self, path: &str) {
+        let path = TargetPath::new(path);
+        self.filesystem().await.delete(&path, false, &Condition::Any).await.unwrap();
+    }
+
+    /// Names at the top of the container, our own folder included.
+    pub async fn listing(&self) -> Vec<String> {
+        let (root, options) = (TargetPath::new(""), livedata_adls::ListOptions::default());
+        let filesystem = self.filesystem().await;
+        let page = filesystem.list(&root, options).next_page().await.unwrap().unwrap();
+        page.into_iter().map(|entry| entry.path.as_str().to_owned()).collect()
+    }
+
     /// Both sides, by clients of the comparer's own. `directory` is in the container.
     pub async fn compare(&self, source: SourceSide, directory: &str) -> livedata_workload::Report {
         let endpoint = Url::parse(&self.endpoint().await).unwrap();
@@ -220,6 +242,19 @@ impl Site {
         let target =
             TargetSide::new(reqwest::Client::new(), endpoint, ACCOUNT, &key, CONTAINER, directory).unwrap();
         livedata_workload::compare(&source, &target).await.unwrap()
+    }
+}
+
+/// The first of six ports in a row. No two sites of a run share any, not even while one of them is down; the demo takes its
+/// ports from a higher range.
+fn ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let slot = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add((std::process::id() % 1_300) as u16);
+        let first = 12_000 + (slot % 1_300) * 6;
+        if (first..first + 6).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use livedata_session::enrolment::{InstallKey, KeyError};
 use tokio_util::sync::CancellationToken;
 
+use crate::host::Host;
 use crate::installation::{self, Installation};
 use crate::process;
 
@@ -33,7 +34,7 @@ struct Enrol {
     #[arg(long, value_name = "KEY", env = "LIVEDATA_INSTALL_KEY", hide_env_values = true)]
     install_key: Option<String>,
     /// File with the install key, - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "install_key")]
+    #[arg(long, value_name = "FILE")]
     install_key_file: Option<PathBuf>,
 }
 
@@ -45,6 +46,9 @@ struct Run {
     /// Who reads at HDFS, where the migrator names nobody
     #[arg(long, value_name = "NAME", env = "HADOOP_USER_NAME", default_value = "hdfs")]
     hadoop_user: String,
+    /// A directory of this machine that migrations may read, may be repeated; without it they read HDFS only
+    #[arg(long = "local-directory", value_name = "FOLDER")]
+    local_directories: Vec<PathBuf>,
     /// End when standard input ends: for a program that starts this one as its child
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -77,7 +81,13 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error
         }
         Command::Run(run) => {
             let cancel = CancellationToken::new();
-            let work = process::run(Installation::open(&run.data)?, run.hadoop_user, cancel.clone());
+            let installation = Installation::open(&run.data)?;
+            let host = Host {
+                folder: run.data,
+                hadoop_user: run.hadoop_user,
+                local_directories: run.local_directories,
+            };
+            let work = process::run(installation, host, cancel.clone());
             tokio::pin!(work);
             tokio::select! {
                 ended = &mut work => return Ok(ended?),

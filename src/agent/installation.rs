@@ -52,10 +52,6 @@ impl Installation {
         }
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub fn enrolled(&self) -> Result<Enrolled, Error> {
         let found = Enrolled::load(&self.folder).map_err(Error::Unreadable)?;
         found.ok_or_else(|| Error::NotEnrolled(self.folder.clone()))

@@ -19,6 +19,8 @@ pub enum Error {
     Io { path: String, message: String },
     #[error("{path} is damaged ({message}); move it away, and the provider sends it again")]
     Damaged { path: String, message: String },
+    #[error("session {session} is over: session {latest} has begun")]
+    OldSession { session: u64, latest: u64 },
 }
 
 wire_struct! {
@@ -61,7 +63,9 @@ impl Ledger {
             secrets.entries.into_iter().map(|entry| (entry.item, entry.secret)).collect();
         let mut items = BTreeMap::new();
         for mut item in desired.items {
-            if let (Body::Target(target), Some(secret)) = (&mut item.body, secrets.get(&item.id)) {
+            if let Body::Target(target) = &mut item.body {
+                // Without its secret it is of no use. It is not claimed to be held, so the provider sends it again.
+                let Some(secret) = secrets.get(&item.id) else { continue };
                 target.credential.secret = secret.clone();
             }
             items.insert(item.id.clone(), item);
@@ -78,8 +82,11 @@ impl Ledger {
         self.items.values()
     }
 
+    /// What need not be sent again. Of a kind that this version does not know there is no body on disk: the next version
+    /// wants it.
     pub fn known(&self) -> Vec<Known> {
-        self.items.values().map(|item| Known { id: item.id.clone(), generation: item.generation }).collect()
+        let held = self.items.values().filter(|item| item.body != Body::Unknown);
+        held.map(|item| Known { id: item.id.clone(), generation: item.generation }).collect()
     }
 
     pub fn session_epoch(&self) -> u64 {
@@ -90,34 +97,45 @@ impl Ledger {
         self.coordinator_epoch
     }
 
-    /// Begins a session; durable on return.
+    /// Begins a session; durable on return. After an error of the disk it has begun all the same: the provider never gives
+    /// the number of a session twice.
     pub fn welcome(&mut self, session_epoch: u64, coordinator_epoch: u64) -> Result<(), Error> {
+        self.check_session(session_epoch)?;
         (self.session_epoch, self.coordinator_epoch) = (session_epoch, coordinator_epoch);
-        self.write()
+        self.write(&self.items)
     }
 
-    /// Applies changes; durable on return. Returns what was refused because a higher generation is held.
-    pub fn apply(&mut self, sync: Sync) -> Result<Vec<Known>, Error> {
-        let mut stale = Vec::new();
+    /// Applies changes that came in a session; durable on return, and after an error nothing has changed. Returns what was
+    /// refused because a higher generation is held.
+    pub fn apply(&mut self, session_epoch: u64, sync: Sync) -> Result<Vec<Known>, Error> {
+        self.check_session(session_epoch)?;
+        let (mut items, mut stale) = (self.items.clone(), Vec::new());
         for item in sync.upserts {
-            match self.items.get(&item.id) {
+            match items.get(&item.id) {
                 Some(held) if held.generation > item.generation => {
                     stale.push(Known { id: held.id.clone(), generation: held.generation });
                 }
                 _ => {
-                    self.items.insert(item.id.clone(), item);
+                    items.insert(item.id.clone(), item);
                 }
             }
         }
         for id in &sync.removals {
-            self.items.remove(id);
+            items.remove(id);
         }
-        self.write()?;
+        self.write(&items)?;
+        self.items = items;
         Ok(stale)
     }
 
-    fn write(&self) -> Result<(), Error> {
-        let mut items: Vec<Item> = self.items.values().cloned().collect();
+    /// What an older session had begun to do may come late.
+    fn check_session(&self, session: u64) -> Result<(), Error> {
+        let latest = self.session_epoch;
+        if session < latest { Err(Error::OldSession { session, latest }) } else { Ok(()) }
+    }
+
+    fn write(&self, items: &BTreeMap<String, Item>) -> Result<(), Error> {
+        let mut items: Vec<Item> = items.values().cloned().collect();
         let mut entries = Vec::new();
         for item in &mut items {
             if let Body::Target(target) = &mut item.body {
@@ -184,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(folder.path()).unwrap();
         ledger.welcome(4, 2).unwrap();
-        assert!(ledger.apply(upsert(target(3, "hush-hush"))).unwrap().is_empty());
+        assert!(ledger.apply(4, upsert(target(3, "hush-hush"))).unwrap().is_empty());
         let again = Ledger::open(folder.path()).unwrap();
         assert_eq!(again.items().cloned().collect::<Vec<_>>(), [target(3, "hush-hush")]);
         assert_eq!((again.session_epoch(), again.coordinator_epoch()), (4, 2));
@@ -198,12 +216,55 @@ mod tests {
     fn a_lower_generation_is_refused_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(folder.path()).unwrap();
-        ledger.apply(upsert(target(3, "new"))).unwrap();
-        let stale = ledger.apply(upsert(target(2, "old"))).unwrap();
+        ledger.apply(1, upsert(target(3, "new"))).unwrap();
+        let stale = ledger.apply(1, upsert(target(2, "old"))).unwrap();
         assert_eq!(stale, [Known { id: "/t".into(), generation: 3 }]);
         assert_eq!(ledger.items().next(), Some(&target(3, "new")));
-        ledger.apply(Sync { revision: 2, upserts: vec![], removals: vec!["/t".into()] }).unwrap();
+        ledger.apply(1, Sync { revision: 2, upserts: vec![], removals: vec!["/t".into()] }).unwrap();
         assert_eq!(Ledger::open(folder.path()).unwrap().items().count(), 0);
+    }
+
+    #[test]
+    fn what_comes_late_from_an_older_session_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.welcome(4, 1).unwrap();
+        ledger.apply(4, upsert(target(3, "new"))).unwrap();
+        ledger.welcome(5, 1).unwrap();
+        let removal = Sync { revision: 2, upserts: vec![], removals: vec!["/t".into()] };
+        assert!(matches!(ledger.apply(4, removal), Err(Error::OldSession { session: 4, latest: 5 })));
+        assert!(ledger.welcome(4, 1).is_err());
+        assert_eq!(ledger.known().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_has_not_happened() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(target(3, "new"))).unwrap();
+        // Where the file is to be written beside stands a folder.
+        std::fs::create_dir_all(folder.path().join("desired.cbor.new").join("full")).unwrap();
+        let removal = Sync { revision: 2, upserts: vec![], removals: vec!["/t".into()] };
+        assert!(matches!(ledger.apply(1, removal), Err(Error::Io { .. })));
+        assert_eq!(ledger.items().next(), Some(&target(3, "new")));
+    }
+
+    #[test]
+    fn a_target_without_its_secret_is_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        Ledger::open(folder.path()).unwrap().apply(1, upsert(target(3, "new"))).unwrap();
+        std::fs::remove_file(folder.path().join(SECRETS)).unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!((ledger.items().count(), ledger.known()), (0, vec![]));
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_is_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        let unknown = Item { id: "/new".into(), generation: 1, body: Body::Unknown };
+        ledger.apply(1, upsert(unknown)).unwrap();
+        assert_eq!((ledger.items().count(), ledger.known()), (1, vec![]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! * [`command`]: the program `livedata-agent`; `process`: an enrolled agent at work;
 //! * `installation`: its folder: one identity, one migrator, one process;
+//! * [`host`]: what the one who installed it allows on this machine;
 //! * `link`: listens at the relay and holds the session with the provider;
 //! * [`ledger`]: desired state on disk, acknowledged only when it is there, secrets in a file of their own;
 //! * [`supervisor`]: makes the set of running migrations what desired state says;
@@ -14,6 +15,7 @@
 mod clock;
 pub mod command;
 mod durable;
+pub mod host;
 mod installation;
 mod journal;
 pub mod ledger;

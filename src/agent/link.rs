@@ -10,6 +10,7 @@ mod handler;
 use std::sync::Arc;
 
 use livedata_relay::{Backoff, Endpoint, Error, ErrorKind, Event, Incoming, Listening};
+use livedata_session::enrolment::RelayAccess;
 use livedata_session::{Channel, End, agent, tls};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -21,9 +22,9 @@ pub use handler::Shared;
 
 use handler::SessionHandler;
 
-/// Callers whose certificates are being judged at the same time; more are sent away.
+/// Callers whose certificates are being judged at the same time; more are not answered.
 const HANDSHAKES: usize = 4;
-/// A link that cannot even be set up waits this long for its configuration to change.
+/// Between two requests for another relay, when the present one cannot even be tried.
 const SETUP_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs until cancelled.
@@ -32,13 +33,14 @@ pub async fn run(shared: Shared, cancel: CancellationToken) {
     let (admitted, mut channels) = mpsc::channel(1);
     let mut session: Option<Session> = None;
     while !link.cancel.is_cancelled() {
-        match link.shared.access.endpoint() {
-            Ok(endpoint) => link.listen(endpoint, &admitted, &mut channels, &mut session).await,
+        let place = link.shared.access.relay();
+        match access::endpoint(&place) {
+            Ok(endpoint) => link.listen(&place, endpoint, &admitted, &mut channels, &mut session).await,
             Err(error) => {
                 tracing::error!(error = error.as_ref(), "the relay's address or authority cannot be used");
                 tokio::select! {
                     () = link.cancel.cancelled() => {}
-                    () = sleep(SETUP_PAUSE) => {}
+                    () = link.ask_for_another_place() => {}
                 }
             }
         }
@@ -70,9 +72,17 @@ impl Session {
 }
 
 impl Link {
+    async fn ask_for_another_place(&self) {
+        if let Err(error) = self.shared.access.renew().await {
+            tracing::warn!(error = error.as_ref(), "the provider named no other relay");
+        }
+        sleep(SETUP_PAUSE).await;
+    }
+
     /// Listens at one place, until cancelled or until the place is another.
     async fn listen(
         &self,
+        place: &RelayAccess,
         endpoint: Endpoint,
         admitted: &mpsc::Sender<Channel>,
         channels: &mut mpsc::Receiver<Channel>,
@@ -83,13 +93,13 @@ impl Link {
             let access = Arc::clone(&access);
             async move { access.grant().await.map_err(Error::TokenSource) }
         };
-        let mut listening = Listening::new(endpoint.clone(), tokens, Backoff::default());
+        let mut listening = Listening::new(endpoint, tokens, Backoff::default());
         loop {
             tokio::select! {
                 () = self.cancel.cancelled() => return,
                 Some(channel) = channels.recv() => *session = Some(self.converse(channel, session.take())),
                 event = listening.next() => match event {
-                    Event::Connected => tracing::info!(relay = %endpoint.url, "listening at the relay"),
+                    Event::Connected => tracing::info!(relay = place.url, "listening at the relay"),
                     Event::Incoming(incoming) => self.admit(incoming, admitted),
                     Event::Disconnected { error, retry_in } => {
                         tracing::warn!(
@@ -100,7 +110,7 @@ impl Link {
                         if error.kind() == ErrorKind::Denied {
                             self.shared.access.token_refused();
                         }
-                        if !self.shared.access.is_at(&endpoint) {
+                        if !self.shared.access.is_at(place) {
                             return;
                         }
                     }
@@ -111,9 +121,10 @@ impl Link {
 
     /// Judges a caller beside everything else: one that dawdles must not keep the provider out.
     fn admit(&self, incoming: Incoming, admitted: &mpsc::Sender<Channel>) {
+        // Nobody but the provider should come, and it comes back by itself. To dial out for a refusal would let the relay
+        // decide how many connections this machine opens.
         let Ok(place) = Arc::clone(&self.door).try_acquire_owned() else {
-            tracing::warn!("too many callers at once; one was sent away");
-            tokio::spawn(async move { incoming.reject(503, "busy, try again").await });
+            tracing::debug!("too many callers at once; one is not answered");
             return;
         };
         let (access, admitted) = (Arc::clone(&self.shared.access), admitted.clone());
@@ -137,7 +148,7 @@ impl Link {
         });
     }
 
-    /// Begins when the session before has ended, so that no two of them write desired state.
+    /// Begins when the session before has ended. What that one had under way may still come late; the ledger refuses it.
     fn converse(&self, channel: Channel, before: Option<Session>) -> Session {
         let cancel = self.cancel.child_token();
         let handler = Arc::new(SessionHandler::new(self.shared.clone()));

@@ -13,8 +13,12 @@ use crate::migration::{Fault, View};
 pub enum Blocked {
     /// `maxRunningMigrations` others are running.
     WaitingForTurn,
-    /// Its target is not there (yet), or the source or target cannot be set up.
-    NotReady(String),
+    /// The source cannot be set up, or may not be read.
+    SourceNotReady(String),
+    /// The target is not there yet, or cannot be set up.
+    TargetNotReady(String),
+    /// This machine has no room for it.
+    NoRoom(String),
     /// A mode that this agent does not know.
     NotSupported(String),
 }
@@ -97,9 +101,13 @@ impl Reporter {
             }
         }
         match situation.blocked {
-            Some(Blocked::NotReady(message)) => {
+            Some(Blocked::SourceNotReady(message)) => {
+                wanted.push(("SourceUnreachable", "NotReady", message.clone()))
+            }
+            Some(Blocked::TargetNotReady(message)) => {
                 wanted.push(("TargetUnreachable", "NotReady", message.clone()))
             }
+            Some(Blocked::NoRoom(message)) => wanted.push(("DiskFull", "NoRoom", message.clone())),
             Some(Blocked::NotSupported(message)) => {
                 wanted.push(("NotSupportedByAgent", "Unknown", message.clone()))
             }
@@ -151,8 +159,14 @@ fn state_of(situation: &Situation<'_>) -> MigrationState {
 }
 
 fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
-    if let Some(Blocked::NotReady(message) | Blocked::NotSupported(message)) = situation.blocked {
-        return Some(message.clone());
+    match situation.blocked {
+        Some(
+            Blocked::SourceNotReady(message)
+            | Blocked::TargetNotReady(message)
+            | Blocked::NoRoom(message)
+            | Blocked::NotSupported(message),
+        ) => return Some(message.clone()),
+        Some(Blocked::WaitingForTurn) | None => {}
     }
     if let Some((_, message)) = view.faults.first_key_value() {
         return Some(message.clone());

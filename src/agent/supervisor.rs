@@ -15,6 +15,7 @@ use livedata_model::spec::{Body, Item, MigrationSpec, MigratorSpec, Mode, RunSta
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::migration::{self, Migration, Plan, View};
 use crate::reports::{Blocked, Reporter, Situation};
@@ -27,8 +28,8 @@ pub struct Supervisor {
     ledger: Arc<Mutex<Ledger>>,
     changed: Arc<Notify>,
     reports: watch::Sender<Arc<Vec<MigrationReport>>>,
-    folder: PathBuf,
-    hadoop_user: String,
+    disowned: watch::Receiver<bool>,
+    host: Host,
     bandwidth: SharedBandwidth,
     migrations: BTreeMap<String, Supervised>,
 }
@@ -63,13 +64,18 @@ struct Recipe {
 }
 
 impl Recipe {
-    /// A migration that was deleted and made anew under its old id may read or write elsewhere; while the agent was away
-    /// it sees nothing but another body. What the old one did says nothing about the new one.
+    /// A migration that was deleted and made anew under its old id while the agent was away shows as another body. What the
+    /// old one did says nothing about the new one, even if it reads and writes at the same places.
     fn route(&self) -> String {
         let Self { source, target, migration, .. } = self;
         digest(&format!(
-            "{}\n{}\n{}\n{}\n{}",
-            source.0, migration.source_path, target.account, target.container, migration.target_path
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            migration.incarnation,
+            source.0,
+            migration.source_path,
+            target.account,
+            target.container,
+            migration.target_path
         ))
     }
 }
@@ -83,16 +89,16 @@ struct Desired {
 }
 
 impl Supervisor {
+    /// While `disowned` holds nothing runs, whatever the ledger says.
     pub fn new(
         ledger: Arc<Mutex<Ledger>>,
         changed: Arc<Notify>,
         reports: watch::Sender<Arc<Vec<MigrationReport>>>,
-        folder: PathBuf,
-        hadoop_user: String,
+        disowned: watch::Receiver<bool>,
+        host: Host,
     ) -> Self {
-        let bandwidth = SharedBandwidth::new();
-        let supervisor =
-            Self { ledger, changed, reports, folder, hadoop_user, bandwidth, migrations: BTreeMap::new() };
+        let (bandwidth, migrations) = (SharedBandwidth::new(), BTreeMap::new());
+        let supervisor = Self { ledger, changed, reports, disowned, host, bandwidth, migrations };
         supervisor.remove_orphans();
         supervisor
     }
@@ -164,7 +170,11 @@ impl Supervisor {
             migrations: BTreeMap::new(),
             coordinator_epoch: ledger.coordinator_epoch(),
         };
-        for Item { id, generation, body } in ledger.items().cloned() {
+        let disowned = *self.disowned.borrow();
+        for Item { id, generation, mut body } in ledger.items().cloned() {
+            if let (Body::Migration(spec), true) = (&mut body, disowned) {
+                spec.run = RunState::Stopped;
+            }
             match body {
                 Body::Migrator(spec) => desired.migrator = Some(spec),
                 Body::Target(spec) => drop(desired.targets.insert(id, spec)),
@@ -178,9 +188,13 @@ impl Supervisor {
     /// Journals of migrations that were removed while no supervisor ran.
     fn remove_orphans(&self) {
         let desired = self.desired();
+        // Nothing known, as after the ledger was moved away, is not the same as nothing desired.
+        if desired.migrator.is_none() {
+            return;
+        }
         let wanted: BTreeSet<PathBuf> =
-            desired.migrations.keys().map(|id| folder_of(&self.folder, id)).collect();
-        let Ok(entries) = std::fs::read_dir(self.folder.join("migrations")) else { return };
+            desired.migrations.keys().map(|id| folder_of(&self.host.folder, id)).collect();
+        let Ok(entries) = std::fs::read_dir(self.host.folder.join("migrations")) else { return };
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| !wanted.contains(path)) {
             if let Err(error) = std::fs::remove_dir_all(&path) {
                 tracing::warn!(%error, path = %path.display(), "the journal of a removed migration stays");
@@ -207,7 +221,7 @@ impl Supervisor {
                     }
                 });
             }
-            if let Err(error) = std::fs::remove_dir_all(folder_of(&self.folder, &id))
+            if let Err(error) = std::fs::remove_dir_all(folder_of(&self.host.folder, &id))
                 && error.kind() != std::io::ErrorKind::NotFound
             {
                 tracing::warn!(%error, migration = id, "the journal of a removed migration stays");
@@ -260,9 +274,12 @@ impl Supervisor {
                 (supervised.resting, supervised.looked) = (None, false);
             }
             if !supervised.looked {
-                let journal = folder_of(&self.folder, id).join(&route).join(JOURNAL);
-                supervised.resting =
-                    migration::peek(&journal, &spec.source_path).or(supervised.resting.take());
+                let journal = folder_of(&self.host.folder, id).join(&route).join(JOURNAL);
+                let source_path = spec.source_path.clone();
+                // It checks the whole journal, which may be large.
+                let peeked =
+                    tokio::task::spawn_blocking(move || migration::peek(&journal, &source_path)).await;
+                supervised.resting = peeked.ok().flatten().or(supervised.resting.take());
                 supervised.looked = true;
             }
             supervised.route = Some(route);
@@ -286,9 +303,9 @@ impl Supervisor {
             return Err(Blocked::WaitingForTurn);
         }
         let (Some(recipe), Some(migrator)) = (recipe, &desired.migrator) else {
-            return Err(Blocked::NotReady("its target has not reached this agent yet".into()));
+            return Err(Blocked::TargetNotReady("its target has not reached this agent yet".into()));
         };
-        let started = self.start(supervised, id, recipe, migrator, cancel).map_err(Blocked::NotReady);
+        let started = self.start(supervised, id, recipe, migrator, cancel);
         *slots -= usize::from(started.is_ok());
         started
     }
@@ -300,13 +317,14 @@ impl Supervisor {
         recipe: Recipe,
         migrator: &MigratorSpec,
         cancel: &CancellationToken,
-    ) -> Result<(), String> {
-        let (source, base) = wiring::source(migrator, &self.hadoop_user)?;
-        let target = wiring::target(&recipe.target, &self.bandwidth)?;
+    ) -> Result<(), Blocked> {
+        let (source, base) = wiring::source(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
+        let target = wiring::target(&recipe.target, &self.bandwidth).map_err(Blocked::TargetNotReady)?;
         let route = recipe.route();
-        let folder = folder_of(&self.folder, id).join(&route);
+        let folder = folder_of(&self.host.folder, id).join(&route);
         std::fs::create_dir_all(&folder)
-            .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+            .map_err(|error| Blocked::NoRoom(format!("{} cannot be made: {error}", folder.display())))?;
+        remove_siblings(&folder);
         let ours = TargetPath::new(&format!(
             "{RESERVED}/{}/staging/{}/{}",
             migrator.guid,
@@ -324,7 +342,7 @@ impl Supervisor {
             start: recipe.migration.start_count,
         };
         let migration = Migration::start(plan, cancel.child_token())
-            .map_err(|error| format!("no thread for it: {error}"))?;
+            .map_err(|error| Blocked::NoRoom(format!("no thread for it: {error}")))?;
         tracing::info!(migration = id, start = recipe.migration.start_count, "running");
         supervised.leftovers = Some((target, ours));
         supervised.running = Some(Running { view: migration.view(), migration, recipe });
@@ -333,6 +351,18 @@ impl Supervisor {
 }
 
 const JOURNAL: &str = "journal.db";
+
+/// Journals of migrations of the same id that are no more.
+fn remove_siblings(folder: &Path) {
+    let siblings = folder.parent().and_then(|parent| std::fs::read_dir(parent).ok());
+    for path in siblings.into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path != folder
+            && let Err(error) = std::fs::remove_dir_all(&path)
+        {
+            tracing::warn!(%error, path = %path.display(), "the journal of an earlier migration stays");
+        }
+    }
+}
 
 /// A folder name for a resource id, which may be longer than a file name may be.
 fn folder_of(folder: &Path, id: &str) -> PathBuf {

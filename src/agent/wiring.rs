@@ -13,6 +13,8 @@ use livedata_model::spec::{MigratorSpec, SourceKind, TargetSpec};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::host::Host;
+
 /// The cap that all transfers of this agent share, and the moment its clock counts from.
 #[derive(Clone)]
 pub struct SharedBandwidth {
@@ -27,18 +29,19 @@ impl SharedBandwidth {
 }
 
 /// The source of a migrator, and where its paths begin there. Errors are sentences for the operator.
-pub fn source(spec: &MigratorSpec, default_user: &str) -> Result<(Arc<dyn Source>, String), String> {
+pub fn source(spec: &MigratorSpec, host: &Host) -> Result<(Arc<dyn Source>, String), String> {
     let uri = Url::parse(&spec.source_uri)
         .map_err(|error| format!("the source '{}' is not a URI: {error}", spec.source_uri))?;
     match spec.source_kind {
         SourceKind::Hdfs => {
-            let user = spec.source_user.as_deref().unwrap_or(default_user);
+            let user = spec.source_user.as_deref().unwrap_or(&host.hadoop_user);
             let source = HdfsSource::connect(&uri, user).map_err(|error| error.to_string())?;
             Ok((Arc::new(source), uri.path().to_owned()))
         }
         SourceKind::LocalDirectory => {
             let root: PathBuf =
                 uri.to_file_path().map_err(|()| format!("the source '{uri}' is not a file:///directory"))?;
+            host.check_readable(&root)?;
             Ok((Arc::new(LocalSource::new(root)), String::new()))
         }
     }

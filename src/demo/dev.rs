@@ -11,9 +11,9 @@ pub struct Args {
     /// Folder for everything that has to survive; made when missing
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// The first of six ports in a row for a new folder, 0 for any that are free; an existing folder keeps its own
-    #[arg(long, value_name = "PORT", default_value_t = 8443)]
-    port: u16,
+    /// The first of six ports in a row for a new folder [default: 8443], 0 for any that are free; a folder keeps its ports
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
     /// Leave the relay to a process of its own: livedata relay --data FOLDER/relay
     #[arg(long)]
     without_relay: bool,
@@ -26,7 +26,11 @@ pub struct Args {
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), environment::Error> {
     let environment = Environment::start(Options {
         folder: args.data,
-        ports: if args.port == 0 { PortChoice::Free } else { PortChoice::From(args.port) },
+        ports: match args.port {
+            None => PortChoice::Any,
+            Some(0) => PortChoice::Free,
+            Some(first) => PortChoice::From(first),
+        },
         relay: if args.without_relay { Relay::Apart } else { Relay::Embedded },
         retry_after_seconds: args.retry_after,
     })

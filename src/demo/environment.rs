@@ -19,6 +19,8 @@
 mod ports;
 mod secrets;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,9 +66,16 @@ pub enum Error {
     #[error("{} holds no environment; start one there with `livedata dev --data`", .0.display())]
     NoEnvironment(PathBuf),
     #[error(
-        "no six free ports in a row between {from} and {to} were found; free some, or name the first with --port"
+        "no six free ports in a row between {from} and {to} were found; end some of the programs that use them"
     )]
     NoPorts { from: u16, to: u16 },
+    #[error("there are no six ports in a row from {first}")]
+    NoSuchPorts { first: u16 },
+    #[error(
+        "the environment in {} has its ports from {kept}, which stand in what was created there; leave --port {wanted} away, or begin in another folder",
+        folder.display()
+    )]
+    OtherPorts { folder: PathBuf, kept: u16, wanted: u16 },
     #[error("certificates cannot be made or read")]
     Certificates(#[from] pki::Error),
     #[error("the authority of agents cannot be made or read")]
@@ -216,6 +225,7 @@ impl Environment {
         })
         .await?;
         let environment = Self { folder, ports, secrets, front_door, provider, relay, emulator };
+        environment.ports.keep(&environment.folder)?;
         environment.write_az_config()?;
         Ok(environment)
     }
@@ -359,7 +369,8 @@ fn log_into(folder: &Path) -> Result<(), Error> {
 }
 
 fn make(folder: PathBuf) -> Result<PathBuf, Error> {
-    std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|source| Error::File { path: folder.clone(), source })?;
     Ok(folder)
 }
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use livedata_workload::{Report, TargetSide, compare, lake};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::arm_client::{self, ArmClient};
 use crate::dev::sign_in_commands;
 use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay};
-use agent::Agent;
+use agent::{Agent, Installation};
 use progress::{Figures, Progress};
 use source::{Given, Source};
 
@@ -26,6 +26,8 @@ const ACCOUNT: &str = "demolake";
 const CONTAINER: &str = "data";
 const TARGET_PATH: &str = "/lake";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What goes away by itself within this time is not worth a word.
+const QUIET_FOR: Duration = Duration::from_secs(5);
 
 /// Shows a migration from end to end on this machine, and ends by itself.
 #[derive(Debug, clap::Args)]
@@ -77,38 +79,71 @@ pub enum Error {
 /// Whether both sides are equal. `stop` completes when the process was asked to end.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<bool, Error> {
     let folder = Folder::of(args.data.as_deref())?;
-    let work = show(&args, folder.path());
+    let mut stage = Stage::default();
     tokio::pin!(stop);
-    let (environment, agent, report) = tokio::select! {
-        done = work => done?,
-        () = &mut stop => return Err(Error::Interrupted),
+    let shown = tokio::select! {
+        shown = show(&args, folder.path(), &mut stage) => shown,
+        () = &mut stop => Err(Error::Interrupted),
     };
-    println!("{report}");
-    let equal = report.equal();
-    if args.keep {
-        println!("{}", look_around(&environment));
+    if let Ok(report) = &shown {
+        println!("{report}");
+    }
+    if let (Ok(_), true, Some(environment)) = (&shown, args.keep, &stage.environment) {
+        println!("{}", look_around(environment));
         stop.await;
     }
-    agent.stop().await?;
-    environment.stop().await?;
-    folder.close()?;
-    Ok(equal)
+    let cleared = stage.clear().await;
+    match shown {
+        Ok(report) => {
+            cleared?;
+            folder.remove()?;
+            Ok(report.equal())
+        }
+        Err(Error::Interrupted) => {
+            folder.remove()?;
+            Err(Error::Interrupted)
+        }
+        Err(error) => {
+            // Somebody will want to know why.
+            eprintln!("data and logs are left in {}", folder.keep().display());
+            Err(error)
+        }
+    }
 }
 
-async fn show(args: &Args, folder: &Path) -> Result<(Environment, Agent, Report), Error> {
+/// What has been started and has to be ended, however the show goes.
+#[derive(Default)]
+struct Stage {
+    environment: Option<Environment>,
+    agent: Option<Agent>,
+}
+
+impl Stage {
+    async fn clear(self) -> Result<(), Error> {
+        if let Some(agent) = self.agent {
+            agent.stop().await?;
+        }
+        if let Some(environment) = self.environment {
+            environment.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, Error> {
     let source = {
         let (given, folder, user) = (args.source.clone(), folder.to_owned(), args.hadoop_user.clone());
         let prepared = tokio::task::spawn_blocking(move || Source::prepare(given, &folder, &user)).await;
         prepared.map_err(|_| Error::Interrupted)??
     };
     step("source", &source.title);
-    let environment = Environment::start(Options {
+    let started = Environment::start(Options {
         folder: folder.to_owned(),
         ports: PortChoice::Free,
         relay: Relay::Embedded,
         retry_after_seconds: 1,
-    })
-    .await?;
+    });
+    let environment = stage.environment.insert(started.await?);
     step(
         "control plane",
         &format!("front door, provider, relay, storage emulator: {}", environment.front_door_url()),
@@ -116,52 +151,43 @@ async fn show(args: &Args, folder: &Path) -> Result<(Environment, Agent, Report)
 
     let arm = ArmClient::new(environment::sign_in(environment.folder())?)?;
     let ids = Ids::new(&arm);
-    let key = make_account(&arm, &ids, &environment).await?;
+    let key = make_account(&arm, &ids, environment).await?;
     step("storage", &format!("account {ACCOUNT} with container {CONTAINER}"));
-    arm.put(&ids.migrator, &json!({ "location": "westeurope", "properties": { "source": source.property } }))
-        .await?;
+    let migrator = json!({ "location": "westeurope", "properties": { "source": source.property } });
+    arm.put(&ids.migrator, &migrator).await?;
     let minted = arm.post(&format!("{}/listInstallKey", ids.migrator)).await?;
-    let install_key = minted["installKey"].as_str().unwrap_or_default();
-    let log = folder.join("agent.log");
-    let mut agent = Agent::install(&folder.join("agent"), &log, install_key, &args.hadoop_user).await?;
-    wait(&arm, &ids.migrator, &mut agent, |status| status["phase"] == "Up").await?;
+    let (data, log) = (folder.join("agent"), folder.join("agent.log"));
+    let started = Agent::install(Installation {
+        data: &data,
+        log: &log,
+        install_key: minted["installKey"].as_str().unwrap_or_default(),
+        hadoop_user: &args.hadoop_user,
+        local_directory: source.local_directory(),
+    });
+    let agent = stage.agent.insert(started.await?);
+    wait(&arm, &ids.migrator, agent, |status| status["phase"] == "Up").await?;
     step("agent", &format!("enrolled and connected through the relay, process {}", agent.process_id()));
 
-    arm.put(
-        &ids.target,
-        &json!({ "properties": {
-            "storageAccountId": ids.account,
-            "storageContainer": CONTAINER,
-            "credential": { "kind": "AccountKey", "accountKey": key }
-        } }),
-    )
-    .await?;
-    arm.put(
-        &ids.migration,
-        &json!({ "properties": {
-            "path": source.path, "targetId": ids.target, "targetPath": TARGET_PATH, "mode": "OneTime"
-        } }),
-    )
-    .await?;
+    let target = json!({ "properties": {
+        "storageAccountId": ids.account,
+        "storageContainer": CONTAINER,
+        "credential": { "kind": "AccountKey", "accountKey": key }
+    } });
+    arm.put(&ids.target, &target).await?;
+    let migration = json!({ "properties": {
+        "path": source.path, "targetId": ids.target, "targetPath": TARGET_PATH, "mode": "OneTime"
+    } });
+    arm.put(&ids.migration, &migration).await?;
     arm.post(&format!("{}/start", ids.migration)).await?;
     step("migration", &format!("{} to {ACCOUNT}/{CONTAINER}{TARGET_PATH}", source.path));
-    migrate(&arm, &ids.migration, &mut agent).await?;
+    migrate(&arm, &ids.migration, agent).await?;
 
     step("comparison", "names, sizes, contents and permissions, read again from both sides");
-    let http = reqwest::Client::builder().no_proxy().build();
-    let target = TargetSide::new(
-        http.map_err(|source| arm_client::Error::Unreachable {
-            url: environment.storage_url().to_owned(),
-            source,
-        })?,
-        endpoint(&environment)?,
-        ACCOUNT,
-        &key,
-        CONTAINER,
-        TARGET_PATH,
-    )?;
-    let report = compare(&source.side, &target).await?;
-    Ok((environment, agent, report))
+    let storage = environment.storage_url();
+    let unusable = |source| arm_client::Error::Unreachable { url: storage.to_owned(), source };
+    let http = reqwest::Client::builder().no_proxy().build().map_err(unusable)?;
+    let target = TargetSide::new(http, endpoint(environment)?, ACCOUNT, &key, CONTAINER, TARGET_PATH)?;
+    Ok(compare(&source.side, &target).await?)
 }
 
 fn step(name: &str, what: &str) {
@@ -224,21 +250,37 @@ async fn migrate(arm: &ArmClient, migration: &str, agent: &mut Agent) -> Result<
     Ok(())
 }
 
-/// Looks at a resource until its status is as wanted.
+/// Looks at a resource until its status is as wanted. What keeps it from becoming so is said as it appears.
 async fn wait(
     arm: &ArmClient,
     id: &str,
     agent: &mut Agent,
     mut wanted: impl FnMut(&Value) -> bool,
 ) -> Result<Value, Error> {
+    let started = Instant::now();
+    let mut said = None;
     loop {
         let status = arm.get(id).await?["properties"]["status"].take();
         if wanted(&status) {
             return Ok(status);
         }
         agent.check()?;
+        let trouble = trouble_of(&status).filter(|_| started.elapsed() > QUIET_FOR);
+        if let Some(trouble) = trouble.filter(|trouble| said.as_ref() != Some(trouble)) {
+            step("waiting", &trouble);
+            said = Some(trouble);
+        }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// The first condition that is in the way.
+fn trouble_of(status: &Value) -> Option<String> {
+    let mut conditions = status["conditions"].as_array()?.iter();
+    let bad = |condition: &&Value| condition["status"] == "True" && condition["type"] != "Scanning";
+    let condition = conditions.find(bad)?;
+    let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
+    Some(format!("{}: {}", text("type"), text("message")))
 }
 
 struct Ids {
@@ -297,10 +339,18 @@ impl Folder {
         }
     }
 
-    fn close(self) -> Result<(), Error> {
+    /// Of a temporary one nothing is left.
+    fn remove(self) -> Result<(), Error> {
         match self {
             Self::Own(_) => Ok(()),
             Self::Temporary(folder) => folder.close().map_err(Error::Folder),
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Own(folder) => folder,
+            Self::Temporary(folder) => folder.keep(),
         }
     }
 }

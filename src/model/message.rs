@@ -13,8 +13,8 @@ use crate::wire_struct;
 /// Range of protocol versions that this build speaks.
 pub const PROTOCOL: (u16, u16) = (1, 1);
 
-/// Largest encoded message; longer ones are a protocol violation.
-pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Largest encoded message; longer ones are a protocol violation. The longest is a [`Hello`]: room for some 30,000 items.
+pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
 wire_struct! {
     /// Agent → provider, first message.
@@ -46,7 +46,7 @@ wire_struct! {
     /// Provider → agent: the session is on.
     pub struct Welcome {
         1 => protocol: u16,
-        /// Fences messages: an agent drops what carries a lower one.
+        /// Fences sessions: an agent takes nothing more from one with a lower number.
         2 => session_epoch: u64,
         /// Names the staging folder; changes only when ownership passes to another agent identity.
         3 => coordinator_epoch: u64,
@@ -189,6 +189,7 @@ mod tests {
                     mode: Mode::OneTime,
                     run: RunState::Running,
                     start_count: 1,
+                    incarnation: "one".into(),
                 }),
             }],
             removals: vec!["/gone".into()],

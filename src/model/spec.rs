@@ -95,9 +95,10 @@ wire_struct! {
         3 => target_path: String,
         4 => mode: Mode,
         5 => run: RunState,
-        /// 0: never started. Raised by each `start`, and never lowered for an id: a migration that is `Completed` or `Failed`
-        /// runs again when it grows.
+        /// 0: never started. Raised by each `start`: a migration that is `Completed` or `Failed` runs again when it grows.
         6 => start_count: u64,
+        /// Made with the resource: one that is deleted and made anew under its id is another migration.
+        7 => incarnation: String,
     }
 }
 

@@ -14,11 +14,11 @@ use crate::resources::live_data_migrations::{self, LiveDataMigrations};
 use crate::resources::migrators::{self, Migrator, Migrators};
 use crate::resources::targets::{self, Targets};
 
-/// `None`: there is no such migrator (any more).
-pub async fn of(core: &Core, migrator: &str) -> Outcome<Option<Vec<Item>>> {
+/// Nothing, if there is no such migrator (any more).
+pub async fn of(core: &Core, migrator: &str) -> Outcome<Vec<Item>> {
     let found =
         document::load::<Migrator>(core.store.as_ref(), Migrators::DESCRIPTION.collection, migrator).await?;
-    let Some(document) = found.map(|found| found.document).filter(is_wanted) else { return Ok(None) };
+    let Some(document) = found.map(|found| found.document).filter(is_wanted) else { return Ok(Vec::new()) };
     let mut items = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
         let body = Body::Migrator(migrators::desired(&document, spec));
@@ -36,11 +36,11 @@ pub async fn of(core: &Core, migrator: &str) -> Outcome<Option<Vec<Item>>> {
         if let Some(Applied { generation, spec }) = &migration.applied
             && told.contains(&spec.target_id.to_lowercase())
         {
-            let body = Body::Migration(live_data_migrations::desired(spec));
+            let body = Body::Migration(live_data_migrations::desired(&migration.guid, spec));
             items.push(Item { id: migration.key(), generation: *generation, body });
         }
     }
-    Ok(Some(items))
+    Ok(items)
 }
 
 fn is_wanted<S>(document: &Document<S>) -> bool {

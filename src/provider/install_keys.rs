@@ -51,7 +51,7 @@ pub async fn mint(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<(String, 
             .into());
     }
     let Contact { enrolment_url, authority_fingerprint, relay_url } = core.contact.clone();
-    let key = InstallKey::mint(enrolment_url, authority_fingerprint, relay_url)?;
+    let key = InstallKey::mint(enrolment_url, authority_fingerprint, relay_url, document.guid.clone())?;
     let expires_at = core.clock.now() + GOOD_FOR;
     let sealed = core.sealing_key.seal(&context(&key.key_id), key.verifier().as_bytes());
     let stored = StoredKey {

@@ -11,7 +11,7 @@ use livedata_relay::{Endpoint, ErrorKind, Sender, Token};
 use livedata_session::{AgentName, ProviderIdentity, provider, tls};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, Agent};
@@ -30,9 +30,14 @@ const LONGEST_PAUSE_MS: u64 = 5_000;
 /// A send token is used at once.
 const SEND_TOKEN_SECONDS: i64 = 300;
 
+/// How long an agent that is dismissed may take to hear that it has nothing to do any more.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// One agent's task.
 struct Kept {
     agent: (String, String),
+    /// The migrator is gone, or another agent has taken it over.
+    dismissed: CancellationToken,
     cancel: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -80,12 +85,14 @@ async fn adjust(
         .filter(|(migrator, one)| wanted.get(*migrator) != Some(&one.agent))
         .map(|(key, _)| key.clone())
         .collect();
-    for migrator in stale {
-        if let Some(one) = kept.remove(&migrator) {
-            one.cancel.cancel();
-            if let Err(error) = one.task.await {
-                tracing::error!(migrator, %error, "the task of a session broke");
-            }
+    let leaving: Vec<Kept> = stale.iter().filter_map(|migrator| kept.remove(migrator)).collect();
+    // All of them first: they say goodbye at the same time.
+    for one in &leaving {
+        one.dismissed.cancel();
+    }
+    for one in leaving {
+        if let Err(error) = one.task.await {
+            tracing::error!(%error, "the task of a session broke");
         }
     }
     for (migrator, agent) in wanted {
@@ -99,15 +106,16 @@ async fn adjust(
                 continue;
             }
         };
-        let cancel = cancel.child_token();
+        let (cancel, dismissed) = (cancel.child_token(), CancellationToken::new());
         let keeper = Keeper {
             core: Arc::clone(core),
             identity: Arc::clone(identity),
             migrator: migrator.clone(),
             name,
+            dismissed: dismissed.clone(),
             cancel: cancel.clone(),
         };
-        kept.insert(migrator, Kept { agent, cancel, task: tokio::spawn(keeper.keep()) });
+        kept.insert(migrator, Kept { agent, dismissed, cancel, task: tokio::spawn(keeper.keep()) });
     }
 }
 
@@ -117,14 +125,16 @@ struct Keeper {
     identity: Arc<ProviderIdentity>,
     migrator: String,
     name: AgentName,
+    dismissed: CancellationToken,
     cancel: CancellationToken,
 }
 
 impl Keeper {
     async fn keep(self) {
-        while !self.cancel.is_cancelled() {
+        while !self.cancel.is_cancelled() && !self.dismissed.is_cancelled() {
             let ended = tokio::select! {
                 () = self.cancel.cancelled() => break,
+                () = self.dismissed.cancelled() => break,
                 channel = self.connect() => match channel {
                     Ok(channel) => self.converse(channel).await,
                     Err(trouble) => Err(trouble),
@@ -134,6 +144,7 @@ impl Keeper {
             let pause = Duration::from_millis(pause_ms());
             tokio::select! {
                 () = self.cancel.cancelled() => break,
+                () = self.dismissed.cancelled() => break,
                 () = sleep(pause) => {}
             }
         }
@@ -182,12 +193,19 @@ impl Keeper {
         let first = desired::of(&self.core, &self.migrator)
             .await
             .map_err(|error| self.trouble("NoSession", &error))?;
-        let (desired, receiver) = watch::channel(Arc::new(first.unwrap_or_default()));
+        let (desired, receiver) = watch::channel(Arc::new(first));
         let handler = Arc::new(SessionHandler::new(&self.core, &self.migrator, &self.name, receiver));
         let session = provider::run(channel, handler, self.cancel.clone());
         tokio::pin!(session);
         loop {
             tokio::select! {
+                () = self.dismissed.cancelled() => {
+                    // The agent stops what it does and cleans up. One that is away learns it when it asks for a token.
+                    desired.send_replace(Arc::default());
+                    // An error means that time is up, or that the session ended first.
+                    let _ = timeout(FAREWELL, &mut session).await;
+                    return Ok(());
+                }
                 ended = &mut session => return match ended {
                     Ok(livedata_session::End::Cancelled) => Ok(()),
                     Ok(end) => Err(Trouble {
@@ -212,16 +230,14 @@ impl Keeper {
     }
 
     async fn refresh(&self, desired: &watch::Sender<Arc<Vec<Item>>>) -> Outcome<()> {
-        // A migrator that is gone takes nothing away: its session is about to be cancelled, the agent cleans up by itself.
-        if let Some(items) = desired::of(&self.core, &self.migrator).await? {
-            desired.send_if_modified(|now| {
-                let differs = **now != items;
-                if differs {
-                    *now = Arc::new(items);
-                }
-                differs
-            });
-        }
+        let items = desired::of(&self.core, &self.migrator).await?;
+        desired.send_if_modified(|now| {
+            let differs = **now != items;
+            if differs {
+                *now = Arc::new(items);
+            }
+            differs
+        });
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod read;
 mod reconcile;
 mod write;
 
-pub use reconcile::{erase_children, last_generation};
+pub use reconcile::erase_children;
 
 use std::marker::PhantomData;
 

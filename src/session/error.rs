@@ -46,7 +46,7 @@ pub enum Error {
     PeerNotReading,
     #[error("the handler of this session failed")]
     Handler(#[source] HandlerError),
-    #[error("the enrolment in {} is damaged ({reason}); restore the folder from a backup, or empty it and enrol with a fresh install key", folder.display())]
+    #[error("the enrolment in {} is damaged ({reason}); restore it from a backup, or enrol again with a fresh install key of the same migrator", folder.display())]
     EnrolmentDamaged { folder: PathBuf, reason: String },
     #[error("cannot use the certificates of this side")]
     Certificates(#[from] pki::Error),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
+use livedata_agent_runtime::host::Host;
 use livedata_agent_runtime::ledger::Ledger;
 use livedata_agent_runtime::supervisor::Supervisor;
 use livedata_model::message::Sync;
@@ -85,7 +86,7 @@ impl World {
     /// Takes an item out of desired state while no agent runs.
     pub fn remove_offline(&self, id: &str) {
         let removal = Sync { revision: 1, upserts: vec![], removals: vec![id.to_owned()] };
-        Ledger::open(self.agent.path()).unwrap().apply(removal).unwrap();
+        Ledger::open(self.agent.path()).unwrap().apply(1, removal).unwrap();
     }
 
     pub fn start_agent(&self) -> Agent {
@@ -96,8 +97,12 @@ impl World {
             Arc::clone(&ledger),
             Arc::clone(&changed),
             reports,
-            self.agent.path().to_owned(),
-            self.user.clone(),
+            watch::Sender::new(false).subscribe(),
+            Host {
+                folder: self.agent.path().to_owned(),
+                hadoop_user: self.user.clone(),
+                local_directories: vec!["/".into()],
+            },
         );
         let task = tokio::spawn(supervisor.run(cancel.clone()));
         Agent { ledger, changed, reports: reported, cancel, task }
@@ -162,6 +167,7 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
             mode: Mode::OneTime,
             run,
             start_count,
+            incarnation: "first".into(),
         }),
     }
 }
@@ -169,7 +175,7 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
 impl Agent {
     pub fn desire(&self, items: Vec<Item>) {
         let sync = Sync { revision: 1, upserts: items, removals: vec![] };
-        let stale = self.ledger.lock().unwrap().apply(sync).unwrap();
+        let stale = self.ledger.lock().unwrap().apply(1, sync).unwrap();
         assert!(stale.is_empty());
         self.changed.notify_one();
     }

@@ -41,9 +41,9 @@ impl Process {
         self.said.lock().unwrap().join("\n")
     }
 
-    pub async fn wait_for_line(&mut self, part: &str) {
-        let said = Arc::clone(&self.said);
-        let found = self.lines.wait_for(|_| said.lock().unwrap().iter().any(|line| line.contains(part)));
+    pub async fn wait_until_said(&self, part: &str) {
+        let (said, mut lines) = (Arc::clone(&self.said), self.lines.clone());
+        let found = lines.wait_for(|_| said.lock().unwrap().iter().any(|line| line.contains(part)));
         let found = tokio::time::timeout(PATIENCE, found).await.is_ok_and(|found| found.is_ok());
         assert!(found, "{part:?} was never said, but:\n{}", self.said());
     }
@@ -53,7 +53,9 @@ impl Process {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let Ok(status) = status else { panic!("it does not end; it said:\n{}", self.said()) };
         // Both pipes are at their end when nobody counts lines any more.
-        while self.lines.changed().await.is_ok() {}
+        let pipes = async { while self.lines.changed().await.is_ok() {} };
+        let ended = tokio::time::timeout(PATIENCE, pipes).await;
+        assert!(ended.is_ok(), "somebody holds its pipes open; it said:\n{}", self.said());
         (status.unwrap(), self.said())
     }
 
@@ -62,6 +64,14 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// SIGTERM; see [`Process::finish`].
+    pub async fn terminate(mut self) -> (ExitStatus, String) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(sent.success());
+        self.finish().await
     }
 
     /// kill -9.

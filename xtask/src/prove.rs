@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::tier;
-use crate::tier::counted::{self, AtLeast};
+use crate::tier::counted;
 
 struct Proof {
     name: &'static str,
@@ -20,7 +20,7 @@ const PROOFS: &[Proof] = &[Proof {
 fn engine() -> Result<()> {
     let mut tests = tier::workspace_tests()?;
     tests.args(["--test", "random", "--", "--nocapture"]).env("LIVEDATA_ENGINE_SEEDS", "400000");
-    counted::run(&mut tests, AtLeast::One)
+    counted::run(&mut tests)
 }
 
 pub fn run(name: Option<&str>) -> Result<()> {

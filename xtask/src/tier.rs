@@ -13,7 +13,6 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::{cache, command, dependencies, tools};
-use counted::AtLeast;
 use table::{Outcome, Table};
 
 /// The one profile for tests and for the programs that they start.
@@ -64,17 +63,17 @@ impl Stage {
             }
             Self::Unit => {
                 let mut crates = workspace_tests()?;
-                counted::run(crates.args(["--exclude", "livedata", "--tests"]), AtLeast::One)?;
+                counted::run(crates.args(["--exclude", "livedata", "--tests"]))?;
                 // Of the root package there are programs only; a test in them would run here.
                 let mut programs = workspace_tests()?;
-                counted::run(programs.arg("--bins"), AtLeast::One)
+                counted::run(programs.arg("--bins"))
             }
             Self::Integration => {
                 let mut tests = integration_tests()?;
                 for stage in REAL {
                     tests.arg("--skip").arg(stage.module());
                 }
-                counted::run(&mut tests, AtLeast::One)
+                counted::run(&mut tests)
             }
             Self::Hdfs => real::hdfs(),
             Self::Az => real::az(),

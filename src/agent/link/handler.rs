@@ -1,6 +1,7 @@
 //! What the agent does within one session: desired state onto the disk, reports out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use crate::installation::VERSION;
 use crate::ledger::{self, Ledger};
 
 /// Reports of many migrations are told in pieces well below the limit of a message.
-const REPORT_BYTES: usize = livedata_model::message::MAX_MESSAGE_BYTES / 4;
+const REPORT_BYTES: usize = 256 * 1024;
 
 /// What outlives a session.
 #[derive(Clone)]
@@ -32,13 +33,15 @@ pub struct Shared {
 
 pub struct SessionHandler {
     shared: Shared,
+    /// The number of this session, once it is known.
+    epoch: AtomicU64,
     /// What the provider has been told in this session.
     told: tokio::sync::Mutex<Told>,
 }
 
 impl SessionHandler {
     pub fn new(shared: Shared) -> Self {
-        Self { shared, told: tokio::sync::Mutex::default() }
+        Self { shared, epoch: AtomicU64::new(0), told: tokio::sync::Mutex::default() }
     }
 
     /// The ledger writes to the disk and waits for it.
@@ -57,22 +60,34 @@ impl SessionHandler {
 #[async_trait]
 impl AgentHandler for SessionHandler {
     async fn hello(&self) -> Hello {
-        let ledger = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        // A panic in the ledger leaves it consistent; nothing known is the safe answer to anything else.
+        let held = self.with_ledger(|ledger| Ok((ledger.known(), ledger.session_epoch()))).await;
+        let (known, session_epoch) = held.unwrap_or_default();
         Hello {
             protocol_min: 0,
             protocol_max: 0,
             agent_version: VERSION.to_owned(),
             instance_id: self.shared.access.enrolled().name.instance_id().to_owned(),
             boot_id: self.shared.boot_id.clone(),
-            known: ledger.known(),
+            known,
             clock_ms: 0,
-            session_epoch: ledger.session_epoch(),
+            session_epoch,
         }
     }
 
     async fn welcomed(&self, welcome: &Welcome) -> Result<(), HandlerError> {
         let (session, coordinator) = (welcome.session_epoch, welcome.coordinator_epoch);
-        self.with_ledger(move |ledger| ledger.welcome(session, coordinator)).await?;
+        let welcomed = self.with_ledger(move |ledger| match ledger.welcome(session, coordinator) {
+            // Most of what a session is for does not need the disk, least of all telling the operator that it is full.
+            Err(ledger::Error::Io { path, message }) => {
+                tracing::error!(path, message, "the number of the session cannot be stored");
+                Ok(())
+            }
+            other => other,
+        });
+        welcomed.await?;
+        self.epoch.store(session, Ordering::SeqCst);
+        self.shared.access.owned();
         self.shared.changed.notify_one();
         tracing::info!(epoch = session, "session with the provider");
         Ok(())
@@ -80,7 +95,8 @@ impl AgentHandler for SessionHandler {
 
     async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError> {
         let (upserts, removals) = (sync.upserts.len(), sync.removals.len());
-        let stale = self.with_ledger(move |ledger| ledger.apply(sync)).await?;
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let stale = self.with_ledger(move |ledger| ledger.apply(epoch, sync)).await?;
         tracing::info!(upserts, removals, refused = stale.len(), "desired state changed");
         self.shared.changed.notify_one();
         Ok(stale)
@@ -109,7 +125,8 @@ impl AgentHandler for SessionHandler {
     }
 
     async fn listen_token(&self, token: ListenToken) -> Result<(), HandlerError> {
-        self.shared.access.renewed(token).await
+        self.shared.access.renewed(token).await;
+        Ok(())
     }
 }
 
@@ -125,7 +142,8 @@ struct Told(BTreeMap<String, MigrationReport>);
 impl Told {
     /// What is new in `now`, at most about [`REPORT_BYTES`] of it and at least one; it counts as told.
     fn news(&mut self, now: &[MigrationReport]) -> Vec<MigrationReport> {
-        self.0.retain(|id, _| now.iter().any(|one| one.id == *id));
+        let ids: BTreeSet<&str> = now.iter().map(|one| one.id.as_str()).collect();
+        self.0.retain(|id, _| ids.contains(id.as_str()));
         let (mut news, mut bytes) = (Vec::new(), 0);
         for one in now.iter().filter(|one| self.0.get(&one.id) != Some(*one)) {
             bytes += cbor::encode(one).len();
@@ -181,7 +199,7 @@ mod tests {
                 break;
             }
             let size = cbor::encode(&report(news.clone())).len();
-            assert!(size < livedata_model::message::MAX_MESSAGE_BYTES / 2, "{size}");
+            assert!(size < 2 * REPORT_BYTES, "{size}");
             heard.extend(news);
             pieces += 1;
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 
+const DEFAULT: u16 = 8443;
 /// Below the range from which systems take the ports of outgoing connections, so that a restart finds them free.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 const TRIES: usize = 200;
@@ -16,6 +17,8 @@ const TRIES: usize = 200;
 pub enum Choice {
     /// Six in a row, from this one.
     From(u16),
+    /// Six in a row from [`DEFAULT`].
+    Any,
     /// Six in a row that nobody uses now.
     Free,
 }
@@ -34,29 +37,37 @@ pub struct Ports {
 impl Ports {
     pub(super) const FILE: &str = "ports.json";
 
+    /// To be kept ([`Ports::keep`]) when they have proved good.
     pub fn load_or_choose(folder: &Path, choice: Choice) -> Result<Self, Error> {
-        let path = folder.join(Self::FILE);
-        if let Some(ports) = super::read_json(&path)? {
-            return Ok(ports);
+        let kept: Option<Self> = super::read_json(&folder.join(Self::FILE))?;
+        match (kept, choice) {
+            (Some(kept), Choice::From(first)) if kept.front_door != first => {
+                Err(Error::OtherPorts { folder: folder.to_owned(), kept: kept.front_door, wanted: first })
+            }
+            (Some(kept), _) => Ok(kept),
+            (None, Choice::From(first)) => Self::from(first),
+            (None, Choice::Any) => Self::from(DEFAULT),
+            (None, Choice::Free) => free(),
         }
-        let ports = match choice {
-            Choice::From(first) => Self::from(first),
-            Choice::Free => free()?,
-        };
-        super::write_json(&path, &ports)?;
-        Ok(ports)
     }
 
-    fn from(first: u16) -> Self {
-        let port = |offset| first.saturating_add(offset);
-        Self {
+    pub fn keep(self, folder: &Path) -> Result<(), Error> {
+        super::write_json(&folder.join(Self::FILE), &self)
+    }
+
+    fn from(first: u16) -> Result<Self, Error> {
+        if first == 0 || first > u16::MAX - 5 {
+            return Err(Error::NoSuchPorts { first });
+        }
+        let port = |offset| first + offset;
+        Ok(Self {
             front_door: port(0),
             provider: port(1),
             enrolment: port(2),
             relay: port(3),
             storage: port(4),
             storage_admin: port(5),
-        }
+        })
     }
 
     fn all(self) -> [u16; 6] {
@@ -73,7 +84,7 @@ fn free() -> Result<Ports, Error> {
     for _ in 0..TRIES {
         let random = uuid::Uuid::new_v4().as_u128() as u16;
         let first = RANGE.start + random % (RANGE.end - RANGE.start);
-        let ports = Ports::from(first);
+        let ports = Ports::from(first)?;
         let taken: Vec<_> = ports.all().into_iter().map(|port| TcpListener::bind(loopback(port))).collect();
         if taken.iter().all(Result::is_ok) {
             return Ok(ports);
@@ -90,9 +101,15 @@ mod tests {
     fn what_was_chosen_once_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let first = Ports::load_or_choose(folder.path(), Choice::Free).unwrap();
-        assert_eq!(Ports::load_or_choose(folder.path(), Choice::From(8443)).unwrap(), first);
-        let other = tempfile::tempdir().unwrap();
-        let fixed = Ports::load_or_choose(other.path(), Choice::From(8443)).unwrap();
+        first.keep(folder.path()).unwrap();
+        for choice in [Choice::Free, Choice::Any, Choice::From(first.front_door)] {
+            assert_eq!(Ports::load_or_choose(folder.path(), choice).unwrap(), first);
+        }
+        let other = Ports::load_or_choose(folder.path(), Choice::From(first.front_door + 1));
+        assert!(matches!(other, Err(Error::OtherPorts { .. })));
+        let empty = tempfile::tempdir().unwrap();
+        let fixed = Ports::load_or_choose(empty.path(), Choice::Any).unwrap();
         assert_eq!(fixed.all(), [8443, 8444, 8445, 8446, 8447, 8448]);
+        assert!(Ports::load_or_choose(empty.path(), Choice::From(65_531)).is_err());
     }
 }

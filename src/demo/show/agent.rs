@@ -8,6 +8,14 @@ use tokio::process::{Child, Command};
 
 use super::Error;
 
+pub struct Installation<'a> {
+    pub data: &'a Path,
+    pub log: &'a Path,
+    pub install_key: &'a str,
+    pub hadoop_user: &'a str,
+    pub local_directory: Option<&'a Path>,
+}
+
 pub struct Agent {
     child: Child,
     log: PathBuf,
@@ -16,12 +24,8 @@ pub struct Agent {
 impl Agent {
     /// Enrols with the key, then runs. The child ends when this process does, however that comes about: its standard
     /// input ends then.
-    pub async fn install(
-        data: &Path,
-        log: &Path,
-        install_key: &str,
-        hadoop_user: &str,
-    ) -> Result<Self, Error> {
+    pub async fn install(installation: Installation<'_>) -> Result<Self, Error> {
+        let Installation { data, log, install_key, hadoop_user, local_directory } = installation;
         let program = std::env::current_exe().map_err(Error::Agent)?;
         let command = |verb: &str| {
             let mut command = Command::new(&program);
@@ -35,7 +39,11 @@ impl Agent {
             return Err(Error::Enrolment(said));
         }
         let output = OpenOptions::new().create(true).append(true).open(log).map_err(Error::Agent)?;
-        let child = command("run")
+        let mut command = command("run");
+        if let Some(directory) = local_directory {
+            command.arg("--local-directory").arg(directory);
+        }
+        let child = command
             .args(["--hadoop-user", hadoop_user, "--until-stdin-ends"])
             .stdin(Stdio::piped())
             .stdout(output.try_clone().map_err(Error::Agent)?)

@@ -46,6 +46,14 @@ pub struct Source {
 }
 
 impl Source {
+    /// What of this machine the agent has to be allowed to read.
+    pub fn local_directory(&self) -> Option<&Path> {
+        match &self.side {
+            SourceSide::Directory(directory) => Some(directory),
+            SourceSide::Hdfs(_) => None,
+        }
+    }
+
     /// Blocks while a sample is written.
     pub fn prepare(given: Option<Given>, folder: &Path, hadoop_user: &str) -> Result<Self, Error> {
         match given {

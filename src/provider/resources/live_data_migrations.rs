@@ -21,7 +21,6 @@ use crate::resources::targets::{self, Target};
 use crate::wire::Reader;
 use crate::{areas, observed};
 
-use admission::Admitted;
 pub use model::{Migration, MigrationInput};
 
 pub const COLLECTION: &str = "live_data_migrations";
@@ -32,7 +31,8 @@ pub struct LiveDataMigrations;
 impl ResourceKind for LiveDataMigrations {
     type Input = MigrationInput;
     type Spec = Migration;
-    type Admitted = Admitted;
+    /// Where the area is reserved.
+    type Admitted = String;
 
     const DESCRIPTION: Description = Description {
         path: &["migrators", "liveDataMigrations"],
@@ -58,12 +58,11 @@ impl ResourceKind for LiveDataMigrations {
         stored: Option<&Document<Migration>>,
         input: &MigrationInput,
         change: Change,
-    ) -> Outcome<(Change, Admitted)> {
+    ) -> Outcome<(Change, String)> {
         match stored {
             Some(stored) => {
                 admission::check_unchanged(&stored.spec, input)?;
-                let area = stored.spec.area.clone();
-                Ok((change, Admitted { area, first_generation: stored.generation }))
+                Ok((change, stored.spec.area.clone()))
             }
             None => admission::reserve(core, id, input, change).await,
         }
@@ -74,9 +73,9 @@ impl ResourceKind for LiveDataMigrations {
         _guid: &str,
         stored: Option<&Migration>,
         input: MigrationInput,
-        admitted: Admitted,
+        area: String,
     ) -> Outcome<Migration> {
-        Ok(mutation::intent(stored, admitted, input))
+        Ok(mutation::intent(stored, area, input))
     }
 
     async fn write(core: &Core, document: &Document<Migration>) -> Outcome<Map<String, Value>> {
@@ -127,8 +126,8 @@ impl ResourceKind for LiveDataMigrations {
     }
 }
 
-/// What the agent is told.
-pub fn desired(spec: &Migration) -> MigrationSpec {
+/// What the agent is told; `guid` was made with the resource.
+pub fn desired(guid: &str, spec: &Migration) -> MigrationSpec {
     MigrationSpec {
         target: spec.target_id.to_lowercase(),
         source_path: spec.path.clone(),
@@ -136,5 +135,6 @@ pub fn desired(spec: &Migration) -> MigrationSpec {
         mode: spec.mode,
         run: spec.run,
         start_count: spec.start_count,
+        incarnation: guid.to_owned(),
     }
 }

@@ -43,5 +43,7 @@ pub async fn delete<K: ResourceKind>(core: &Core, request: &Request, id: &Resour
     let change = document::put(change, collection, &id.key(), document)?;
     core.store.commit(change).await?;
     core.nudge();
+    // The agent hears of it at once, not when the controller gets to it.
+    core.desired_changed(&id.key());
     Ok(follow(core, request, &operation, Response::empty(202)))
 }

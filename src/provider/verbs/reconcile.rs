@@ -18,10 +18,12 @@ use crate::operations::{self, Operation, State, Verb, Work};
 const GENERATIONS: &str = "generations";
 
 /// Generations go on where an earlier resource of the same id ended: an agent that was away when it was deleted still holds
-/// it, and refuses lower ones. 0 if there was none.
-pub async fn last_generation(core: &Core, key: &str) -> Outcome<u64> {
+/// it, and refuses lower ones. 0 if there was none. The change that is returned holds only while this is the last one.
+pub async fn last_generation(core: &Core, key: &str, change: Change) -> Outcome<(Change, u64)> {
     let record = core.store.get(GENERATIONS, key).await?;
-    Ok(record.map(|record| serde_json::from_slice(&record.body)).transpose()?.unwrap_or(0))
+    let change = change.expect(GENERATIONS, key, record.as_ref().map(|record| record.version));
+    let last = record.map(|record| serde_json::from_slice(&record.body)).transpose()?.unwrap_or(0);
+    Ok((change, last))
 }
 
 pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outcome<()> {

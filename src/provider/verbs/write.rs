@@ -4,7 +4,8 @@ use livedata_arm::{ArmError, ProvisioningState, ResourceId, SystemData, Tags, me
 use livedata_store::Change;
 use serde_json::{Map, Value};
 
-use super::{check_idle, check_preconditions, envelope, existing, last_generation};
+use super::reconcile::last_generation;
+use super::{check_idle, check_preconditions, envelope, existing};
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
@@ -156,6 +157,8 @@ async fn write<K: ResourceKind>(
         location = parent.document.location;
     }
     let now = core.clock.now();
+    let (change, last) =
+        if stored.is_none() { last_generation(core, &id.key(), change).await? } else { (change, 0) };
     let (change, admitted) =
         K::admit(core, id, stored.as_ref().map(|stored| &stored.document), &parsed.input, change).await?;
     let guid = stored
@@ -183,7 +186,7 @@ async fn write<K: ResourceKind>(
             location,
             tags,
             revision: 1,
-            generation: 1 + last_generation(core, &id.key()).await?,
+            generation: 1 + last,
             spec,
             applied: None,
             provisioning: ProvisioningState::Accepted,

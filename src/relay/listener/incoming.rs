@@ -25,6 +25,13 @@ impl Incoming {
             address: "in an accept message".to_owned(),
             reason: "it is not a URL",
         })?;
+        // Whoever controls the relay must not make this machine speak in the clear to its neighbours.
+        if url.scheme() != endpoint.url.scheme() {
+            return Err(Error::InvalidAddress {
+                address: without_query(&url),
+                reason: "an accept message must lead to the same kind of connection as the relay's own",
+            });
+        }
         Ok(Self { accept, url, endpoint })
     }
 

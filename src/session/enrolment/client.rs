@@ -71,28 +71,23 @@ impl Error {
 }
 
 /// Spends an install key. The agent's key pair is made in `folder` before it is used, so that calling again after a
-/// failure or a crash asks for the same identity; on success everything is saved there ([`Enrolled::load`]). A folder that
-/// is enrolled already keeps what it has unless the key is of the same migrator.
+/// failure or a crash asks for the same identity; on success everything is saved there ([`Enrolled::load`]). In the
+/// folder of another migrator's agent the key is not spent.
 pub async fn enrol(
     key: &InstallKey,
     folder: &Path,
     instance_id: &str,
     agent_version: &str,
 ) -> Result<Enrolled, Error> {
+    if let Some(present) = Enrolled::migrator_of(folder)?.filter(|present| *present != key.migrator_guid) {
+        let offered = key.migrator_guid.clone();
+        return Err(Error::AnotherMigrator { folder: folder.to_owned(), present, offered });
+    }
     let request = pki::IdentityRequest::load_or_create(&key_path(folder))?;
     let body = EnrolmentRequest::new(key, request.der(), instance_id, agent_version);
     let server = Server { url: key.url.clone(), ca_fingerprint: key.ca_fingerprint.clone() };
     let reply: EnrolmentReply = post(&server, ENROL_PATH, &body).await?;
     let name = AgentName::new(&reply.migrator_guid, instance_id)?;
-    if let Some(present) = Enrolled::load(folder)?
-        && present.name.migrator_guid() != name.migrator_guid()
-    {
-        return Err(Error::AnotherMigrator {
-            folder: folder.to_owned(),
-            present: present.name.migrator_guid().to_owned(),
-            offered: reply.migrator_guid,
-        });
-    }
     let identity =
         AgentIdentity::new(request.complete(reply.certificate_chain_pem)?, reply.agent_authority_pem, &name)?;
     let enrolled = Enrolled { name, identity, server, relay: reply.relay };

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use livedata_pki::{Identity, file};
+use livedata_pki::{self as pki, Identity, file};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -56,9 +56,20 @@ impl Enrolled {
         Ok(Some(Self { name, identity, server: document.server, relay: document.relay }))
     }
 
-    /// Writes everything. Also to be called when the relay access changed, by renewal or within a session.
+    /// GUID of the migrator whose agent this folder is. What cannot be read says nothing: enrolling anew mends it.
+    pub(crate) fn migrator_of(folder: &Path) -> Result<Option<String>, pki::Error> {
+        let Some(text) = file::read(&document_path(folder))? else { return Ok(None) };
+        Ok(serde_json::from_str::<Document>(&text).ok().map(|document| document.migrator_guid))
+    }
+
+    /// Writes everything.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
         self.identity.identity.save(folder, IDENTITY)?;
+        self.save_relay(folder)
+    }
+
+    /// When nothing but the relay access changed, by renewal or within a session.
+    pub fn save_relay(&self, folder: &Path) -> Result<(), Error> {
         let document = Document {
             migrator_guid: self.name.migrator_guid().to_owned(),
             instance_id: self.name.instance_id().to_owned(),

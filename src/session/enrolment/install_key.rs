@@ -32,6 +32,8 @@ pub struct InstallKey {
     pub ca_fingerprint: String,
     /// The relay, `wss`: what a firewall beside Hadoop has to let out besides `url`.
     pub relay_url: Url,
+    /// Whose agent the key makes: an agent of another migrator does not spend it.
+    pub migrator_guid: String,
     /// Which stored [`Verifier`] this key belongs to.
     pub key_id: String,
     /// Base64url of random bytes.
@@ -49,17 +51,23 @@ impl fmt::Debug for InstallKey {
 
 impl InstallKey {
     /// A fresh key with a random id and secret.
-    pub fn mint(url: Url, ca_fingerprint: String, relay_url: Url) -> Result<Self, KeyError> {
+    pub fn mint(
+        url: Url,
+        ca_fingerprint: String,
+        relay_url: Url,
+        migrator_guid: String,
+    ) -> Result<Self, KeyError> {
         let mut random = [0; 16 + SECRET_BYTES];
         rand::fill(&mut random).map_err(|_| KeyError::Random)?;
         let (id, secret) = random.split_at(16);
         let key_id = URL_SAFE_NO_PAD.encode(id);
-        Ok(Self { url, ca_fingerprint, relay_url, key_id, secret: URL_SAFE_NO_PAD.encode(secret) })
+        let secret = URL_SAFE_NO_PAD.encode(secret);
+        Ok(Self { url, ca_fingerprint, relay_url, migrator_guid, key_id, secret })
     }
 
     /// The text for the operator.
     pub fn to_text(&self) -> String {
-        // Five strings always have a JSON form.
+        // Strings always have a JSON form.
         PREFIX.to_owned() + &URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
@@ -127,7 +135,7 @@ mod tests {
     fn key() -> InstallKey {
         let (url, relay) =
             ("https://provider.example:8443/".parse().unwrap(), "wss://relay.example".parse().unwrap());
-        InstallKey::mint(url, "ab".repeat(32), relay).unwrap()
+        InstallKey::mint(url, "ab".repeat(32), relay, "guid".into()).unwrap()
     }
 
     #[test]

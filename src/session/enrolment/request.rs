@@ -164,7 +164,7 @@ mod tests {
     fn key() -> InstallKey {
         let (url, relay) =
             ("https://provider.example".parse().unwrap(), "wss://relay.example".parse().unwrap());
-        InstallKey::mint(url, "ab".repeat(32), relay).unwrap()
+        InstallKey::mint(url, "ab".repeat(32), relay, "guid".into()).unwrap()
     }
 
     fn stored(key: &InstallKey) -> IssuedKey {

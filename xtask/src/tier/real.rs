@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::counted::{self, AtLeast};
+use super::counted;
 use super::{Stage, integration_tests, workspace_tests};
 use crate::hadoop::{self, HadoopCommand};
 use crate::{cache, tools};
@@ -28,8 +28,7 @@ pub fn hdfs() -> Result<()> {
         .env("LIVEDATA_TEST_HDFS", &file);
     let mut tests = integration_tests()?;
     tests.arg(Stage::Hdfs.module()).env("LIVEDATA_HADOOP", &file).env("LIVEDATA_PYTHON", tools.python);
-    let outcome =
-        counted::run(&mut client, AtLeast::One).and_then(|()| counted::run(&mut tests, AtLeast::One));
+    let outcome = counted::run(&mut client).and_then(|()| counted::run(&mut tests));
     cluster.stop(outcome)
 }
 
@@ -37,12 +36,12 @@ pub fn az() -> Result<()> {
     let tools = tools::install()?;
     let mut tests = integration_tests()?;
     tests.arg(Stage::Az.module()).env("LIVEDATA_AZ", tools.az);
-    counted::run(&mut tests, AtLeast::One)
+    counted::run(&mut tests)
 }
 
 pub fn demo() -> Result<()> {
     let mut tests = integration_tests()?;
-    counted::run(tests.arg(Stage::Demo.module()), AtLeast::One)
+    counted::run(tests.arg(Stage::Demo.module()))
 }
 
 /// A Hadoop of this run alone, so that nothing of an earlier run can help or hurt.

@@ -10,7 +10,6 @@ use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
 use crate::observed;
 use crate::resources::targets::{self, Target};
-use crate::verbs::last_generation;
 
 const TARGET_ID: &str = "properties.targetId";
 
@@ -30,21 +29,13 @@ pub fn check_unchanged(stored: &Migration, input: &MigrationInput) -> Result<(),
     Ok(())
 }
 
-/// What admission found.
-pub struct Admitted {
-    /// Where the area is reserved.
-    pub area: String,
-    /// The generation that a migration begins with when it is created.
-    pub first_generation: u64,
-}
-
-/// Adds the reservation of the area to the change that creates the migration.
+/// Adds the reservation of the area to the change that creates the migration. Also returns where it is reserved.
 pub async fn reserve(
     core: &Core,
     id: &ResourceId,
     input: &MigrationInput,
     change: Change,
-) -> Outcome<(Change, Admitted)> {
+) -> Outcome<(Change, String)> {
     let Loaded { document: target, version } = target_of(core, id, &input.target_id).await?;
     // From here on the target stays: its deletion raises its version, and relies on the areas being as they were.
     let change = change.expect(targets::COLLECTION, target.key(), Some(version));
@@ -55,8 +46,7 @@ pub async fn reserve(
     let change = areas.reserve(area, change)?;
     // What an earlier migration of this name had reported last must not be taken for this one's.
     core.observed.forget(&id.key());
-    let first_generation = 1 + last_generation(core, &id.key()).await?;
-    Ok((change.remove(observed::MIGRATIONS, id.key()), Admitted { area: key, first_generation }))
+    Ok((change.remove(observed::MIGRATIONS, id.key()), key))
 }
 
 /// The target, if it is one of the same migrator and may be written to.

@@ -15,7 +15,7 @@ pub struct Migration {
     /// Decides at creation only; afterwards there are `start` and `stop`.
     pub auto_start: bool,
     pub run: RunState,
-    /// 0: never started. Otherwise the generation that the last start made, which only grows.
+    /// 0: never started; each start raises it.
     pub start_count: u64,
     /// Where its area is reserved: a key of [`crate::areas`].
     pub area: String,

@@ -2,13 +2,13 @@
 
 use livedata_model::spec::RunState;
 
-use super::{Admitted, Migration, MigrationInput};
+use super::{Migration, MigrationInput};
 
 /// A PUT never starts or stops a migration that is there; the actions do.
-pub fn intent(stored: Option<&Migration>, admitted: Admitted, input: MigrationInput) -> Migration {
+pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -> Migration {
     let (run, start_count) = match stored {
         Some(stored) => (stored.run, stored.start_count),
-        None if input.auto_start => (RunState::Running, admitted.first_generation),
+        None if input.auto_start => (RunState::Running, 1),
         None => (RunState::Stopped, 0),
     };
     Migration {
@@ -19,13 +19,13 @@ pub fn intent(stored: Option<&Migration>, admitted: Admitted, input: MigrationIn
         auto_start: input.auto_start,
         run,
         start_count,
-        area: admitted.area,
+        area,
     }
 }
 
-/// Starting what runs changes nothing; what is finished runs again. A start is numbered by the generation that it makes:
-/// the number never goes back for an id, so an agent that still knows an earlier migration of that id does not take the
-/// start for one that it has answered.
+/// Starting what runs changes nothing; what is finished runs again. A start is numbered by the generation that it makes: when
+/// a store was restored from a backup, generations are raised above what the agent has seen, and so is then the number of
+/// the next start.
 pub fn started(stored: &Migration, generation: u64, finished: bool) -> Migration {
     if stored.run == RunState::Running && !finished {
         return stored.clone();

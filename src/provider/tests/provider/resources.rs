@@ -144,9 +144,8 @@ async fn auto_start_counts_at_creation() {
     running.stop().await;
 }
 
-/// An agent that was away remembers how far the deleted one came.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_of_a_migration_made_anew_has_a_higher_number() {
+async fn generations_go_on_when_a_migration_is_made_anew() {
     let world = World::new();
     let running = world.start().await;
     let client = world.client(&running);
@@ -156,7 +155,7 @@ async fn a_start_of_a_migration_made_anew_has_a_higher_number() {
         let record =
             world.store.get("live_data_migrations", &migration.to_lowercase()).await.unwrap().unwrap();
         let document: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
-        document["applied"]["spec"]["start_count"].as_u64().unwrap()
+        document["applied"]["generation"].as_u64().unwrap()
     };
     let mut last = 0;
     for auto_start in [false, true, false, true] {

@@ -116,7 +116,8 @@ impl Listener {
 
     fn mint(&self, fingerprint: String) -> InstallKey {
         let url = format!("https://{}", self.address).parse().unwrap();
-        let key = InstallKey::mint(url, fingerprint, "wss://relay.example".parse().unwrap()).unwrap();
+        let key = InstallKey::mint(url, fingerprint, "wss://relay.example".parse().unwrap(), "guid".into())
+            .unwrap();
         let stored = IssuedKey { verifier: key.verifier(), expires_at: NOW + 3600, spent_by: None };
         *self.enrolment.key.lock().unwrap() = Some(stored);
         // As the operator carries it.

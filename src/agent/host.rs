@@ -1,0 +1,62 @@
+//! What the one who installed the agent allows it on this machine. Migrations come from afar; this does not.
+
+use std::path::{Path, PathBuf};
+
+pub struct Host {
+    /// The agent's own folder: no migration ever reads there.
+    pub folder: PathBuf,
+    /// Who reads at HDFS, where a migrator names nobody.
+    pub hadoop_user: String,
+    /// Directories that migrations may read, with everything below them.
+    pub local_directories: Vec<PathBuf>,
+}
+
+impl Host {
+    /// Whether a migration may read `directory`; the error is a sentence for the operator.
+    pub fn check_readable(&self, directory: &Path) -> Result<(), String> {
+        // A directory that is not there yet is judged by its name.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let (wanted, own) = (real(directory), real(&self.folder));
+        if own.starts_with(&wanted) || wanted.starts_with(&own) {
+            return Err(format!("the agent's own folder {} is never migrated", own.display()));
+        }
+        if self.local_directories.iter().any(|allowed| wanted.starts_with(real(allowed))) {
+            return Ok(());
+        }
+        Err(format!(
+            "this agent may not read {}; start it with --local-directory {} to allow it",
+            wanted.display(),
+            wanted.display()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_that_was_not_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["agent", "lake", "lake/inner", "other"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(path("other"), path("lake/link")).unwrap();
+        let host = |allowed: &str| Host {
+            folder: path("agent"),
+            hadoop_user: String::new(),
+            local_directories: vec![path(allowed)],
+        };
+        for good in ["lake", "lake/inner", "lake/not-there"] {
+            assert_eq!(host("lake").check_readable(&path(good)), Ok(()), "{good}");
+        }
+        for bad in ["other", "lake/link", "lake/../other", ""] {
+            assert!(host("lake").check_readable(&path(bad)).is_err(), "{bad}");
+        }
+        // Not even where everything is allowed.
+        for own in ["", "agent", "agent/inner"] {
+            assert!(host("").check_readable(&path(own)).unwrap_err().contains("own folder"), "{own}");
+        }
+    }
+}
