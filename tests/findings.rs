@@ -1,6 +1,8 @@
 //! What only the agent can find wrong, as it stands in the migration's status.
 
-use serde_json::json;
+use livedata_workload::SourceSide;
+use livedata_workload::lake::{self, Shape};
+use serde_json::{Value, json};
 
 use crate::site::{Site, directory, has_condition, progress};
 
@@ -46,12 +48,67 @@ async fn a_wrong_account_key_is_said_and_no_file_arrives() {
     site.arm().put(&format!("{migrator}/targets/t"), &target).await.unwrap();
     let _agent = site.install_agent(&migrator).await;
     let migration = site.start_migration(&migrator, "x", "/").await;
-    let status = site.wait(&migration, "Failed", |status| status["state"] == "Failed").await;
-    assert!(status["lastError"].as_str().unwrap().to_lowercase().contains("auth"), "{status:#}");
-    assert_eq!(progress(&status, "filesMigrated"), 0);
-    // With the right key the next start completes.
+    let refused = |status: &Value| {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions.iter().any(|known| {
+            known["type"] == "TargetUnreachable" && known["reason"] == "Refused" && known["status"] == "True"
+        })
+    };
+    let status = site.wait(&migration, "refused", refused).await;
+    assert!(status["lastError"].as_str().unwrap().contains("account key"), "{status:#}");
+    assert_eq!((progress(&status, "filesMigrated"), progress(&status, "filesFailed")), (0, 0));
+    // With the right key it goes on by itself.
     target["properties"]["credential"]["accountKey"] = site.account_key().await.into();
     site.arm().put(&format!("{migrator}/targets/t"), &target).await.unwrap();
-    site.arm().post(&format!("{migration}/start")).await.unwrap();
-    site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    let status = site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    assert!(!has_condition(&status, "TargetUnreachable"), "{status:#}");
+}
+
+/// Keys are rotated while migrations of weeks run: no file may be given up for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_key_that_is_rotated_in_the_middle_holds_the_migration_and_nothing_is_lost() {
+    let site = Site::start().await;
+    let shape = Shape { files: 120, directories: 20, total_bytes: 24 << 20, largest_bytes: 4 << 20, seed: 8 };
+    let lake = lake::make(&site.beside("source").join("lake"), &shape).unwrap();
+    let migrator = site.make_migrator("m", directory(&site.beside("source")), Some(4 << 20)).await;
+    let _agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "lake", "/lake").await;
+    site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > lake.bytes / 10).await;
+    let before = site.account_key().await;
+    site.rotate_account_key().await;
+    assert_ne!(site.account_key().await, before);
+    let status =
+        site.wait(&migration, "TargetUnreachable", |status| has_condition(status, "TargetUnreachable")).await;
+    assert_eq!((&status["state"], progress(&status, "filesFailed")), (&"Running".into(), 0), "{status:#}");
+    let credential = json!({"kind": "AccountKey", "accountKey": site.account_key().await});
+    let patch = json!({"properties": {"credential": credential}});
+    site.arm().patch(&format!("{migrator}/targets/t"), &patch).await.unwrap();
+    let status = site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    assert_eq!(
+        (progress(&status, "filesFailed"), progress(&status, "filesMigrated")),
+        (0, lake.files as u64)
+    );
+    let report = site.compare(SourceSide::Directory(site.beside("source").join("lake")), "lake").await;
+    assert!(report.equal(), "{report}");
+}
+
+/// Several names of one file: each of them is a file at the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_links_arrive_under_all_their_names() {
+    let site = Site::start().await;
+    let source = site.beside("source");
+    std::fs::create_dir_all(source.join("x")).unwrap();
+    for number in 0..40 {
+        let first = source.join(format!("f{number}"));
+        std::fs::write(&first, format!("content {number}")).unwrap();
+        std::fs::hard_link(&first, source.join(format!("g{number}"))).unwrap();
+        std::fs::hard_link(&first, source.join(format!("x/h{number}"))).unwrap();
+    }
+    let migrator = site.make_migrator("m", directory(&source), None).await;
+    let _agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "all", "/").await;
+    let status = site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    assert_eq!((progress(&status, "filesMigrated"), progress(&status, "filesFailed")), (120, 0));
+    let report = site.compare(SourceSide::Directory(source), "").await;
+    assert!(report.equal(), "{report}");
 }

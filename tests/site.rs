@@ -124,6 +124,11 @@ impl Site {
         keys["keys"][0]["value"].as_str().unwrap().to_owned()
     }
 
+    pub async fn rotate_account_key(&self) {
+        let body = json!({"keyName": "key1"});
+        self.arm().post_with(&format!("{}/regenerateKey", self.account()), &body).await.unwrap();
+    }
+
     /// DFS endpoint of the account.
     pub async fn endpoint(&self) -> String {
         let account = self.arm().get(&self.account()).await.unwrap();

@@ -97,8 +97,20 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             (ErrorKind::Throttled { retry_after: retry_after(headers) }, true)
         }
         (400, "Md5Mismatch" | "Crc64Mismatch") => (ErrorKind::Fatal, true),
-        // A missing container is a mistake in the configuration, not a path that went away.
-        (404, "FilesystemNotFound" | "ContainerNotFound") => (ErrorKind::Fatal, false),
+        // A mistake in the configuration, or one that was made by changing it: not a path that went away or is closed to us.
+        (404, "FilesystemNotFound" | "ContainerNotFound" | "ResourceNotFound") => {
+            (ErrorKind::Unusable, false)
+        }
+        (
+            401 | 403,
+            "AuthenticationFailed"
+            | "InvalidAuthenticationInfo"
+            | "NoAuthenticationInformation"
+            | "AuthorizationFailure"
+            | "KeyBasedAuthenticationNotPermitted"
+            | "AccountIsDisabled",
+        )
+        | (_, "AccountRequiresHttps") => (ErrorKind::Unusable, false),
         // The parent is missing, not the thing itself.
         (404, "RenameDestinationParentPathNotFound") => (ErrorKind::Conflict, false),
         (404, _) => (ErrorKind::Gone, false),
@@ -167,6 +179,7 @@ fn advice(status: u16, code: &str) -> Option<&'static str> {
         (404, "FilesystemNotFound" | "ContainerNotFound") => {
             "the container does not exist in this storage account: create it or correct the target"
         }
+        (404, "ResourceNotFound") => "the storage account does not exist: correct the target",
         (404, "RenameDestinationParentPathNotFound") => "the destination's parent directory does not exist",
         (_, "Md5Mismatch" | "Crc64Mismatch") => "the bytes were damaged on their way to the service",
         (_, "DirectoryNotEmpty") => "the directory is not empty",
@@ -197,11 +210,13 @@ mod tests {
             (400, "Md5Mismatch", ErrorKind::Fatal, true, false),
             (400, "Crc64Mismatch", ErrorKind::Fatal, true, false),
             (400, "InvalidHeaderValue", ErrorKind::Fatal, false, false),
-            (403, "AuthenticationFailed", ErrorKind::Denied, false, false),
+            (403, "AuthenticationFailed", ErrorKind::Unusable, false, false),
+            (403, "AuthorizationFailure", ErrorKind::Unusable, false, false),
+            (404, "ResourceNotFound", ErrorKind::Unusable, false, false),
             (403, "AuthorizationPermissionMismatch", ErrorKind::Denied, false, false),
             (404, "PathNotFound", ErrorKind::Gone, false, false),
             (404, "SourcePathNotFound", ErrorKind::Gone, false, false),
-            (404, "FilesystemNotFound", ErrorKind::Fatal, false, false),
+            (404, "FilesystemNotFound", ErrorKind::Unusable, false, false),
             (404, "RenameDestinationParentPathNotFound", ErrorKind::Conflict, false, false),
             (409, "PathAlreadyExists", ErrorKind::Conflict, false, false),
             (412, "ConditionNotMet", ErrorKind::Conflict, false, false),

@@ -93,6 +93,7 @@ impl Reporter {
                 let (kind, reason) = match fault {
                     Fault::SourceUnreachable => ("SourceUnreachable", "NoAnswer"),
                     Fault::TargetUnreachable => ("TargetUnreachable", "NoAnswer"),
+                    Fault::TargetRefuses => ("TargetUnreachable", "Refused"),
                     Fault::TargetThrottled => ("TargetThrottled", "ServerBusy"),
                     Fault::DiskFull => ("DiskFull", "JournalCannotGrow"),
                     Fault::JournalUnusable => ("JournalUnusable", "JournalFailed"),

@@ -105,7 +105,16 @@ impl ArmClient {
 
     /// An action; returns its answer, which is null for one that has none.
     pub async fn post(&self, id: &str) -> Result<Value> {
-        let answer = self.send(Method::POST, id, None).await?;
+        self.act(id, None).await
+    }
+
+    /// An action with a body.
+    pub async fn post_with(&self, id: &str, body: &Value) -> Result<Value> {
+        self.act(id, Some(body)).await
+    }
+
+    async fn act(&self, id: &str, body: Option<&Value>) -> Result<Value> {
+        let answer = self.send(Method::POST, id, body).await?;
         self.finish(&answer).await?;
         if answer.response.status() == 202 { Ok(Value::Null) } else { answer.json().await }
     }

@@ -20,7 +20,7 @@ mod ports;
 mod secrets;
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -363,7 +363,7 @@ fn resource_types() -> Vec<ProvidedType> {
 /// The terminal belongs to the person in front of it.
 fn log_into(folder: &Path) -> Result<(), Error> {
     let path = make(folder.to_owned())?.join(LOG);
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     livedata_telemetry::init(LogTo::File(file.map_err(|source| Error::File { path, source })?));
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use livedata_workload::{Report, TargetSide, compare, lake};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::arm_client::{self, ArmClient};
@@ -72,6 +73,8 @@ pub enum Error {
     Migration { state: String, reason: String },
     #[error("the two sides cannot be compared")]
     Compare(#[from] livedata_workload::compare::Error),
+    #[error("a part of the demo broke: {0}")]
+    Broken(String),
     #[error("interrupted")]
     Interrupted,
 }
@@ -114,12 +117,18 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<bool, Err
 /// What has been started and has to be ended, however the show goes.
 #[derive(Default)]
 struct Stage {
+    /// A lake that is being written.
+    preparing: Option<JoinHandle<Result<Source, Error>>>,
     environment: Option<Environment>,
     agent: Option<Agent>,
 }
 
 impl Stage {
     async fn clear(self) -> Result<(), Error> {
+        if let Some(preparing) = self.preparing {
+            // It cannot be stopped, and its folder cannot be removed under it.
+            let _ = preparing.await;
+        }
         if let Some(agent) = self.agent {
             agent.stop().await?;
         }
@@ -131,11 +140,12 @@ impl Stage {
 }
 
 async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, Error> {
-    let source = {
-        let (given, folder, user) = (args.source.clone(), folder.to_owned(), args.hadoop_user.clone());
-        let prepared = tokio::task::spawn_blocking(move || Source::prepare(given, &folder, &user)).await;
-        prepared.map_err(|_| Error::Interrupted)??
-    };
+    let (given, lake, user) = (args.source.clone(), folder.to_owned(), args.hadoop_user.clone());
+    let preparing =
+        stage.preparing.insert(tokio::task::spawn_blocking(move || Source::prepare(given, &lake, &user)));
+    let prepared = preparing.await;
+    stage.preparing = None;
+    let source = prepared.map_err(|error| Error::Broken(error.to_string()))??;
     step("source", &source.title);
     let started = Environment::start(Options {
         folder: folder.to_owned(),

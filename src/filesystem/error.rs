@@ -19,6 +19,9 @@ pub enum ErrorKind {
     Throttled { retry_after: Option<Duration> },
     /// The service cannot be reached or did not answer. Whether a request took effect is unknown.
     Unreachable,
+    /// The store as a whole turns us away: a wrong key, a disabled account, a container that is not there. Every request meets
+    /// the same until an operator acts, so it says nothing about the one path.
+    Unusable,
     /// The request can never work: a name the store refuses, a protocol violation, a bug.
     Fatal,
 }

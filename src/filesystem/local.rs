@@ -1,6 +1,7 @@
 //! A local directory as source.
 //!
-//! - A node id is device, inode number and birth time (zero where the file system keeps none); a version is size,
+//! - A node id is device, inode number and birth time (zero where the file system keeps none), and for each of several
+//!   names of one file (hard links) its directory and name besides; a version is size,
 //!   modification and change time in nanoseconds. Kernels stamp times with a granularity of a few milliseconds: a change
 //!   of the same size within one such step after a look is not told apart from the state that was looked at.
 //! - Paths are taken relative to the directory that the source was made with, and never lead out of it: symbolic links are
@@ -115,7 +116,7 @@ impl Inner {
         }
         let metadata =
             std::fs::metadata(&self.root).map_err(|error| node::error("look up", &self.root, error))?;
-        let mut entry = node::entry(OsStr::new("/"), &metadata);
+        let mut entry = node::entry(None, OsStr::new("/"), &metadata);
         self.directories.note_root(&entry.id);
         let mut place = self.root.clone();
         for component in Path::new(path).components() {
@@ -136,7 +137,8 @@ impl Inner {
             place.push(name);
             let metadata =
                 std::fs::symlink_metadata(&place).map_err(|error| node::error("look up", &place, error))?;
-            let parent = std::mem::replace(&mut entry, node::entry(name, &metadata)).id;
+            let parent = entry.id;
+            entry = node::entry(Some(&parent), name, &metadata);
             self.note(&parent, name, &entry);
         }
         Ok(entry)
@@ -189,7 +191,7 @@ impl Inner {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(node::error("list", &found.path(), error)),
             };
-            let entry = node::entry(&name, &metadata);
+            let entry = node::entry(Some(directory), &name, &metadata);
             self.note(directory, &name, &entry);
             entries.push(entry);
         }
@@ -209,7 +211,7 @@ impl Inner {
         let path = parent.join(name);
         let found = match std::fs::symlink_metadata(&path) {
             Ok(metadata) => {
-                let entry = node::entry(OsStr::new(name), &metadata);
+                let entry = node::entry(Some(directory), OsStr::new(name), &metadata);
                 self.note(directory, OsStr::new(name), &entry);
                 Ok(Some(entry))
             }

@@ -11,10 +11,11 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "called the agent {expected}, but a holder of {presented:?} answered; the call is refused. If an agent was moved or installed anew, enrol it with a fresh install key"
+        "called the agent {expected}, but {} answered; the call is refused. If an agent was moved or installed anew, enrol it with a fresh install key",
+        holder(presented)
     )]
     WrongAgent { expected: String, presented: Vec<String> },
-    #[error("a caller with the certificate of {presented:?} is not the provider; it is refused")]
+    #[error("{} called, which is not the provider; it is refused", holder(presented))]
     WrongProvider { presented: Vec<String> },
     #[error(
         "\"{0}\" cannot name an agent: migrator GUID and instance id have 1 to 64 letters, digits or hyphens"
@@ -50,6 +51,13 @@ pub enum Error {
     EnrolmentDamaged { folder: PathBuf, reason: String },
     #[error("cannot use the certificates of this side")]
     Certificates(#[from] pki::Error),
+}
+
+fn holder(presented: &[String]) -> String {
+    match presented {
+        [] => "somebody whose certificate names nobody".to_owned(),
+        names => format!("the holder of the certificate of {}", names.join(", ")),
+    }
 }
 
 /// What a caller can do about an [`Error`].

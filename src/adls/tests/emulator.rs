@@ -118,7 +118,7 @@ async fn a_missing_container_is_a_mistake_of_the_configuration() {
     let service = Service::start().await;
     let missing = service.with(|config| config.filesystem = "missing".to_owned());
     let error = missing.properties(&TargetPath::new("a")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Fatal);
+    assert_eq!(error.kind(), ErrorKind::Unusable);
     assert!(error.to_string().contains("create it or correct the target"), "{error}");
 }
 
@@ -129,7 +129,7 @@ async fn a_wrong_key_is_denied_once_and_says_so() {
     let denied = service.with(|config| config.credential = Credential::SharedKey(wrong));
     service.proxy.take_requests();
     let error = denied.properties(&TargetPath::new("a")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert_eq!(error.kind(), ErrorKind::Unusable);
     assert!(error.to_string().contains("the account key or the account name is wrong"), "{error}");
     assert_eq!(service.proxy.take_requests().len(), 1, "a refusal is not repeated");
 }

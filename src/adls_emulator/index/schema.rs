@@ -1,5 +1,6 @@
 //! The tables.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -32,7 +33,10 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 INSERT OR IGNORE INTO counters (name, value) VALUES ('etag', 0);
 ";
 
+/// The index holds account keys: the file is its owner's alone, and SQLite gives its companions the same mode.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    // What is wrong with the file SQLite says better.
+    let _ = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

@@ -75,8 +75,13 @@ impl Context {
         let path = &self.plan.source_path;
         match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
             Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root },
-            Ok(_) => {
-                let reason = format!("'{path}' at the source is not a directory");
+            Ok(other) => {
+                let what = if other.kind == EntryKind::Symlink {
+                    "a symbolic link, which is not followed"
+                } else {
+                    "not a directory"
+                };
+                let reason = format!("'{path}' at the source is {what}");
                 Input::Refuse { start, missing: false, reason }
             }
             Err(error) if error.kind() == ErrorKind::Gone => Input::Refuse {

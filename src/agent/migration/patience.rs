@@ -1,5 +1,6 @@
 //! Waiting for a source or a target that is away for a while. A migration that runs for weeks outlives restarts of a
-//! NameNode and throttling by a storage account: those are conditions to report, not failures.
+//! NameNode, throttling by a storage account and the rotation of its keys: those are conditions to report, not failures of
+//! the paths that happened to be under way.
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,7 +33,7 @@ where
     let mut pause = FIRST_PAUSE;
     loop {
         match attempt().await {
-            Err(error) if error.kind().is_retryable() => {
+            Err(error) if error.kind().is_retryable() || error.kind() == ErrorKind::Unusable => {
                 report(views, side, &error);
                 let asked = match error.kind() {
                     ErrorKind::Throttled { retry_after } => retry_after,
@@ -53,13 +54,14 @@ fn report(views: &watch::Sender<View>, side: Side, error: &Error) {
     let fault = match (side, error.kind()) {
         (Side::Source, _) => Fault::SourceUnreachable,
         (Side::Target, ErrorKind::Throttled { .. }) => Fault::TargetThrottled,
+        (Side::Target, ErrorKind::Unusable) => Fault::TargetRefuses,
         (Side::Target, _) => Fault::TargetUnreachable,
     };
     let known = views.borrow().faults.contains_key(&fault);
     if !known {
         tracing::warn!(error = error as &dyn std::error::Error, ?fault, "waiting and trying again");
         views.send_modify(|view| {
-            view.faults.insert(fault, error.to_string());
+            view.faults.insert(fault, error.message().to_owned());
         });
     }
 }
@@ -67,7 +69,7 @@ fn report(views: &watch::Sender<View>, side: Side, error: &Error) {
 fn clear(views: &watch::Sender<View>, side: Side) {
     let ours: &[Fault] = match side {
         Side::Source => &[Fault::SourceUnreachable],
-        Side::Target => &[Fault::TargetUnreachable, Fault::TargetThrottled],
+        Side::Target => &[Fault::TargetUnreachable, Fault::TargetRefuses, Fault::TargetThrottled],
     };
     views.send_if_modified(|view| {
         let before = view.faults.len();

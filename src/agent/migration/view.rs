@@ -6,11 +6,13 @@ use livedata_engine::{Counters, FailedEdge, Phase, Run};
 
 use crate::journal;
 
-/// Something that keeps the migration from going on, and goes away by itself when its cause does.
+/// Something that keeps the migration from going on, and goes away when its cause does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Fault {
     SourceUnreachable,
     TargetUnreachable,
+    /// The account or the container as a whole.
+    TargetRefuses,
     TargetThrottled,
     DiskFull,
     JournalUnusable,
@@ -40,7 +42,10 @@ impl View {
     /// Paths of the journal are below the migration's root; people want whole ones.
     pub(super) fn failed(&mut self, root: &str, last: Option<FailedEdge>) {
         self.last_failed = last.map(|failed| FailedEdge {
-            path: format!("{}/{}", root.trim_end_matches('/'), failed.path),
+            path: match failed.path.as_str() {
+                "" => root.to_owned(),
+                below => format!("{}/{below}", root.trim_end_matches('/')),
+            },
             reason: failed.reason,
         });
     }

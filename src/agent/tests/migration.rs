@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
 use livedata_model::condition::Truth;
+use livedata_model::report::MigrationReport;
 use livedata_model::spec::{Body, RunState, Secret};
 use livedata_model::state::MigrationState;
 use livedata_testkit::{World, migration};
@@ -163,9 +164,15 @@ async fn a_wrong_account_key_is_reported_and_no_file_arrives() {
         spec.credential.secret = Secret("d3Jvbmc=".into());
     }
     agent.desire(vec![world.migrator(1, None), target, migration(1, "/lake", RunState::Running, 1)]);
-    let report = agent.wait("Failed", |report| report.state == MigrationState::Failed).await;
-    assert!(report.last_error.is_some(), "{report:?}");
-    assert_eq!(report.progress.files_migrated, 0);
+    let refused = |report: &MigrationReport| {
+        report.conditions.iter().any(|known| {
+            (known.kind.as_str(), known.reason.as_str(), known.status)
+                == ("TargetUnreachable", "Refused", Truth::True)
+        })
+    };
+    let report = agent.wait("refused", refused).await;
+    assert!(report.last_error.as_deref().unwrap().contains("account key"), "{report:?}");
+    assert_eq!((report.progress.files_migrated, report.progress.files_failed), (0, 0));
     agent.stop().await;
 }
 

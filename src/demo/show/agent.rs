@@ -1,6 +1,7 @@
 //! The agent as a process of its own: this program again, as `livedata agent`.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -38,7 +39,8 @@ impl Agent {
             let said = String::from_utf8_lossy(&enrolled.stderr).trim().to_owned();
             return Err(Error::Enrolment(said));
         }
-        let output = OpenOptions::new().create(true).append(true).open(log).map_err(Error::Agent)?;
+        let output =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(Error::Agent)?;
         let mut command = command("run");
         if let Some(directory) = local_directory {
             command.arg("--local-directory").arg(directory);

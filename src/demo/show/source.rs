@@ -77,6 +77,9 @@ impl Source {
     fn directory(directory: &Path, title: String) -> Result<Self, Error> {
         let failed = |source| Error::Source { path: directory.to_owned(), source };
         let directory = directory.canonicalize().map_err(failed)?;
+        if !directory.is_dir() {
+            return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+        }
         let uri = Url::from_directory_path(&directory)
             .map_err(|()| failed(std::io::ErrorKind::NotADirectory.into()))?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -10,7 +11,8 @@ use crate::{ContentVersion, Entry, EntryKind, Error, ErrorKind, NodeId};
 
 const PERMISSION_MASK: u32 = 0o1777;
 
-pub fn entry(name: &OsStr, metadata: &Metadata) -> Entry {
+/// `parent`: of what is not the root.
+pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entry {
     let file_type = metadata.file_type();
     let unsupported = |what: &str| EntryKind::Unsupported { reason: what.to_owned() };
     let kind = if name.to_str().is_none() {
@@ -30,7 +32,9 @@ pub fn entry(name: &OsStr, metadata: &Metadata) -> Entry {
     };
     Entry {
         name: name.to_string_lossy().into_owned(),
-        id: id(metadata),
+        id: parent
+            .filter(|_| is_hard_link(metadata))
+            .map_or_else(|| id(metadata), |parent| link_id(parent, name, metadata)),
         kind,
         permissions: (metadata.mode() & PERMISSION_MASK) as u16,
         owner: metadata.uid().to_string(),
@@ -48,6 +52,21 @@ pub fn id(metadata: &Metadata) -> NodeId {
     bytes.extend(birth.as_secs().to_be_bytes());
     bytes.extend(birth.subsec_nanos().to_be_bytes());
     NodeId::from_bytes(bytes)
+}
+
+fn is_hard_link(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.nlink() > 1
+}
+
+/// Of several names of one file each is a node of its own: a data lake knows no second names, and one node that is seen in
+/// two places would be taken for one that moves between them.
+fn link_id(parent: &NodeId, name: &OsStr, metadata: &Metadata) -> NodeId {
+    NodeId::from_bytes([id(metadata).as_bytes(), parent.as_bytes(), name.as_bytes()].concat())
+}
+
+/// Whether this is the file that a node stands for, under whatever name.
+pub fn is_file_of(node: &NodeId, metadata: &Metadata) -> bool {
+    metadata.is_file() && node.as_bytes().starts_with(id(metadata).as_bytes())
 }
 
 pub fn version(metadata: &Metadata) -> ContentVersion {

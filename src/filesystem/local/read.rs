@@ -27,12 +27,12 @@ impl Reading {
         let fail = |error| node::error("read", &path, error);
         // Before opening, because opening a pipe would wait for its writer.
         let before = std::fs::symlink_metadata(&path).map_err(fail)?;
-        if !before.is_file() || node::id(&before) != *id {
+        if !node::is_file_of(id, &before) {
             return Err(is_another(&path));
         }
         let mut file = File::open(&path).map_err(fail)?;
         let metadata = file.metadata().map_err(fail)?;
-        if node::id(&metadata) != *id {
+        if !node::is_file_of(id, &metadata) {
             return Err(is_another(&path));
         }
         if metadata.len() < length_bytes {

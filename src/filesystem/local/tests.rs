@@ -182,3 +182,24 @@ async fn no_path_leads_out() {
     assert_eq!(tree.source.look_up(&root.id, "..").await.unwrap_err().kind(), ErrorKind::Fatal);
     assert_eq!(tree.entry("/link").await.kind, EntryKind::Symlink);
 }
+
+#[tokio::test]
+async fn each_name_of_a_file_is_a_node_of_its_own() {
+    let tree = Tree::new();
+    tree.write("a/one", b"content");
+    std::fs::create_dir(tree.path("b")).unwrap();
+    for other in ["a/two", "b/one"] {
+        std::fs::hard_link(tree.path("a/one"), tree.path(other)).unwrap();
+    }
+    let mut ids = Vec::new();
+    for path in ["/a/one", "/a/two", "/b/one"] {
+        let directory = tree.entry(&path[..2]).await.id;
+        let entry = tree.entry(path).await;
+        assert_eq!(tree.read(&directory, &entry, 0).await.unwrap(), b"content");
+        assert_eq!(tree.source.look_up(&directory, &entry.name).await.unwrap().unwrap().id, entry.id);
+        ids.push(entry.id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
