@@ -106,3 +106,34 @@ async fn the_certificate_of_another_migrators_agent_is_refused() {
     assert_eq!(status["phase"], "Connecting", "{status:#}");
     assert!(!agent.said().contains("desired state changed"), "{}", agent.said());
 }
+
+/// The provider believes whatever a front door says about a caller, so nobody else may speak to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_providers_own_door_opens_to_the_front_door_only() {
+    let site = Site::start().await;
+    std::fs::create_dir(site.beside("source")).unwrap();
+    let migrator = site.make_migrator("m", directory(&site.beside("source")), None).await;
+    site.enrol("m", &site.install_key(&migrator).await).await.unwrap();
+    let read = |folder: std::path::PathBuf, name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let authority = read(site.data().join("servers"), "ca.pem");
+    let (agent_pem, agent_key) = (read(site.beside("m"), "agent.pem"), read(site.beside("m"), "agent.key"));
+    let agent = livedata_pki::Identity::from_pem(agent_pem, agent_key).unwrap();
+    let servers = livedata_pki::Authority::load_or_create(&site.data().join("servers"), "").unwrap();
+    let doors = livedata_pki::Authority::load_or_create(&site.data().join("front-doors"), "").unwrap();
+    let issued = |authority: &livedata_pki::Authority, uri: &str| authority.issue_client("x", uri).unwrap();
+    let ports: Value = serde_json::from_str(&read(site.data(), "ports.json")).unwrap();
+    let url = format!("https://localhost:{}{migrator}?api-version=2026-11-01-preview", ports["provider"]);
+    let ask = async |tls: rustls::ClientConfig| {
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
+        client.get(&url).send().await.map(|reply| reply.status().as_u16()).map_err(drop)
+    };
+    let door = "urn:livedata:front-door";
+    assert_eq!(ask(issued(&doors, door).client_config(&authority).unwrap()).await, Ok(200));
+    assert_eq!(ask(livedata_pki::trust::only(&authority).unwrap()).await, Err(()));
+    assert_eq!(ask(agent.client_config(&authority).unwrap()).await, Err(()));
+    assert_eq!(ask(issued(&servers, door).client_config(&authority).unwrap()).await, Err(()));
+    assert_eq!(
+        ask(issued(&doors, "urn:livedata:provider").client_config(&authority).unwrap()).await,
+        Err(())
+    );
+}

@@ -6,6 +6,8 @@
 
 mod executor;
 mod patience;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod view;
 

@@ -91,3 +91,38 @@ impl Incoming {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn incoming(relay: &str, address: &str) -> Result<Incoming> {
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+        let endpoint = Endpoint::new(Url::parse(relay).unwrap(), "agents/1", Arc::new(tls));
+        let accept = Accept {
+            address: address.to_owned(),
+            id: String::new(),
+            connect_headers: BTreeMap::new(),
+            remote_endpoint: None,
+        };
+        Incoming::new(accept, endpoint)
+    }
+
+    #[test]
+    fn a_relay_behind_tls_cannot_lead_to_a_neighbour_in_the_clear() {
+        // Azure's rendezvous addresses are on other hosts than the namespace.
+        assert!(incoming("wss://relay.example", "wss://node-7.relay.example/$hc/agents/1?x=1").is_ok());
+        for address in ["ws://127.0.0.1:8088/jmx", "ws://relay.example/x", "http://127.0.0.1/", "nonsense"] {
+            assert!(incoming("wss://relay.example", address).is_err(), "{address}");
+        }
+        assert!(incoming("ws://127.0.0.1:9", "ws://127.0.0.1:9/x").is_ok());
+    }
+}
