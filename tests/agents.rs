@@ -3,7 +3,7 @@
 use livedata_workload::lake::{self, Shape};
 use serde_json::Value;
 
-use crate::site::{Site, directory, has_condition, progress};
+use crate::site::{Site, directory, has_condition, progress, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_key_works_once_and_junk_never() {
@@ -54,31 +54,46 @@ async fn a_directory_that_the_agent_was_not_allowed_to_read_is_not_read() {
     assert_eq!(site.listing().await, Vec::<String>::new());
 }
 
-/// Another agent takes the migrator over, and then the migrator is deleted: who has lost it stops.
+/// Another agent takes the migrator over, and in the end the migrator is deleted: who has lost it stops, at once when it is
+/// connected, and otherwise when it asks for a token.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_lost_its_migrator_stops_copying() {
     let site = Site::start().await;
     let shape = Shape { files: 40, directories: 4, total_bytes: 64 << 20, largest_bytes: 32 << 20, seed: 5 };
-    lake::make(&site.beside("source").join("lake"), &shape).unwrap();
+    let lake = lake::make(&site.beside("source").join("lake"), &shape).unwrap();
     let source = directory(&site.beside("source"));
     let migrator = site.make_migrator("m", source, Some(1 << 20)).await;
     let first = site.install_agent(&migrator).await;
     let migration = site.start_migration(&migrator, "lake", "/lake").await;
     site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > 0).await;
-    site.enrol("second", &site.install_key(&migrator).await).await.unwrap();
-    first.wait_until_said("removed").await;
-    let second = site.run_agent("second");
-    second.wait_until_said("running").await;
-    site.arm().delete(&migrator).await.unwrap();
-    second.wait_until_said("removed").await;
-    // One that is away learns it when it asks for a token.
     first.kill().await;
+
+    site.enrol("second", &site.install_key(&migrator).await).await.unwrap();
     let file = site.beside("m").join("enrolment.json");
     let mut enrolment: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     enrolment["relay"]["listenTokenExpiresAt"] = 0.into();
     std::fs::write(&file, enrolment.to_string()).unwrap();
     let first = site.run_agent("m");
     first.wait_until_said("its migrations stop").await;
+    // A copy at this rate shows within a tenth of the time.
+    let (mut sent, mut looks) = (0, 0);
+    let quiet = until(async || {
+        let now = site.ingress_bytes().await;
+        looks = if now == sent { looks + 1 } else { 0 };
+        sent = now;
+        (looks == 10).then_some(now)
+    });
+    assert!(quiet.await.unwrap() < lake.bytes / 2, "it came to rest because it was done");
+    drop(first);
+
+    let second = site.run_agent("second");
+    second.wait_until_said("running").await;
+    site.enrol("third", &site.install_key(&migrator).await).await.unwrap();
+    second.wait_until_said("removed").await;
+    let third = site.run_agent("third");
+    third.wait_until_said("running").await;
+    site.arm().delete(&migrator).await.unwrap();
+    third.wait_until_said("removed").await;
 }
 
 /// The agent of `two` listens where that of `one` should be, as whoever owns the relay could arrange it.

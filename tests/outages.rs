@@ -4,7 +4,7 @@ use livedata_workload::SourceSide;
 use livedata_workload::lake::{self, Shape, Summary};
 use serde_json::json;
 
-use crate::site::{Site, directory, has_condition, progress, until};
+use crate::site::{Process, Site, directory, has_condition, progress, until};
 
 const SHAPE: Shape =
     Shape { files: 150, directories: 20, total_bytes: 120 << 20, largest_bytes: 60 << 20, seed: 21 };
@@ -21,6 +21,23 @@ async fn assert_equal(site: &Site, lake: &Summary) {
     assert_eq!((report.files, report.bytes), (lake.files as u64, lake.bytes));
 }
 
+/// A migration under way.
+struct Copying {
+    migrator: String,
+    migration: String,
+    agent: Process,
+}
+
+/// Begins the migration of the lake and waits until so much has arrived.
+async fn copying(site: &Site, bytes: u64) -> Copying {
+    let source = directory(&site.beside("source"));
+    let migrator = site.make_migrator("m", source, Some(BYTES_PER_SECOND)).await;
+    let agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration(&migrator, "lake", "/lake").await;
+    site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > bytes).await;
+    Copying { migrator, migration, agent }
+}
+
 async fn lift_the_cap(site: &Site, migrator: &str) {
     site.arm().patch(migrator, &json!({"properties": {"bandwidthPolicy": null}})).await.unwrap();
 }
@@ -29,11 +46,7 @@ async fn lift_the_cap(site: &Site, migrator: &str) {
 async fn without_the_relay_copying_goes_on_and_reports_resume_with_it() {
     let (site, relay) = Site::start_with_relay_apart().await;
     let lake = make_lake(&site);
-    let source = directory(&site.beside("source"));
-    let migrator = site.make_migrator("m", source, Some(BYTES_PER_SECOND)).await;
-    let agent = site.install_agent(&migrator).await;
-    let migration = site.start_migration(&migrator, "lake", "/lake").await;
-    site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > lake.bytes / 20).await;
+    let Copying { migrator, migration, agent } = copying(&site, lake.bytes / 20).await;
 
     relay.kill().await;
     let away =
@@ -60,11 +73,7 @@ async fn without_the_relay_copying_goes_on_and_reports_resume_with_it() {
 async fn a_control_plane_that_is_killed_comes_back_with_everything_and_the_migration_completes() {
     let mut site = Site::start().await;
     let lake = make_lake(&site);
-    let source = directory(&site.beside("source"));
-    let migrator = site.make_migrator("m", source, Some(BYTES_PER_SECOND)).await;
-    let agent = site.install_agent(&migrator).await;
-    let migration = site.start_migration(&migrator, "lake", "/lake").await;
-    site.wait(&migration, "under way", |status| progress(status, "bytesMigrated") > lake.bytes / 20).await;
+    let Copying { migrator, migration, agent } = copying(&site, lake.bytes / 20).await;
 
     let before = site.arm().get(&migration).await.unwrap();
     site.kill().await;
@@ -87,12 +96,7 @@ async fn a_control_plane_that_is_killed_comes_back_with_everything_and_the_migra
 async fn an_agent_that_is_killed_goes_on_where_it_was() {
     let site = Site::start().await;
     let lake = make_lake(&site);
-    let source = directory(&site.beside("source"));
-    let migrator = site.make_migrator("m", source, Some(BYTES_PER_SECOND)).await;
-    let agent = site.install_agent(&migrator).await;
-    let migration = site.start_migration(&migrator, "lake", "/lake").await;
-    let half = lake.bytes / 2;
-    site.wait(&migration, "at half", |status| progress(status, "bytesMigrated") > half).await;
+    let Copying { migrator, migration, agent } = copying(&site, lake.bytes / 2).await;
 
     agent.kill().await;
     site.wait(&migrator, "Down", |status| status["phase"] == "Down").await;
