@@ -96,6 +96,24 @@ async fn an_agent_that_lost_its_migrator_stops_copying() {
     third.wait_until_said("removed").await;
 }
 
+/// As after an exchange of the relay's keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_relay_token_is_refused_gets_another_from_the_provider() {
+    let site = Site::start().await;
+    std::fs::create_dir(site.beside("source")).unwrap();
+    let migrator = site.make_migrator("m", directory(&site.beside("source")), None).await;
+    site.enrol("m", &site.install_key(&migrator).await).await.unwrap();
+    let file = site.beside("m").join("enrolment.json");
+    let mut enrolment: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let token = enrolment["relay"]["listenToken"].as_str().unwrap().replace("sig=", "sig=AAAA");
+    enrolment["relay"]["listenToken"] = token.as_str().into();
+    std::fs::write(&file, enrolment.to_string()).unwrap();
+    let agent = site.run_agent("m");
+    site.wait(&migrator, "Up", |status| status["phase"] == "Up").await;
+    assert!(agent.said().contains("refused the token"), "{}", agent.said());
+    assert!(!agent.said().contains(&token), "the token is in the log");
+}
+
 /// The agent of `two` listens where that of `one` should be, as whoever owns the relay could arrange it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_certificate_of_another_migrators_agent_is_refused() {

@@ -1,5 +1,8 @@
 //! `livedata demo`, as a newcomer runs it.
 
+use livedata_demo::arm_client::ArmClient;
+use livedata_demo::environment;
+
 use crate::site::{LIVEDATA, Process};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,4 +38,22 @@ async fn an_interrupted_demo_leaves_nothing_behind() {
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("interrupted"), "{said}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_that_is_kept_can_be_looked_at_until_it_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, data) = (folder.path().join("mine"), folder.path().join("data"));
+    std::fs::create_dir(&lake).unwrap();
+    std::fs::write(lake.join("file"), "content").unwrap();
+    let arguments = ["demo", "--keep", "--source", lake.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let demo = Process::start(LIVEDATA, &arguments, &[]);
+    demo.wait_until_said("Ctrl-C ends it").await;
+    assert!(demo.said().contains("az login --service-principal"), "{}", demo.said());
+    let arm = ArmClient::new(environment::sign_in(&data).unwrap()).unwrap();
+    let migrator = arm.id("/resourceGroups/demo/providers/LiveData.Platform/migrators/demo");
+    let migration = arm.get(&format!("{migrator}/liveDataMigrations/lake")).await.unwrap();
+    assert_eq!(migration["properties"]["status"]["state"], "Completed");
+    let (status, said) = demo.terminate().await;
+    assert!(status.success(), "{said}");
 }

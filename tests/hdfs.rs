@@ -9,7 +9,7 @@ use std::process::Command;
 use livedata_workload::lake::Shape;
 use serde_json::{Value, json};
 
-use crate::site::{Site, progress};
+use crate::site::{LIVEDATA, Process, Site, progress};
 use cluster::Cluster;
 
 /// Commands in the NameNode's audit log that change nothing.
@@ -101,4 +101,17 @@ async fn a_directory_that_may_not_be_read_is_named_and_the_rest_arrives() {
     let error = status["lastError"].as_str().unwrap();
     assert!(error.contains("/partly/locked") && error.contains("ermission denied"), "{error}");
     assert!(agent.said().contains("/partly/locked"), "{}", agent.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_takes_a_lake_on_hdfs() {
+    let cluster = Cluster::from_environment();
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape { files: 30, directories: 5, total_bytes: 1 << 20, largest_bytes: 1 << 18, seed: 3 };
+    cluster.make_lake("/shown", "mover", &folder.path().join("original"), &shape).await;
+    let source = format!("{}/shown", cluster.source()["uri"].as_str().unwrap());
+    let arguments = ["demo", "--source", &source, "--hadoop-user", "mover"];
+    let (status, said) = Process::start(LIVEDATA, &arguments, &[]).finish().await;
+    assert!(status.success() && said.contains("30 files"), "{said}");
+    assert!(said.contains("result  equal"), "{said}");
 }

@@ -79,7 +79,7 @@ impl Link {
         sleep(SETUP_PAUSE).await;
     }
 
-    /// Listens at one place, until cancelled or until the place is another.
+    /// Listens at one place, until cancelled, or until the place is another or a new token is worth a try.
     async fn listen(
         &self,
         place: &RelayAccess,
@@ -99,7 +99,10 @@ impl Link {
                 () = self.cancel.cancelled() => return,
                 Some(channel) = channels.recv() => *session = Some(self.converse(channel, session.take())),
                 event = listening.next() => match event {
-                    Event::Connected => tracing::info!(relay = place.url, "listening at the relay"),
+                    Event::Connected => {
+                        self.shared.access.token_taken();
+                        tracing::info!(relay = place.url, "listening at the relay");
+                    }
                     Event::Incoming(incoming) => self.admit(incoming, admitted),
                     Event::Disconnected { error, retry_in } => {
                         tracing::warn!(
@@ -107,10 +110,10 @@ impl Link {
                             retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX),
                             "not connected to the relay"
                         );
-                        if error.kind() == ErrorKind::Denied {
-                            self.shared.access.token_refused();
-                        }
-                        if !self.shared.access.is_at(place) {
+                        // A relay whose keys were exchanged: the next token is got at once, not after a long pause.
+                        let another_token =
+                            error.kind() == ErrorKind::Denied && self.shared.access.token_refused();
+                        if another_token || !self.shared.access.is_at(place) {
                             return;
                         }
                     }

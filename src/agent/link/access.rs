@@ -69,10 +69,16 @@ impl Access {
         (&now.url, &now.path, &now.ca_pem) == (&place.url, &place.path, &place.ca_pem)
     }
 
-    /// The relay refused the present token.
-    pub fn token_refused(&self) {
+    /// The relay refused the present token. Whether it is the first that it refuses: then another may do.
+    pub fn token_refused(&self) -> bool {
         let mut state = self.state();
-        state.refused = Some(state.relay.listen_token.0.clone());
+        let token = state.relay.listen_token.0.clone();
+        state.refused.replace(token).is_none()
+    }
+
+    /// The relay took the present token.
+    pub fn token_taken(&self) {
+        self.state().refused = None;
     }
 
     /// The present token, or a new one if that is spent.
