@@ -16,16 +16,15 @@ pub fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     })
 }
 
-/// Completes at Ctrl-C, SIGTERM, or when the terminal goes away. Where signals cannot be had, the process ends by being killed.
+/// Completes at Ctrl-C or SIGTERM (not at SIGHUP, which `nohup` wants ignored). Where signals cannot be had, the process ends by being killed.
 pub async fn asked_to_end() {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
     }
 }

@@ -55,7 +55,7 @@ async fn a_directory_that_the_agent_was_not_allowed_to_read_is_not_read() {
 }
 
 /// Another agent takes the migrator over, and in the end the migrator is deleted: who has lost it stops, at once when it is
-/// connected, and otherwise when it asks for a token.
+/// connected, and otherwise when it comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_lost_its_migrator_stops_copying() {
     let site = Site::start().await;
@@ -69,10 +69,6 @@ async fn an_agent_that_lost_its_migrator_stops_copying() {
     first.kill().await;
 
     site.enrol("second", &site.install_key(&migrator).await).await.unwrap();
-    let file = site.beside("m").join("enrolment.json");
-    let mut enrolment: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    enrolment["relay"]["listenTokenExpiresAt"] = 0.into();
-    std::fs::write(&file, enrolment.to_string()).unwrap();
     let first = site.run_agent("m");
     first.wait_until_said("its migrations stop").await;
     // A copy at this rate shows within a tenth of the time.
@@ -96,9 +92,9 @@ async fn an_agent_that_lost_its_migrator_stops_copying() {
     third.wait_until_said("removed").await;
 }
 
-/// As after an exchange of the relay's keys.
+/// As after an exchange of the relay's keys while the agent was down.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_whose_relay_token_is_refused_gets_another_from_the_provider() {
+async fn an_agent_whose_stored_relay_token_is_worthless_gets_another_from_the_provider() {
     let site = Site::start().await;
     std::fs::create_dir(site.beside("source")).unwrap();
     let migrator = site.make_migrator("m", directory(&site.beside("source")), None).await;
@@ -110,7 +106,6 @@ async fn an_agent_whose_relay_token_is_refused_gets_another_from_the_provider() 
     std::fs::write(&file, enrolment.to_string()).unwrap();
     let agent = site.run_agent("m");
     site.wait(&migrator, "Up", |status| status["phase"] == "Up").await;
-    assert!(agent.said().contains("refused the token"), "{}", agent.said());
     assert!(!agent.said().contains(&token), "the token is in the log");
 }
 
@@ -129,6 +124,8 @@ async fn the_certificate_of_another_migrators_agent_is_refused() {
         |folder: &str| -> Value { serde_json::from_slice(&std::fs::read(path(folder)).unwrap()).unwrap() };
     let mut imposter = read("two");
     imposter["relay"] = read("one")["relay"].clone();
+    // It would ask for its own place otherwise.
+    imposter["server"]["url"] = "https://localhost:1/".into();
     std::fs::write(path("two"), imposter.to_string()).unwrap();
     let agent = site.run_agent("two");
     let status = site

@@ -1,5 +1,6 @@
 //! Which agent owns a migrator. One at a time; enrolling another installation takes the migrator over.
 
+use livedata_session::AgentName;
 use livedata_store::{Change, Record};
 use serde::{Deserialize, Serialize};
 
@@ -82,11 +83,13 @@ pub async fn take_over(
 pub async fn begin_session(
     core: &Core,
     migrator: &str,
-    instance_id: &str,
+    name: &AgentName,
     seen: u64,
 ) -> Outcome<Option<Agent>> {
     let Some(LoadedAgent { mut agent, version }) = load(core, migrator).await? else { return Ok(None) };
-    if agent.instance_id != instance_id {
+    if (agent.migrator_guid.as_str(), agent.instance_id.as_str())
+        != (name.migrator_guid(), name.instance_id())
+    {
         return Ok(None);
     }
     agent.session_epoch = agent.session_epoch.max(seen) + 1;

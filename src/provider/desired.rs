@@ -14,11 +14,16 @@ use crate::resources::live_data_migrations::{self, LiveDataMigrations};
 use crate::resources::migrators::{self, Migrator, Migrators};
 use crate::resources::targets::{self, Targets};
 
-/// Nothing, if there is no such migrator (any more).
-pub async fn of(core: &Core, migrator: &str) -> Outcome<Vec<Item>> {
+/// Nothing, if there is no such migrator (any more): one that was made anew under its name has another GUID and another agent,
+/// and its secrets are not for this one.
+pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Vec<Item>> {
     let found =
         document::load::<Migrator>(core.store.as_ref(), Migrators::DESCRIPTION.collection, migrator).await?;
-    let Some(document) = found.map(|found| found.document).filter(is_wanted) else { return Ok(Vec::new()) };
+    let Some(document) =
+        found.map(|found| found.document).filter(is_wanted).filter(|migrator| migrator.guid == guid)
+    else {
+        return Ok(Vec::new());
+    };
     let mut items = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
         let body = Body::Migrator(migrators::desired(&document, spec));

@@ -30,8 +30,8 @@ const LONGEST_PAUSE_MS: u64 = 5_000;
 /// A send token is used at once.
 const SEND_TOKEN_SECONDS: i64 = 300;
 
-/// How long an agent that is dismissed may take to hear that it has nothing to do any more.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long an agent that is dismissed may take to say that it has heard it.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// One agent's task.
 struct Kept {
@@ -190,7 +190,7 @@ impl Keeper {
     async fn converse(&self, channel: livedata_session::Channel) -> Result<(), Trouble> {
         // Before the first read, so that no change falls between.
         let mut nudges = self.core.sessions.of(&self.migrator);
-        let first = desired::of(&self.core, &self.migrator)
+        let first = desired::of(&self.core, &self.migrator, self.name.migrator_guid())
             .await
             .map_err(|error| self.trouble("NoSession", &error))?;
         let (desired, receiver) = watch::channel(Arc::new(first));
@@ -202,7 +202,8 @@ impl Keeper {
                 () = self.dismissed.cancelled() => {
                     // The agent stops what it does and cleans up. One that is away learns it when it asks for a token.
                     desired.send_replace(Arc::default());
-                    // An error means that time is up, or that the session ended first.
+                    drop(desired);
+                    // An error means that time is up.
                     let _ = timeout(FAREWELL, &mut session).await;
                     return Ok(());
                 }
@@ -230,7 +231,7 @@ impl Keeper {
     }
 
     async fn refresh(&self, desired: &watch::Sender<Arc<Vec<Item>>>) -> Outcome<()> {
-        let items = desired::of(&self.core, &self.migrator).await?;
+        let items = desired::of(&self.core, &self.migrator, self.name.migrator_guid()).await?;
         desired.send_if_modified(|now| {
             let differs = **now != items;
             if differs {

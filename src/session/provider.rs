@@ -36,7 +36,7 @@ pub trait ProviderHandler: Send + Sync + 'static {
 
     /// The whole of the agent's desired state, in the order in which it shall arrive: what others refer to comes first.
     /// A generation never goes back, not even when an item is deleted and made again under the same id. The session ends
-    /// when the sender is dropped.
+    /// when the sender is dropped and the agent has what was desired last.
     fn desired(&self) -> watch::Receiver<Arc<Vec<Item>>>;
 
     /// A report of the agent. It is acknowledged when this returns.
@@ -122,8 +122,12 @@ impl Session {
         echo.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let token_due = sleep(Duration::ZERO);
         tokio::pin!(token_due);
+        let mut leaving = false;
         self.synchronise(&mut desired).await?;
         loop {
+            if leaving && self.synchroniser.is_settled() {
+                return Ok(End::Cancelled);
+            }
             // In this order, so that a busy peer cannot keep the owner waiting, and so that what has already arrived counts
             // before an echo is called missed.
             tokio::select! {
@@ -133,12 +137,10 @@ impl Session {
                     let next = self.send_token()?;
                     token_due.as_mut().reset(Instant::now() + next);
                 }
-                changed = desired.changed() => {
-                    if changed.is_err() {
-                        return Ok(End::Cancelled);
-                    }
-                    self.synchronise(&mut desired).await?;
-                }
+                changed = desired.changed(), if !leaving => match changed {
+                    Ok(()) => self.synchronise(&mut desired).await?,
+                    Err(_) => leaving = true,
+                },
                 received = incoming.recv() => match received? {
                     None => return Ok(End::Closed),
                     Some(message) => {

@@ -74,6 +74,11 @@ impl Synchroniser {
         Some(Sync { revision: self.revision, upserts, removals })
     }
 
+    /// Whether the agent has everything that [`Synchroniser::next`] was asked for last.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.under_way.is_none()
+    }
+
     /// The agent has the delta on its disk, except what it refused as stale.
     pub(crate) fn acknowledged(&mut self, ack: SyncAck) -> Result<(), Error> {
         let Some(delta) = self.under_way.take_if(|_| ack.revision == self.revision) else {

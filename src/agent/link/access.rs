@@ -31,11 +31,13 @@ struct State {
     relay: RelayAccess,
     /// A token that the relay has refused: not to be shown again.
     refused: Option<String>,
+    /// Whether the provider has been heard since this process started.
+    heard: bool,
 }
 
 impl Access {
     pub fn new(folder: PathBuf, enrolled: Enrolled) -> Arc<Self> {
-        let state = Mutex::new(State { relay: enrolled.relay.clone(), refused: None });
+        let state = Mutex::new(State { relay: enrolled.relay.clone(), refused: None, heard: false });
         let (saving, disowned) = (tokio::sync::Mutex::new(()), watch::Sender::new(false));
         Arc::new(Self { folder, enrolled, state, saving, disowned })
     }
@@ -81,14 +83,27 @@ impl Access {
         self.state().refused = None;
     }
 
-    /// The present token, or a new one if that is spent.
+    /// The present token, or a new one if that is spent. A process that has just started asks for a new one in any case: if
+    /// this agent has lost its migrator while it was away, that is how it learns it. When nobody answers there the old one
+    /// will do, as long as it lives.
     pub async fn grant(&self) -> Result<Grant, Failure> {
-        let (mut relay, refused) = {
+        let (mut relay, refused, heard) = {
             let state = self.state();
-            (state.relay.clone(), state.refused.as_ref() == Some(&state.relay.listen_token.0))
+            let refused = state.refused.as_ref() == Some(&state.relay.listen_token.0);
+            (state.relay.clone(), refused, state.heard)
         };
-        if refused || seconds_left(relay.listen_token_expires_at) < SHORTEST_LIFE_SECONDS {
-            relay = self.renew().await?;
+        let spent = refused || seconds_left(relay.listen_token_expires_at) < SHORTEST_LIFE_SECONDS;
+        if spent || !heard {
+            match self.renew().await {
+                Ok(renewed) => relay = renewed,
+                Err(error) if spent || *self.disowned.borrow() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(
+                        error = error.as_ref(),
+                        "no new relay token; the present one is still good"
+                    );
+                }
+            }
         }
         let left = u64::try_from(seconds_left(relay.listen_token_expires_at)).unwrap_or(0);
         Ok(Grant { token: Token::new(relay.listen_token.0), lifetime: Duration::from_secs(left) })
@@ -112,6 +127,7 @@ impl Access {
         endpoint(&relay)?;
         tracing::info!("a new relay token came over HTTPS");
         self.owned();
+        self.state().heard = true;
         self.keep(|present| *present = relay.clone()).await;
         Ok(relay)
     }

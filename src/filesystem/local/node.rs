@@ -61,7 +61,10 @@ fn is_hard_link(metadata: &Metadata) -> bool {
 /// Of several names of one file each is a node of its own: a data lake knows no second names, and one node that is seen in
 /// two places would be taken for one that moves between them.
 fn link_id(parent: &NodeId, name: &OsStr, metadata: &Metadata) -> NodeId {
-    NodeId::from_bytes([id(metadata).as_bytes(), parent.as_bytes(), name.as_bytes()].concat())
+    // Of fixed length: node ids become file names in the staging area.
+    let place =
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, &[parent.as_bytes(), name.as_bytes()].concat());
+    NodeId::from_bytes([id(metadata).as_bytes(), place.as_bytes()].concat())
 }
 
 /// Whether this is the file that a node stands for, under whatever name.

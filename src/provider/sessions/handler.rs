@@ -36,8 +36,7 @@ impl ProviderHandler for SessionHandler {
         if hello.instance_id != self.name.instance_id() {
             return Err(refused("WrongInstance", "the instance id is not that of the agent's certificate"));
         }
-        let begun =
-            agents::begin_session(&self.core, &self.migrator, &hello.instance_id, hello.session_epoch).await;
+        let begun = agents::begin_session(&self.core, &self.migrator, &self.name, hello.session_epoch).await;
         let agent = match begun {
             Ok(Some(agent)) => agent,
             Ok(None) => {
