@@ -31,7 +31,8 @@ pub trait AgentHandler: Send + std::marker::Sync + 'static {
     /// What this agent is and has. `protocol_min`, `protocol_max` and `clock_ms` are filled in afterwards.
     async fn hello(&self) -> Hello;
 
-    /// The session is on, its epoch higher than that of the hello. Both epochs are on disk when this returns.
+    /// The session is on, its epoch higher than that of the hello. Both epochs are on disk when this returns, unless the disk
+    /// failed: that alone need not end a session, because the provider gives no epoch twice.
     async fn welcomed(&self, welcome: &Welcome) -> Result<(), HandlerError>;
 
     /// Takes a change of desired state, which is on disk when this returns; it is then acknowledged. Items of which the
