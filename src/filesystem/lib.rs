@@ -1,8 +1,8 @@
 //! What the migration engine's shell asks of a file system, and nothing more.
 //!
-//! Two traits: [`Source`] is read only and addressed by *node id*, so that renames at the source never disturb a
+//! Three traits: [`Source`] is read only and addressed by *node id*, so that renames at the source never disturb a
 //! running copy; [`Target`] is addressed by path, and every change of it that could destroy something carries a
-//! [`Condition`]. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
+//! [`Condition`]; [`ChangeFeed`] tells in order what happened at a source. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
 //!
 //! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
 //! Wrappers ([`throttle`]) implement the same traits. Nesting order, outside in: chaos, throttle, implementation.
@@ -13,12 +13,14 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod feed;
 pub mod local;
 mod source;
 mod target;
 pub mod throttle;
 
 pub use error::{Error, ErrorKind, Result};
-pub use livedata_model::node::{ContentVersion, Entry, EntryKind, NodeId};
+pub use feed::{Change, ChangeFeed, Event, Position, Reading};
+pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKind, Extras, NodeId};
 pub use source::{ByteStream, Page, Source};
 pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{ByteStream, Entry, EntryKind, Error, ErrorKind, NodeId, Page, Result, Source};
+use crate::{ByteStream, Entry, EntryKind, Error, ErrorKind, Extras, NodeId, Page, Result, Source};
 use directories::Directories;
 
 /// Names are sorted by their bytes, so a page keeps the smallest ones while it goes through the directory.
@@ -88,6 +88,14 @@ impl Source for LocalSource {
     async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>> {
         let (directory, name) = (directory.clone(), name.to_owned());
         self.blocking(move |inner| inner.look_up(&directory, &name)).await
+    }
+
+    async fn extras(&self, _entry: &Entry, _directory: &NodeId) -> Result<Extras> {
+        Ok(Extras::default())
+    }
+
+    async fn is_alive(&self, _node: &NodeId) -> Result<Option<bool>> {
+        Ok(None)
     }
 
     async fn open(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use livedata_model::node::{Entry, NodeId};
+use livedata_model::node::{Entry, Extras, NodeId};
 
 use crate::Result;
 
@@ -29,6 +29,12 @@ pub trait Source: Send + Sync + 'static {
 
     /// The entry called `name` in a directory named by id; `None` if there is none. `Gone` if the directory vanished.
     async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>>;
+
+    /// The extras of a node that a look showed at `name` in `directory`. `Gone` if it vanished or another is there now.
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras>;
+
+    /// Whether the node still exists, under whatever name; `None` if this source cannot tell.
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>>;
 
     /// Opens a file by id for reading `[offset, length)`. `name` in `directory` is where it was last seen, for sources
     /// that cannot open by id: those open by path and revalidate the id. The stream checks what the source lets it

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use livedata_filesystem::{ByteStream, Entry, Error, ErrorKind, NodeId, Page, Result, Source};
+use livedata_filesystem::{ByteStream, Entry, Error, ErrorKind, Extras, NodeId, Page, Result, Source};
 use url::Url;
 
 use crate::blocks::BlockReader;
@@ -96,6 +96,14 @@ impl Source for HdfsSource {
             .map(|found| status::entry(&found, Some(name)))
             .transpose()
             .map_err(|reason| unusable("look up", &path, reason))
+    }
+
+    async fn extras(&self, _entry: &Entry, _directory: &NodeId) -> Result<Extras> {
+        Ok(Extras::default())
+    }
+
+    async fn is_alive(&self, _node: &NodeId) -> Result<Option<bool>> {
+        Ok(None)
     }
 
     async fn open(

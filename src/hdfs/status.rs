@@ -39,6 +39,8 @@ pub fn entry(status: &FileStatus, name: Option<&str>) -> Result<Entry, String> {
         owner: status.owner.clone(),
         group: status.group.clone(),
         modified_ms: i64::try_from(status.modification_time).unwrap_or(i64::MAX),
+        has_acl: false,
+        extras: None,
     })
 }
 

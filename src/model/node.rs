@@ -60,6 +60,40 @@ pub struct Entry {
     pub group: String,
     /// Modification time, milliseconds since 1970.
     pub modified_ms: i64,
+    /// It has access control entries beyond its permission bits.
+    pub has_acl: bool,
+    /// What costs a request of its own to see; `None`: this look did not ask. Listings never do.
+    pub extras: Option<Extras>,
+}
+
+/// What a node has besides name, content, times and permission bits.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Extras {
+    /// Entries beyond the permission bits, in the source's order: named ones, the mask, the unnamed group entry that a mask
+    /// hides, and a directory's default entries. Empty: the permission bits say everything.
+    pub acl: Vec<AclEntry>,
+    /// Extended attributes that applications set, by full name (`user.origin`).
+    pub xattrs: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+/// One POSIX access control entry.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct AclEntry {
+    /// Inherited by what is made in the directory, without effect on the directory itself.
+    pub is_default: bool,
+    pub kind: AclKind,
+    /// Of a named user or group; `None`: the owner's, the owning group's, the mask, everybody else's.
+    pub name: Option<String>,
+    /// `rwx`: 7 at most.
+    pub permissions: u8,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum AclKind {
+    User,
+    Group,
+    Mask,
+    Other,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

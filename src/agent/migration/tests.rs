@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
 use livedata_adls_emulator::{Emulator, Options};
 use livedata_filesystem::local::LocalSource;
-use livedata_filesystem::{ByteStream, Entry, Page, Result};
+use livedata_filesystem::{ByteStream, Entry, Extras, Page, Result};
 use livedata_model::node::NodeId;
 use livedata_workload::{SourceSide, TargetSide, compare};
 
@@ -44,6 +44,14 @@ impl Source for Meddling {
             change(&self.file);
         }
         self.inner.look_up(directory, name).await
+    }
+
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
+        self.inner.extras(entry, directory).await
+    }
+
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
+        self.inner.is_alive(node).await
     }
 
     async fn open(

@@ -151,6 +151,8 @@ impl Source {
             owner: String::new(),
             group: String::new(),
             modified_ms: 0,
+            has_acl: false,
+            extras: None,
         })
     }
 

@@ -40,6 +40,8 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
         owner: metadata.uid().to_string(),
         group: metadata.gid().to_string(),
         modified_ms: metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000),
+        has_acl: false,
+        extras: None,
     }
 }
 
