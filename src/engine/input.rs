@@ -1,8 +1,9 @@
-//! What the engine is told. Each input answers one effect, except [`Input::Start`] and
-//! [`Input::Refuse`].
+//! What the engine is told. Inputs answer effects, except the operator's and the clock's.
 
-use livedata_model::node::Entry;
+use livedata_model::feed::Reading;
+use livedata_model::node::{ContentVersion, Entry, NodeId};
 
+use crate::effect::Place;
 use crate::state::{Edge, Staged};
 
 /// Why something did not work. Workers retry what can be retried; what arrives here is final for this attempt.
@@ -28,6 +29,8 @@ pub enum Input {
     Start {
         start: u64,
         root: Entry,
+        /// Position of the feed before the root was looked at (rule R0); `None`: without a feed.
+        position: Option<u64>,
     },
     /// The run for this start cannot begin: there is no root, or it is unusable. It ends with that and the reason.
     Refuse {
@@ -35,24 +38,44 @@ pub enum Input {
         missing: bool,
         reason: String,
     },
+    /// What the feed has after the position that was asked for.
+    Fed(Reading),
+    /// The operator: look at everything at and below this path of the source.
+    Rescan {
+        path: String,
+    },
+    /// The operator: try what was given up again.
+    RetryFailed,
+    /// The operator: the deletions that are held may go ahead.
+    ApproveDeletes,
+    /// Time goes by. Wall clock, milliseconds since 1970.
+    Tick {
+        now_ms: i64,
+    },
+
     Listed {
-        directory: livedata_model::node::NodeId,
+        directory: NodeId,
+        ticket: u64,
         /// Entries and where the next page begins.
         page: Result<(Vec<Entry>, Option<String>), Failure>,
+        /// Position of the source, asked for after the look was answered; 0 without a feed.
+        position: u64,
     },
     Looked {
         edge: Edge,
         found: Result<Option<Entry>, Failure>,
+        /// As in `Listed`.
+        position: u64,
     },
     DirectoryMade {
         edge: Edge,
         entry: Entry,
-        outcome: Result<(), Failure>,
+        outcome: MakeOutcome,
     },
     AttributesSet {
         edge: Edge,
         entry: Entry,
-        outcome: Result<String, Failure>,
+        outcome: AttributesOutcome,
     },
     /// The worker is about to flush: this must be durable before it does.
     Flushing {
@@ -75,17 +98,89 @@ pub enum Input {
         outcome: PublishOutcome,
     },
     Moved {
+        node: NodeId,
+        outcome: MoveOutcome,
+    },
+    Discarded {
+        staging: String,
+    },
+    SetAside {
+        edge: Edge,
+        to: Place,
         outcome: Result<(), Failure>,
     },
+    Probed {
+        node: NodeId,
+        there: Option<There>,
+    },
+    Purged {
+        node: NodeId,
+        outcome: Result<(), Failure>,
+    },
+}
+
+/// What is at a path of the target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct There {
+    pub is_directory: bool,
+    pub etag: String,
+    /// The source node that it is a copy of, and of which version, as its properties say.
+    pub node: Option<NodeId>,
+    pub version: Option<ContentVersion>,
+}
+
+#[derive(Clone, Debug)]
+pub enum MakeOutcome {
+    /// It is there, with these attributes (their digest).
+    Done {
+        attributes: u64,
+    },
+    /// A file is in the way.
+    Occupied,
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug)]
+pub enum AttributesOutcome {
+    /// The new etag and the digest of what was applied.
+    Done {
+        etag: String,
+        attributes: u64,
+    },
+    /// There is nothing at the path.
+    Gone,
+    /// Something else is there.
+    Differs(There),
+    Failed(Failure),
 }
 
 #[derive(Clone, Debug)]
 pub enum PublishOutcome {
     /// The staged file is at its final path now.
     Done,
-    /// The source changed since the copy began: what is there now, if anything. Nothing was renamed.
-    SourceChanged(Option<Entry>),
-    /// Something that this migration does not hold is in the way: a file with this etag, or (`None`) a directory.
-    Occupied(Option<String>),
+    /// The source changed since the copy began. Nothing was renamed.
+    SourceChanged,
+    /// The condition does not hold: this is in the way.
+    Occupied(There),
+    /// What would be replaced is the copy of a node that still exists. Nothing was renamed.
+    Lives,
+    /// The directory that it should go into is not there.
+    NoParent,
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug)]
+pub enum MoveOutcome {
+    Done,
+    /// There is nothing to move.
+    Gone,
+    /// Another file than the expected one is there.
+    Differs(There),
+    /// The condition does not hold: this is in the way.
+    Occupied(There),
+    /// As in [`PublishOutcome`].
+    Lives,
+    /// As in [`PublishOutcome`].
+    NoParent,
     Failed(Failure),
 }

@@ -1,34 +1,60 @@
-//! R5: a whole copy becomes visible, if the source still has what was copied.
+//! R5: a whole copy becomes visible, if the source still has what was copied and all that it vouches for is there.
 
-use livedata_model::node::{Entry, EntryKind};
+use livedata_model::node::{Entry, NodeId};
 
-use crate::effect::{Effect, Expected};
-use crate::input::PublishOutcome;
-use crate::input::{Failure, FailureKind};
-use crate::machine::{Engine, path_of};
-use crate::state::{Edge, Node, NodeKind, Staged, State};
+use crate::attributes;
+use crate::claims::Claim;
+use crate::effect::Effect;
+use crate::input::{Failure, FailureKind, PublishOutcome};
+use crate::machine::{Engine, Look, Waiting};
+use crate::paths::{Located, locate};
+use crate::rules::Rule;
+use crate::state::{Edge, InFlight, Node, NodeKind, State};
 
 impl Engine {
-    /// The record of the staged copy, committed in the same step, is the intent that recovery finds.
+    /// The record of the staged copy, committed in the same step or before, is the intent that recovery finds.
     pub(crate) fn begin_publish<S: State>(
         &mut self,
         state: &mut S,
         edge: Edge,
         entry: Entry,
-        staging: String,
-        staged: Staged,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let held = match state.child(&edge)? {
-            Some(id) => state.node(&id)?,
-            None => None,
+        let Some(InFlight { staging, staged: Some(staged), .. }) = state.in_flight(&entry.id)? else {
+            self.later(edge);
+            return Ok(());
         };
-        let expected = match held.map(|node| node.kind) {
-            Some(NodeKind::File { etag, .. }) => Expected::Etag(etag),
-            _ => Expected::Absent,
+        let Located::Tree(path) = locate(state, &edge)? else {
+            return self.settle(state, &edge);
         };
-        let path = path_of(state, &edge)?;
-        effects.push(Effect::Publish { edge, entry, staging, staged, path, expected });
+        if !self.may_appear(state, &edge, &entry, &path)? {
+            return Ok(());
+        }
+        let live = state.run()?.live;
+        let held = state.child(&edge)?;
+        let replaces = match &held {
+            Some(other) if *other != entry.id => {
+                // A directory came there with a rename since we looked.
+                if state.node(other)?.is_none_or(|there| !there.kind.is_file()) {
+                    self.later(edge);
+                    return Ok(());
+                }
+                if !self.lock_node(&edge, other) || self.moves.contains_key(other) {
+                    return self.node_is_taken(edge);
+                }
+                Some(other.clone())
+            }
+            _ => None,
+        };
+        if self.moves.contains_key(&entry.id) {
+            return self.node_is_taken(edge);
+        }
+        if !self.claim(&edge, vec![Claim::point(&path)]) {
+            return self.wait(edge, Waiting::Publish(entry));
+        }
+        let expected = self.expected(state, &edge)?;
+        let replaces = replaces.filter(|_| live && self.rules.hold(Rule::AliveCheck));
+        effects.push(Effect::Publish { edge, entry, staging, staged, path, expected, replaces });
         Ok(())
     }
 
@@ -40,57 +66,116 @@ impl Engine {
         outcome: PublishOutcome,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        if !self.busy.contains_key(&edge) {
-            return Ok(());
-        }
+        let Some(busy) = self.busy.get(&edge) else { return Ok(()) };
+        let look = Look {
+            found: Some(entry.clone()),
+            position: busy.position,
+            cursor: busy.cursor,
+            generation: busy.generation,
+        };
+        self.claims.release(&edge);
         match outcome {
             PublishOutcome::Done => self.record(state, &edge, &entry),
-            PublishOutcome::SourceChanged(now) => self.try_again(state, edge, now, effects),
-            // `actionPolicy: Overwrite`: what was there before us is replaced, but only that very version of it.
-            PublishOutcome::Occupied(Some(etag)) => {
-                let Some(copy) = state.in_flight(&edge)? else { return self.settle(state, &edge) };
-                let Some(staged) = copy.staged else { return self.settle(state, &edge) };
-                let path = path_of(state, &edge)?;
-                let expected = Expected::Etag(etag);
-                effects.push(Effect::Publish { edge, entry, staging: copy.staging, staged, path, expected });
-                Ok(())
+            PublishOutcome::SourceChanged => {
+                self.coverage.source_changed += 1;
+                self.try_again(state, edge, effects)
             }
-            PublishOutcome::Occupied(None) => {
-                self.discard(state, &edge, effects)?;
-                self.give_up(
-                    state,
-                    &edge,
-                    "a directory that this migration did not make is at its place at the target",
-                )
+            PublishOutcome::Occupied(there) => {
+                let live = state.run()?.live;
+                match state.child(&edge)? {
+                    Some(held) => self.adopt(state, &edge, &held, there),
+                    None if !there.is_directory => {
+                        self.replace_unknown(state, edge, entry, &there.etag, effects)
+                    }
+                    None if live => self.clear_the_way(state, edge, effects),
+                    None => {
+                        self.discard_node(state, &entry.id, effects)?;
+                        let reason =
+                            "a directory that this migration did not make is at its place at the target";
+                        self.give_up(state, &edge, reason)
+                    }
+                }
             }
+            PublishOutcome::Lives => {
+                self.coverage.alive += 1;
+                match state.child(&edge)? {
+                    Some(other) => self.remove(state, edge, other, look, effects),
+                    None => {
+                        self.later(edge);
+                        Ok(())
+                    }
+                }
+            }
+            PublishOutcome::NoParent => self.parent_is_gone(state, edge),
             // The staged copy is gone, or a directory above was moved meanwhile: look again and copy again.
             PublishOutcome::Failed(Failure { kind: FailureKind::Stale, .. }) => {
-                self.try_again(state, edge, Some(entry), effects)
+                self.discard_node(state, &entry.id, effects)?;
+                self.try_again(state, edge, effects)
             }
             PublishOutcome::Failed(failure) => {
-                self.discard(state, &edge, effects)?;
+                self.discard_node(state, &entry.id, effects)?;
                 self.give_up(state, &edge, &failure.reason)
             }
         }
     }
 
+    /// `actionPolicy: Overwrite`: what was there before us is replaced, but only that very version of it.
+    fn replace_unknown<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        entry: Entry,
+        etag: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let (Some(copy), Located::Tree(path)) = (state.in_flight(&entry.id)?, locate(state, &edge)?) else {
+            self.later(edge);
+            return Ok(());
+        };
+        let Some(staged) = copy.staged else {
+            self.later(edge);
+            return Ok(());
+        };
+        if !self.claim(&edge, vec![Claim::point(&path)]) {
+            return self.wait(edge, Waiting::Publish(entry));
+        }
+        let expected = crate::effect::Expected::Etag(etag.to_owned());
+        let staging = copy.staging;
+        effects.push(Effect::Publish { edge, entry, staging, staged, path, expected, replaces: None });
+        Ok(())
+    }
+
     fn record<S: State>(&mut self, state: &mut S, edge: &Edge, entry: &Entry) -> Result<(), S::Error> {
-        let (Some(copy), EntryKind::File { .. }) = (state.in_flight(edge)?, &entry.kind) else {
-            return self.settle(state, edge);
-        };
-        let Some(staged) = copy.staged else { return self.settle(state, edge) };
-        state.remove_in_flight(edge)?;
-        if let Some(busy) = self.busy.get_mut(edge) {
+        let Some(copy) = state.in_flight(&entry.id)? else { return self.settle(state, edge) };
+        let resumed = self.busy.get_mut(edge).is_some_and(|busy| {
             busy.flushed = 0;
+            busy.resumed
+        });
+        let Some(node) = self.place(state, &entry.id, copy, edge)? else { return self.settle(state, edge) };
+        // Attributes may have changed since they were put on the copy.
+        let seen = attributes::digest(entry);
+        if seen.map_or(resumed, |seen| seen != node.attributes) || node.modified_ms != entry.modified_ms {
+            self.later(edge.clone());
+            return Ok(());
         }
+        self.confirm_file(state, edge, &entry.id, node)
+    }
+
+    /// A staged copy is at its place: what the target has of the node now.
+    pub(crate) fn place<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        copy: InFlight,
+        edge: &Edge,
+    ) -> Result<Option<Node>, S::Error> {
+        let Some(staged) = copy.staged else { return Ok(None) };
+        state.remove_in_flight(id)?;
         // What we had there under another node id was replaced in the same rename.
-        if let Some(replaced) = state.child(edge)?.filter(|other| *other != copy.node) {
-            state.remove_node(&replaced)?;
+        if let Some(replaced) = state.child(edge)?.filter(|other| other != id) {
+            state.remove_subtree(&replaced)?;
         }
-        let run = match state.node(&copy.node)? {
-            Some(known) => known.run,
-            None => 0,
-        };
+        let run = state.node(id)?.map_or(0, |known| known.run);
         let node = Node {
             parent: edge.clone(),
             kind: NodeKind::File {
@@ -99,10 +184,12 @@ impl Engine {
                 crc32c: staged.crc32c,
                 etag: staged.etag,
             },
-            permissions: staged.permissions,
+            attributes: staged.attributes,
             modified_ms: staged.modified_ms,
             run,
+            seen: 0,
         };
-        self.confirm_file(state, edge, entry, node)
+        state.put_node(id, &node)?;
+        Ok(Some(node))
     }
 }

@@ -1,11 +1,16 @@
 //! R3: makes one edge at the target what the source has there now.
 
-use livedata_model::node::{Entry, EntryKind};
+use livedata_model::node::{Entry, EntryKind, NodeId};
 
-use crate::effect::Effect;
-use crate::input::{Failure, FailureKind};
-use crate::machine::{Engine, MAX_ATTEMPTS, path_of};
-use crate::state::{Edge, Node, NodeKind, State};
+use crate::attributes;
+use crate::claims::Claim;
+use crate::effect::{Effect, Expected};
+use crate::input::{AttributesOutcome, Failure, FailureKind, MakeOutcome};
+use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
+use crate::paths::{Located, is_within, locate};
+use crate::policy::DeletePolicy;
+use crate::rules::Rule;
+use crate::state::{Edge, Intent, Node, NodeKind, State, UNKNOWN};
 
 impl Engine {
     pub(crate) fn looked<S: State>(
@@ -13,123 +18,377 @@ impl Engine {
         state: &mut S,
         edge: Edge,
         found: Result<Option<Entry>, Failure>,
+        position: u64,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        if !self.busy.contains_key(&edge) {
-            return Ok(());
-        }
+        let Some(busy) = self.busy.get(&edge) else { return Ok(()) };
+        let (generation, cursor) = (busy.generation, busy.cursor);
         match found {
-            Ok(Some(entry)) => self.reconcile(state, edge, entry, effects),
-            Ok(None) | Err(Failure { kind: FailureKind::Stale, .. }) => self.vanished(state, &edge, effects),
+            Ok(found) => self.reconcile(state, edge, Look { found, position, cursor, generation }, effects),
+            Err(Failure { kind: FailureKind::Stale, .. }) if edge.is_root() => {
+                self.reconcile(state, edge, Look { found: None, position, cursor, generation }, effects)
+            }
+            // Its directory is not where it was: that is not to say that the entry is gone.
+            Err(Failure { kind: FailureKind::Stale, .. }) => {
+                self.coverage.stale += 1;
+                let first = state.mark(&edge)?.map_or(cursor, |mark| mark.first);
+                if let Some(directory) = state.node(&edge.directory)?
+                    && self.rules.hold(Rule::StaleMarksDirectory)
+                {
+                    self.set_mark(state, &directory.parent, first, true)?;
+                }
+                self.forgive(state, &edge)?;
+                self.abandon(state, &edge)
+            }
             Err(failure) => self.give_up(state, &edge, &failure.reason),
         }
     }
 
-    /// The source has nothing there. Without a change feed the cursor fence is never passed: the target keeps its copy.
-    pub(crate) fn vanished<S: State>(
-        &mut self,
-        state: &mut S,
-        edge: &Edge,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), S::Error> {
-        self.discard(state, edge, effects)?;
-        self.settle(state, edge)
-    }
-
-    /// The edge is locked (in `busy`) and `entry` was seen after the mark of that operation was set, or together with it.
+    /// The edge is locked, and the look answers the mark that was there when the lock was taken.
     pub(crate) fn reconcile<S: State>(
         &mut self,
         state: &mut S,
         edge: Edge,
-        entry: Entry,
+        look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
+        if let Some(busy) = self.busy.get_mut(&edge) {
+            (busy.position, busy.cursor) = (look.position, look.cursor);
+        }
+        let here = state.child(&edge)?;
+        if edge.is_root() {
+            let same = match (&here, &look.found) {
+                (_, None) => false,
+                (Some(known), Some(entry)) => *known == entry.id,
+                (None, Some(_)) => true,
+            };
+            if !same {
+                return self.root_is_missing(state, "it was there, and is gone or another one now");
+            }
+        } else if !matches!(locate(state, &edge)?, Located::Tree(_)) {
+            // Removed or forgotten meanwhile, with everything below; whoever finds it again looks at that.
+            self.forgive(state, &edge)?;
+            return self.abandon(state, &edge);
+        }
+        let Some(entry) = look.found.clone() else { return self.absent(state, edge, here, look, effects) };
         match &entry.kind {
             EntryKind::Symlink => {
                 let mut run = state.run()?;
                 run.counters.files_excluded += 1;
                 state.put_run(&run)?;
-                return self.settle(state, &edge);
+                return self.absent(state, edge, here, look, effects);
             }
             EntryKind::Unsupported { reason } => return self.give_up(state, &edge, reason),
             EntryKind::Directory | EntryKind::File { .. } => {}
         }
-        let mut held = state.node(&entry.id)?;
-        if let Some(other) = state.child(&edge)?.filter(|other| *other != entry.id) {
-            // A file replaced by a file: publication replaces our copy under its etag. Anything else would mean to remove.
-            let was = state.node(&other)?.map(|node| node.kind);
-            let both_files =
-                matches!(was, Some(NodeKind::File { .. })) && matches!(entry.kind, EntryKind::File { .. });
-            if !both_files {
-                return self.give_up(
-                    state,
-                    &edge,
-                    "it was replaced while the migration ran; start the migration again",
-                );
-            }
-            // A copy of it elsewhere cannot be moved onto the occupied name: it is copied anew.
-            held = held.filter(|node| node.parent == edge);
-        } else if held.as_ref().is_some_and(|node| node.parent != edge) {
-            self.move_later(edge, entry);
-            return Ok(());
-        }
-        match &entry.kind {
-            EntryKind::Directory => self.reconcile_directory(state, edge, entry, held, effects),
-            _ => self.reconcile_file(state, edge, entry, held, effects),
+        let known = state.node(&entry.id)?;
+        match here {
+            Some(other) if other != entry.id => self.replaced(state, edge, other, entry, look, effects),
+            None if known.is_some() => self.found_elsewhere(state, edge, entry, look, effects),
+            _ => self.in_place(state, edge, entry, known, look, effects),
         }
     }
 
-    fn reconcile_directory<S: State>(
-        &mut self,
-        state: &mut S,
-        edge: Edge,
-        entry: Entry,
-        held: Option<Node>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), S::Error> {
-        let path = path_of(state, &edge)?;
-        match held {
-            None if self.making.insert(entry.id.clone()) => {
-                effects.push(Effect::MakeDirectory { edge, entry, path })
-            }
-            None => {
-                let attempt = self.busy.remove(&edge).map_or(1, |busy| busy.attempt);
-                self.again.push_back((edge, attempt));
-            }
-            Some(node) if node.permissions != entry.permissions || node.modified_ms != entry.modified_ms => {
-                effects.push(Effect::SetAttributes { edge, entry, path });
-            }
-            Some(node) => self.confirm_directory(state, &edge, &entry, node)?,
-        }
+    /// The feed has told everything up to this look. Without a feed there is nothing to wait for.
+    fn is_passed<S: State>(&self, state: &mut S, look: &Look, rule: Rule) -> Result<bool, S::Error> {
+        let run = state.run()?;
+        Ok(!run.live || run.cursor >= look.position || !self.rules.hold(rule))
+    }
+
+    /// Waits for the feed; then the look is as good as a fresh one, unless the mark is newer by then.
+    fn fence<S: State>(&mut self, edge: Edge, look: Look) -> Result<(), S::Error> {
+        self.coverage.fenced += 1;
+        self.unlock(&edge);
+        self.fenced.insert(edge, look);
         Ok(())
     }
 
-    fn reconcile_file<S: State>(
+    /// The next look that the feed has passed.
+    pub(crate) fn next_passed<S: State>(&mut self, state: &mut S) -> Result<Option<(Edge, Look)>, S::Error> {
+        let cursor = state.run()?.cursor;
+        let passed = self.fenced.iter().find(|(_, look)| look.position <= cursor);
+        let edge = passed.map(|(edge, _)| edge.clone());
+        Ok(edge.and_then(|edge| self.fenced.remove_entry(&edge)))
+    }
+
+    /// The source has nothing there that belongs at the target.
+    fn absent<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        here: Option<NodeId>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let Some(held) = here else {
+            self.forgive(state, &edge)?;
+            return self.settle(state, &edge);
+        };
+        // Without a feed nothing is ever removed: what is missing here may have moved to where we have been already.
+        if !state.run()?.live {
+            return self.settle(state, &edge);
+        }
+        if !self.is_passed(state, &look, Rule::DeleteFence)? {
+            return self.fence::<S>(edge, look);
+        }
+        if self.policy.deletes == DeletePolicy::Keep {
+            self.release(state, &held)?;
+            return self.settle(state, &edge);
+        }
+        if !self.may_delete(state, &edge, &held, false)? {
+            return Ok(());
+        }
+        self.discard_node(state, &held, effects)?;
+        self.remove(state, edge, held, look, effects)
+    }
+
+    /// Another node is there now than the target has.
+    fn replaced<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        other: NodeId,
+        entry: Entry,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let files = entry.kind_is_file() && state.node(&other)?.is_some_and(|node| node.kind.is_file());
+        let live = state.run()?.live;
+        if !self.rules.hold(Rule::IdentityFence) && live && !files {
+            // What a migration does that knows things by their names.
+            if let Some(mut node) = state.node(&other)?
+                && node.kind == NodeKind::Directory
+                && entry.kind == EntryKind::Directory
+            {
+                state.remove_subtree(&other)?;
+                node.seen = look.position;
+                state.put_node(&entry.id, &node)?;
+                self.scan_directory(state, &entry.id, look.position)?;
+                return self.settle(state, &edge);
+            }
+        }
+        if !self.is_passed(state, &look, Rule::IdentityFence)? {
+            return self.fence::<S>(edge, look);
+        }
+        self.coverage.replaced += 1;
+        if files {
+            return match state.node(&entry.id)? {
+                Some(_) if live => self.late_move(state, edge, entry, Some(other), look, effects),
+                // Publication replaces our copy under its etag.
+                _ => self.file_in_place(state, edge, entry, None, look, effects),
+            };
+        }
+        if !live {
+            let reason = "it was replaced while the migration ran; start the migration again";
+            return self.give_up(state, &edge, reason);
+        }
+        if self.policy.deletes == DeletePolicy::Keep {
+            let reason = "another thing was there before and deletePolicy is Keep; remove it at the target";
+            return self.give_up(state, &edge, reason);
+        }
+        if !self.may_delete(state, &edge, &other, true)? {
+            return Ok(());
+        }
+        self.remove(state, edge, other, look, effects)
+    }
+
+    /// The target has the node under another name.
+    fn found_elsewhere<S: State>(
         &mut self,
         state: &mut S,
         edge: Edge,
         entry: Entry,
-        held: Option<Node>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if !self.is_passed(state, &look, Rule::LateMoveFence)? {
+            return self.fence::<S>(edge, look);
+        }
+        self.late_move(state, edge, entry, None, look, effects)
+    }
+
+    fn late_move<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        entry: Entry,
+        replaces: Option<NodeId>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        // As the target has it, the destination is below what is to be moved: something in between must move first.
+        if is_within(state, &edge.directory, &entry.id)? {
+            self.later(edge);
+            return Ok(());
+        }
+        let last = state.mark(&edge)?.map_or(look.position, |mark| mark.last);
+        if entry.kind == EntryKind::Directory
+            && let Some(blocker) = self.changed_below(state, &entry.id, last.min(look.position))?
+        {
+            self.coverage.rename_barred += 1;
+            self.bar(edge, blocker);
+            return Ok(());
+        }
+        self.begin_move(state, edge, entry.id.clone(), replaces, look, effects)
+    }
+
+    /// The right node is there, or nothing that is in the way.
+    fn in_place<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        entry: Entry,
+        known: Option<Node>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if entry.kind == EntryKind::Directory {
+            return self.directory_in_place(state, edge, entry, known, look, effects);
+        }
+        self.file_in_place(state, edge, entry, known, look, effects)
+    }
+
+    fn directory_in_place<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        entry: Entry,
+        known: Option<Node>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if !self.lock_node(&edge, &entry.id) {
+            return self.node_is_taken(edge);
+        }
+        let Located::Tree(path) = locate(state, &edge)? else { return self.settle(state, &edge) };
+        let Some(node) = known else {
+            if !self.claim(&edge, vec![Claim::point(&path)]) {
+                return self.wait(edge, Waiting::Reconcile(look));
+            }
+            state.put_intent(&entry.id, &Intent::Make { at: edge.clone() })?;
+            effects.push(Effect::MakeDirectory { edge, entry, path });
+            return Ok(());
+        };
+        match attributes::digest(&entry) {
+            Some(digest) if digest == node.attributes => {
+                self.confirm_directory(state, &edge, &entry.id, node)
+            }
+            Some(_) => self.set_attributes(state, (edge, look), entry, path, node, effects),
+            None => self.look_closer(edge, effects),
+        }
+    }
+
+    fn file_in_place<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        entry: Entry,
+        known: Option<Node>,
+        look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         let EntryKind::File { version, length_bytes, open_for_write } = &entry.kind else { return Ok(()) };
         if *open_for_write {
+            // Its close is told by the feed.
+            if state.run()?.live {
+                self.forgive(state, &edge)?;
+                return self.abandon(state, &edge);
+            }
             let reason = "it is open for writing; start the migration again when it is closed";
             return self.give_up(state, &edge, reason);
         }
-        if let Some(node) = held {
+        if !self.lock_node(&edge, &entry.id) {
+            return self.node_is_taken(edge);
+        }
+        if let Some(node) = known {
             let same = matches!(&node.kind, NodeKind::File { version: known, length_bytes: length, .. }
                 if known == version && length == length_bytes);
-            if same && node.permissions == entry.permissions && node.modified_ms == entry.modified_ms {
-                return self.confirm_file(state, &edge, &entry, node);
-            }
             if same {
-                let path = path_of(state, &edge)?;
-                effects.push(Effect::SetAttributes { edge, entry, path });
-                return Ok(());
+                return match attributes::digest(&entry) {
+                    Some(digest) if digest == node.attributes && node.modified_ms == entry.modified_ms => {
+                        self.confirm_file(state, &edge, &entry.id, node)
+                    }
+                    Some(_) => match locate(state, &edge)? {
+                        Located::Tree(path) => {
+                            self.set_attributes(state, (edge, look), entry, path, node, effects)
+                        }
+                        _ => self.settle(state, &edge),
+                    },
+                    None => self.look_closer(edge, effects),
+                };
             }
         }
         self.begin_copy(state, edge, entry, effects)
+    }
+
+    /// A listing does not show everything.
+    fn look_closer<E>(&mut self, edge: Edge, effects: &mut Vec<Effect>) -> Result<(), E> {
+        effects.push(Effect::LookUp { edge });
+        Ok(())
+    }
+
+    /// Until it is heard that they were set they are not known: after a crash they may be either.
+    fn set_attributes<S: State>(
+        &mut self,
+        state: &mut S,
+        (edge, look): (Edge, Look),
+        entry: Entry,
+        path: String,
+        mut node: Node,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if !self.claim(&edge, vec![Claim::point(&path)]) {
+            return self.wait(edge, Waiting::Reconcile(look));
+        }
+        if self.rules.hold(Rule::AttributesIntent) {
+            node.attributes = UNKNOWN;
+            state.put_node(&entry.id, &node)?;
+        }
+        effects.push(Effect::SetAttributes { edge, entry, path, etag: node.kind.etag() });
+        Ok(())
+    }
+
+    /// Another operation works on the same node, seen under another name.
+    pub(crate) fn node_is_taken<E>(&mut self, edge: Edge) -> Result<(), E> {
+        self.coverage.node_taken += 1;
+        self.later(edge);
+        Ok(())
+    }
+
+    pub(crate) fn wait<E>(&mut self, edge: Edge, waiting: Waiting) -> Result<(), E> {
+        self.waiting.push_back((edge, waiting));
+        Ok(())
+    }
+
+    /// Lets those that wait try again.
+    pub(crate) fn resume_waiting<S: State>(
+        &mut self,
+        state: &mut S,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let claims_changed = self.claims.released;
+        if claims_changed {
+            self.claims.new_round();
+            // The feed's rename goes first: everything else waits behind it.
+            self.ingest_backlog(state, effects)?;
+        }
+        for _ in 0..self.waiting.len() {
+            let Some((edge, waiting)) = self.waiting.pop_front() else { break };
+            if !self.busy.contains_key(&edge) {
+                continue;
+            }
+            match waiting {
+                Waiting::Reconcile(look) if claims_changed => self.reconcile(state, edge, look, effects)?,
+                Waiting::Publish(entry) if claims_changed => {
+                    self.begin_publish(state, edge, entry, effects)?
+                }
+                Waiting::Copy(entry) if self.has_copy_place() => {
+                    self.begin_copy(state, edge, entry, effects)?
+                }
+                waiting => self.waiting.push_back((edge, waiting)),
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn directory_made<S: State>(
@@ -137,24 +396,43 @@ impl Engine {
         state: &mut S,
         edge: Edge,
         entry: Entry,
-        outcome: Result<(), Failure>,
+        outcome: MakeOutcome,
+        effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        self.making.remove(&entry.id);
-        if !self.busy.contains_key(&edge) {
-            return Ok(());
-        }
+        let Some(busy) = self.busy.get(&edge) else { return Ok(()) };
+        let seen = busy.position;
         match outcome {
-            Ok(()) => {
+            MakeOutcome::Done { attributes } => {
+                state.remove_intent(&entry.id)?;
                 let node = Node {
                     parent: edge.clone(),
                     kind: NodeKind::Directory,
-                    permissions: entry.permissions,
+                    attributes,
                     modified_ms: entry.modified_ms,
                     run: 0,
+                    seen,
                 };
-                self.confirm_directory(state, &edge, &entry, node)
+                self.confirm_directory(state, &edge, &entry.id, node)
             }
-            Err(failure) => self.give_up(state, &edge, &failure.reason),
+            MakeOutcome::Occupied if state.run()?.live => {
+                state.remove_intent(&entry.id)?;
+                self.clear_the_way(state, edge, effects)
+            }
+            MakeOutcome::Occupied => {
+                state.remove_intent(&entry.id)?;
+                let reason = "a file stands where the source has a directory; move it away and start the \
+                              migration again";
+                self.give_up(state, &edge, reason)
+            }
+            MakeOutcome::Failed(Failure { kind: FailureKind::Stale, .. }) => {
+                state.remove_intent(&entry.id)?;
+                self.later(edge);
+                Ok(())
+            }
+            MakeOutcome::Failed(failure) => {
+                state.remove_intent(&entry.id)?;
+                self.give_up(state, &edge, &failure.reason)
+            }
         }
     }
 
@@ -163,42 +441,57 @@ impl Engine {
         state: &mut S,
         edge: Edge,
         entry: Entry,
-        outcome: Result<String, Failure>,
+        outcome: AttributesOutcome,
     ) -> Result<(), S::Error> {
         if !self.busy.contains_key(&edge) {
             return Ok(());
         }
         match (outcome, state.node(&entry.id)?) {
-            (Ok(new_etag), Some(mut node)) => {
-                node.permissions = entry.permissions;
+            (AttributesOutcome::Done { etag: new_etag, attributes }, Some(mut node)) => {
+                node.attributes = attributes;
                 node.modified_ms = entry.modified_ms;
                 match &mut node.kind {
-                    NodeKind::Directory => self.confirm_directory(state, &edge, &entry, node),
+                    NodeKind::Directory => self.confirm_directory(state, &edge, &entry.id, node),
                     NodeKind::File { etag, .. } => {
                         *etag = new_etag;
-                        self.confirm_file(state, &edge, &entry, node)
+                        self.confirm_file(state, &edge, &entry.id, node)
                     }
                 }
             }
-            (Ok(_), None) => self.settle(state, &edge),
-            (Err(failure), _) => self.give_up(state, &edge, &failure.reason),
+            (AttributesOutcome::Done { .. }, None) => self.settle(state, &edge),
+            (AttributesOutcome::Gone, _) => {
+                state.remove_subtree(&entry.id)?;
+                self.drifted(state, &edge, "it vanished at the target")?;
+                Ok(())
+            }
+            (AttributesOutcome::Differs(there), _) => self.adopt(state, &edge, &entry.id, there),
+            (AttributesOutcome::Failed(Failure { kind: FailureKind::Stale, .. }), _) => {
+                self.later(edge);
+                Ok(())
+            }
+            (AttributesOutcome::Failed(failure), _) => self.give_up(state, &edge, &failure.reason),
         }
     }
 
-    /// The directory is as the source has it; in each run its children are listed once.
+    /// The directory is as the source has it. New ones are listed, and known ones if that was asked for.
     fn confirm_directory<S: State>(
         &mut self,
         state: &mut S,
         edge: &Edge,
-        entry: &Entry,
+        id: &NodeId,
         mut node: Node,
     ) -> Result<(), S::Error> {
         let run = state.run()?;
-        if node.run != run.number {
-            node.run = run.number;
-            state.put_front(&entry.id, None)?;
+        let (deep, seen) = self.busy.get(edge).map_or((false, 0), |busy| (busy.deep, busy.position));
+        let is_new = state.node(id)?.is_none();
+        node.seen = node.seen.max(seen);
+        node.run = run.number;
+        state.put_node(id, &node)?;
+        if deep || is_new {
+            let first = state.mark(edge)?.map_or(run.cursor, |mark| mark.first);
+            self.scan_directory(state, id, first)?;
         }
-        state.put_node(&entry.id, &node)?;
+        self.forgive(state, edge)?;
         self.settle(state, edge)
     }
 
@@ -207,7 +500,7 @@ impl Engine {
         &mut self,
         state: &mut S,
         edge: &Edge,
-        entry: &Entry,
+        id: &NodeId,
         mut node: Node,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
@@ -219,101 +512,53 @@ impl Engine {
             }
             state.put_run(&run)?;
         }
-        state.put_node(&entry.id, &node)?;
+        node.seen = node.seen.max(self.busy.get(edge).map_or(0, |busy| busy.position));
+        state.put_node(id, &node)?;
+        self.forgive(state, edge)?;
         self.settle(state, edge)
     }
 
-    /// Tries the edge again with what is there now, a bounded number of times: a file that changes faster than it can be
-    /// copied must not keep a run from ending.
+    /// Looks again, a bounded number of times in a run that must end.
     pub(crate) fn try_again<S: State>(
         &mut self,
         state: &mut S,
         edge: Edge,
-        now: Option<Entry>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        self.discard(state, &edge, effects)?;
-        let Some(entry) = now else { return self.vanished(state, &edge, effects) };
+        let live = state.run()?.live;
         let Some(busy) = self.busy.get_mut(&edge) else { return Ok(()) };
-        if busy.attempt >= MAX_ATTEMPTS {
+        if busy.attempt >= MAX_ATTEMPTS && !live {
             let reason = format!(
                 "it changed each of the {MAX_ATTEMPTS} times it was copied; start the migration again when it is quiet"
             );
+            self.discard_of_edge(state, &edge, effects)?;
             return self.give_up(state, &edge, &reason);
         }
         busy.attempt += 1;
-        self.reconcile(state, edge, entry, effects)
+        self.later(edge);
+        Ok(())
     }
 
-    /// The node is at the target already, elsewhere: it was renamed at the source while we scanned. Its copy is moved, and
-    /// what is below is listed again, because names below may have been looked up on either side of the rename.
-    fn move_later(&mut self, edge: Edge, entry: Entry) {
-        let attempt = self.busy.remove(&edge).map_or(1, |busy| busy.attempt);
-        match &self.waiting_move {
-            // One move at a time; the other comes back through its mark.
-            Some(_) => self.again.push_back((edge, attempt)),
-            None => self.waiting_move = Some((edge, entry.id, attempt)),
-        }
+    /// The condition at a destination that holds as far as we know.
+    pub(crate) fn expected<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<Expected, S::Error> {
+        let held = match state.child(edge)? {
+            Some(id) => state.node(&id)?,
+            None => None,
+        };
+        Ok(match held.map(|node| node.kind) {
+            Some(NodeKind::File { etag, .. }) => Expected::Etag(etag),
+            _ => Expected::Absent,
+        })
     }
+}
 
-    /// Issues the waiting move once nothing else is going on. Whether everything else must hold still.
-    pub(crate) fn begin_move<S: State>(
-        &mut self,
-        state: &mut S,
-        effects: &mut Vec<Effect>,
-    ) -> Result<bool, S::Error> {
-        if !self.busy.is_empty() || !self.listing.is_empty() {
-            return Ok(true);
-        }
-        let Some((edge, id, attempt)) = self.waiting_move.take() else { return Ok(false) };
-        let (Some(node), Some(mark)) = (state.node(&id)?, state.mark(&edge)?) else { return Ok(false) };
-        let from = path_of(state, &node.parent)?;
-        let to = path_of(state, &edge)?;
-        self.lock(&edge, mark, attempt);
-        state.put_move_intent(Some(&(id, edge)))?;
-        self.moving = Some(attempt);
-        effects.push(Effect::Move { from, to, etag: node.kind.etag() });
-        Ok(true)
-    }
+/// A question that is asked often.
+pub(crate) trait EntryExt {
+    fn kind_is_file(&self) -> bool;
+}
 
-    pub(crate) fn moved<S: State>(
-        &mut self,
-        state: &mut S,
-        outcome: Result<(), Failure>,
-    ) -> Result<(), S::Error> {
-        let Some((id, edge)) = state.move_intent()? else { return Ok(()) };
-        state.put_move_intent(None)?;
-        let attempt = self.moving.take().unwrap_or(1);
-        match outcome {
-            Ok(()) => {
-                if let Some(mut node) = state.node(&id)? {
-                    node.parent = edge.clone();
-                    if node.kind == NodeKind::Directory {
-                        state.put_front(&id, None)?;
-                    }
-                    state.put_node(&id, &node)?;
-                }
-                // Content and attributes are judged by a fresh look.
-                self.busy.remove(&edge);
-                self.again.push_back((edge, attempt));
-                Ok(())
-            }
-            // What we held is not there any more. A file is copied anew; of a directory we would not know what it holds.
-            Err(Failure { kind: FailureKind::Stale, .. })
-                if matches!(state.node(&id)?, Some(Node { kind: NodeKind::File { .. }, .. })) =>
-            {
-                state.remove_node(&id)?;
-                self.busy.remove(&edge);
-                self.again.push_back((edge, attempt));
-                Ok(())
-            }
-            Err(failure) => {
-                let reason = format!(
-                    "it was renamed while the migration ran and its copy could not follow: {}",
-                    failure.reason
-                );
-                self.give_up(state, &edge, &reason)
-            }
-        }
+impl EntryExt for Entry {
+    fn kind_is_file(&self) -> bool {
+        matches!(self.kind, EntryKind::File { .. })
     }
 }

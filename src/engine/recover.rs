@@ -1,12 +1,20 @@
-//! After a crash (or a stop, which is one on purpose): goes on from what the state says.
+//! 2.6: after a crash (or a stop, which is one on purpose): goes on from what the state says.
 //!
-//! Marks and frontier are still there, so every unfinished edge is looked at again. A copy whose record says *staged* may
-//! or may not have been published: the look-up leads back to its publication, and the worker compares etags (they survive
-//! a rename) before it renames. A move that may have happened is issued again; the worker resolves it in the same way.
+//! Marks and frontier are still there, so every unfinished edge is looked at again. What the last process may have done at
+//! the target without hearing of it is asked for first: a staged copy that may stand at its place already (its etag
+//! survives the rename), a directory that may have been made (its properties name the node). A move that may have happened
+//! is issued again; the worker finds out in the same way.
 
-use crate::effect::Effect;
-use crate::machine::{Engine, path_of};
-use crate::state::{Phase, State};
+use livedata_model::node::NodeId;
+
+use crate::claims::Claim;
+use crate::effect::{Effect, Place};
+use crate::input::There;
+use crate::machine::Engine;
+use crate::moves::{Mover, recovery_edge};
+use crate::paths::{Located, locate};
+use crate::rules::Rule;
+use crate::state::{Edge, Intent, Node, NodeKind, State, UNKNOWN};
 
 impl Engine {
     /// First call on a state that an earlier engine may have used. A run that is under way goes on, and with that answers
@@ -14,31 +22,107 @@ impl Engine {
     pub fn recover<S: State>(&mut self, state: &mut S, start: u64) -> Result<Vec<Effect>, S::Error> {
         let mut effects = Vec::new();
         let mut run = state.run()?;
-        if run.phase != Phase::Running {
-            self.leftover = None;
-            return Ok(effects);
+        if run.phase.is_active() {
+            run.start = run.start.max(start);
+            state.put_run(&run)?;
         }
-        run.start = run.start.max(start);
-        state.put_run(&run)?;
-        // A copy without a mark belongs to nobody: its edge was settled in the same transaction that should have removed it.
-        for (edge, copy) in state.all_in_flight()? {
-            if state.mark(&edge)?.is_none() {
-                state.remove_in_flight(&edge)?;
-                effects.push(Effect::Discard { staging: copy.staging });
+        effects.extend(state.all_garbage()?.into_iter().map(|staging| Effect::Discard { staging }));
+        for (id, copy) in state.all_in_flight()? {
+            let probed = copy.staged.is_some() && self.rules.hold(Rule::PublicationProbe);
+            if let (true, Located::Tree(path)) = (probed, locate(state, &copy.edge)?) {
+                self.probing.insert(id.clone());
+                effects.push(Effect::Probe { node: id, path });
             }
         }
-        if let Some((id, edge)) = state.move_intent()? {
-            if let (Some(node), Some(mark)) = (state.node(&id)?, state.mark(&edge)?) {
-                let from = path_of(state, &node.parent)?;
-                let to = path_of(state, &edge)?;
-                self.lock(&edge, mark, 1);
-                self.moving = Some(1);
-                effects.push(Effect::Move { from, to, etag: node.kind.etag() });
-                return Ok(effects);
+        for (id, intent) in state.all_intents()? {
+            match intent {
+                Intent::Make { at } => match locate(state, &at)? {
+                    Located::Tree(path) if self.rules.hold(Rule::MakeIntent) => {
+                        self.probing.insert(id.clone());
+                        effects.push(Effect::Probe { node: id, path });
+                    }
+                    _ => state.remove_intent(&id)?,
+                },
+                Intent::Move { to } => self.finish_move(state, id, &to, &mut effects)?,
             }
-            state.put_move_intent(None)?;
         }
         self.pump(state, &mut effects)?;
         Ok(effects)
+    }
+
+    fn finish_move<S: State>(
+        &mut self,
+        state: &mut S,
+        id: NodeId,
+        to: &Edge,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let Some(node) = state.node(&id)?.filter(|_| self.rules.hold(Rule::MoveIntent)) else {
+            return state.remove_intent(&id);
+        };
+        let (Some(from), Some(destination)) =
+            (locate(state, &node.parent)?.place(), locate(state, to)?.place())
+        else {
+            return state.remove_intent(&id);
+        };
+        self.coverage.moves_finished += 1;
+        let by = recovery_edge(&id);
+        self.claims.take(&by, vec![Claim::subtree(&from), Claim::subtree(&destination)]);
+        self.node_locks.insert(id.clone(), by);
+        self.moves.insert(id.clone(), Mover::Recovery);
+        let is_tree = matches!(destination, Place::Tree(_));
+        let replaces = state.child(to)?.filter(|other| is_tree && *other != id);
+        let expected = self.expected(state, to)?;
+        effects.push(Effect::Move {
+            node: id,
+            from,
+            to: destination,
+            etag: node.kind.etag(),
+            expected,
+            replaces,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn probed<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        there: Option<There>,
+    ) -> Result<(), S::Error> {
+        if !self.probing.remove(id) {
+            return Ok(());
+        }
+        let run = state.run()?;
+        if let Some(Intent::Make { at }) = state.intent(id)? {
+            state.remove_intent(id)?;
+            let made =
+                there.as_ref().is_some_and(|there| there.is_directory && there.node.as_ref() == Some(id));
+            if made && state.node(id)?.is_none() && state.child(&at)?.is_none() {
+                self.coverage.found_again += 1;
+                let first = state.mark(&at)?.map_or(run.cursor, |mark| mark.first);
+                let node = Node {
+                    parent: at,
+                    kind: NodeKind::Directory,
+                    // Not known: whoever looks sets them.
+                    attributes: UNKNOWN,
+                    modified_ms: 0,
+                    run: 0,
+                    seen: run.cursor,
+                };
+                state.put_node(id, &node)?;
+                self.scan_directory(state, id, first)?;
+            }
+            return Ok(());
+        }
+        let Some(copy) = state.in_flight(id)? else { return Ok(()) };
+        let published =
+            copy.staged.as_ref().map(|staged| &staged.etag) == there.as_ref().map(|there| &there.etag);
+        if published {
+            self.coverage.found_again += 1;
+            let edge = copy.edge.clone();
+            self.place(state, id, copy, &edge)?;
+        }
+        Ok(())
     }
 }

@@ -1,33 +1,46 @@
-//! R2: listing directories. A listing only marks edges and hands over what it saw as a first look.
+//! R0, R2: beginning a run, and listing directories. A listing only marks edges and hands over what it saw as a first look.
+
+use std::collections::BTreeSet;
 
 use livedata_model::node::{Entry, EntryKind, NodeId};
 
+use crate::barrier::Blocker;
 use crate::effect::Effect;
 use crate::input::{Failure, FailureKind};
-use crate::machine::{Engine, Ready};
-use crate::state::{Counters, Edge, FailedEdge, Mark, Phase, State};
+use crate::machine::{Engine, Look};
+use crate::paths::{Located, locate};
+use crate::rules::Rule;
+use crate::state::{Counters, Edge, FailedEdge, Front, Phase, State};
 
 impl Engine {
     /// Begins a run: the root is marked, everything else follows from listing it.
-    pub(crate) fn start<S: State>(&mut self, state: &mut S, start: u64, root: Entry) -> Result<(), S::Error> {
+    pub(crate) fn start<S: State>(
+        &mut self,
+        state: &mut S,
+        start: u64,
+        root: Entry,
+        position: Option<u64>,
+    ) -> Result<(), S::Error> {
         let mut run = state.run()?;
-        if start <= run.start || run.phase == Phase::Running {
+        if start <= run.start || run.phase.is_active() {
             return Ok(());
         }
         self.reset();
         run.start = start;
         run.number += 1;
         run.phase = Phase::Running;
+        run.live = position.is_some();
+        run.cursor = position.unwrap_or(0).max(run.cursor);
+        run.scan_from = run.cursor;
         run.counters = Counters::default();
         state.put_run(&run)?;
         state.clear_failed()?;
-        let mark = self.set_mark(state, &Edge::root())?;
-        self.ready.push_back(Ready {
-            edge: Edge::root(),
-            entry: root,
-            generation: mark.generation,
-            attempt: 1,
-        });
+        let known = state.child(&Edge::root())?;
+        if known.is_some_and(|known| known != root.id) {
+            return self
+                .root_is_missing(state, "another directory is there now than the one that was migrated");
+        }
+        self.set_mark(state, &Edge::root(), 0, true)?;
         Ok(())
     }
 
@@ -39,7 +52,7 @@ impl Engine {
         reason: &str,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
-        if start <= run.start || run.phase == Phase::Running {
+        if start <= run.start || run.phase.is_active() {
             return Ok(());
         }
         run.start = start;
@@ -48,49 +61,100 @@ impl Engine {
         run.counters = Counters::default();
         state.put_run(&run)?;
         state.clear_failed()?;
-        state.put_failed(&Edge::root(), &FailedEdge { path: String::new(), reason: reason.to_owned() })
+        state.put_failed(
+            &Edge::root(),
+            &FailedEdge { path: String::new(), reason: reason.to_owned(), first: 0, deep: true },
+        )?;
+        Ok(())
+    }
+
+    /// Nothing is removed because of it: the run ends.
+    pub(crate) fn root_is_missing<S: State>(&mut self, state: &mut S, reason: &str) -> Result<(), S::Error> {
+        let mut run = state.run()?;
+        run.phase = Phase::RootMissing;
+        state.put_run(&run)?;
+        state.put_failed(
+            &Edge::root(),
+            &FailedEdge { path: String::new(), reason: reason.to_owned(), first: 0, deep: true },
+        )?;
+        self.finished = true;
+        Ok(())
     }
 
     pub(crate) fn listed<S: State>(
         &mut self,
         state: &mut S,
         directory: &NodeId,
+        ticket: u64,
         page: Result<(Vec<Entry>, Option<String>), Failure>,
+        position: u64,
     ) -> Result<(), S::Error> {
-        if !self.listing.remove(directory) {
+        let Some(&(_, cursor)) = self.listing.get(directory).filter(|(asked, _)| *asked == ticket) else {
             return Ok(());
-        }
+        };
+        self.listing.remove(directory);
+        let Some(front) = state.front(directory)? else { return Ok(()) };
+        let edge = match state.node(directory)? {
+            Some(node) if !matches!(locate(state, &node.parent)?, Located::Lost) => node.parent,
+            // Forgotten meanwhile: whoever finds it again lists it.
+            _ => return self.remove_front(state, directory),
+        };
         match page {
             Ok((entries, next)) => {
-                self.mark_page(state, directory, entries)?;
-                let mut run = state.run()?;
-                if let Some(after) = next {
-                    state.put_front(directory, Some(&after))?;
-                } else {
-                    state.remove_front(directory)?;
-                    run.counters.directories_scanned += 1;
-                    state.put_run(&run)?;
+                self.mark_page(state, directory, &front, entries, next.as_deref(), (cursor, position))?;
+                match next {
+                    Some(after) => state.put_front(directory, &Front { after: Some(after), ..front }),
+                    None => {
+                        self.remove_front(state, directory)?;
+                        let mut run = state.run()?;
+                        run.counters.directories_scanned += 1;
+                        state.put_run(&run)
+                    }
                 }
-                Ok(())
             }
-            // It vanished while we listed it: its parent's edge was looked at before that, and without a change feed
-            // nothing at the target is removed.
-            Err(Failure { kind: FailureKind::Stale, .. }) => state.remove_front(directory),
-            Err(failure) => {
-                state.remove_front(directory)?;
-                match state.node(directory)? {
-                    Some(node) => self.give_up(state, &node.parent, &failure.reason),
-                    None => Ok(()),
+            Err(Failure { kind: FailureKind::Stale, .. }) => {
+                self.coverage.stale += 1;
+                if self.rules.hold(Rule::StaleMarksDirectory) {
+                    self.set_mark(state, &edge, front.first, true)?;
                 }
+                self.remove_front(state, directory)
+            }
+            Err(failure) => {
+                self.remove_front(state, directory)?;
+                let path = crate::paths::path_of(state, &edge)?;
+                let new = state.put_failed(
+                    &edge,
+                    &FailedEdge { path, reason: failure.reason, first: front.first, deep: true },
+                )?;
+                let mut run = state.run()?;
+                run.counters.files_failed += u64::from(new);
+                if edge.is_root() {
+                    run.phase = Phase::Failed;
+                }
+                state.put_run(&run)
             }
         }
     }
 
+    pub(crate) fn remove_front<S: State>(
+        &mut self,
+        state: &mut S,
+        directory: &NodeId,
+    ) -> Result<(), S::Error> {
+        state.remove_front(directory)?;
+        self.wake(&Blocker::Front(directory.clone()));
+        Ok(())
+    }
+
+    /// Marks what is on the page, and what the target has between the page's names.
     fn mark_page<S: State>(
         &mut self,
         state: &mut S,
         directory: &NodeId,
+        front: &Front,
         entries: Vec<Entry>,
+        next: Option<&str>,
+        (cursor, position): (u64, u64),
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
         for entry in &entries {
@@ -106,11 +170,32 @@ impl Engine {
         // One generation for the page: nothing can come between its marks.
         run.generation += 1;
         state.put_run(&run)?;
-        let mark = Mark { generation: run.generation };
+        let generation = run.generation;
+        if self.rules.hold(Rule::MarkUnlisted) {
+            let listed: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            let mut after = front.after.clone();
+            loop {
+                let known = state.children(directory, after.as_deref(), 1_000)?;
+                let Some((last, _)) = known.last() else { break };
+                after = Some(last.clone());
+                let past = next.is_some_and(|next| last.as_str() > next);
+                for (name, _) in known {
+                    if next.is_none_or(|next| name.as_str() <= next) && !listed.contains(name.as_str()) {
+                        let edge = Edge { directory: directory.clone(), name };
+                        self.add_to_mark(state, &edge, generation, front.first, false)?;
+                    }
+                }
+                if past {
+                    break;
+                }
+            }
+        }
         for entry in entries {
             let edge = Edge { directory: directory.clone(), name: entry.name.clone() };
-            state.put_mark(&edge, mark)?;
-            self.ready.push_back(Ready { edge, entry, generation: mark.generation, attempt: 1 });
+            // New directories are listed in any case.
+            let deep = entry.kind == EntryKind::Directory && state.node(&entry.id)?.is_some();
+            self.add_to_mark(state, &edge, generation, front.first, deep)?;
+            self.looks.insert(edge, Look { found: Some(entry), position, cursor, generation });
         }
         Ok(())
     }
@@ -120,18 +205,37 @@ impl Engine {
         state: &mut S,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        if self.listing.len() >= self.limits.listings || self.ready.len() >= self.limits.ready {
+        let crowded = self.looks.len() + self.waiting.len() >= self.limits.waiting;
+        if self.listing.len() >= self.limits.listings || crowded || !state.run()?.phase.is_active() {
             return Ok(());
         }
+        let cursor = state.run()?.cursor;
         // Those being listed are still on the frontier, hence the larger limit.
-        for (directory, after) in state.fronts(self.limits.listings * 2)? {
+        for (directory, front) in state.fronts(None, self.limits.listings * 2)? {
             if self.listing.len() >= self.limits.listings {
                 break;
             }
-            if self.listing.insert(directory.clone()) {
-                effects.push(Effect::List { directory, after });
+            if self.listing.contains_key(&directory) {
+                continue;
             }
+            self.tickets += 1;
+            let ticket = self.tickets;
+            self.listing.insert(directory.clone(), (ticket, cursor));
+            effects.push(Effect::List { directory, after: front.after, ticket });
         }
         Ok(())
+    }
+
+    /// Puts a directory on the frontier, from its beginning. A page under way is of no use then: it may be of names that
+    /// come before what has to be seen again.
+    pub(crate) fn scan_directory<S: State>(
+        &mut self,
+        state: &mut S,
+        directory: &NodeId,
+        first: u64,
+    ) -> Result<(), S::Error> {
+        self.listing.remove(directory);
+        let first = state.front(directory)?.map_or(first, |front| front.first.min(first));
+        state.put_front(directory, &Front { after: None, first })
     }
 }

@@ -2,12 +2,15 @@
 
 use livedata_model::node::{ContentVersion, NodeId};
 
-/// A name in a directory. The root of a migration hangs on [`Edge::root`].
+/// A name in a directory. The root of a migration hangs on [`Edge::root`], what was removed on [`Edge::trash`].
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Edge {
     pub directory: NodeId,
     pub name: String,
 }
+
+/// No source makes ids of one byte.
+const TRASH: [u8; 1] = [0];
 
 impl Edge {
     /// The edge above the root: no directory, no name.
@@ -18,12 +21,40 @@ impl Edge {
     pub fn is_root(&self) -> bool {
         self.directory.as_bytes().is_empty()
     }
+
+    /// A place for something that was removed, until it is purged or turns out to live on elsewhere.
+    pub fn trash(name: String) -> Self {
+        Self { directory: Self::trash_directory(), name }
+    }
+
+    pub fn trash_directory() -> NodeId {
+        NodeId::from_bytes(TRASH)
+    }
+
+    pub fn is_trash(&self) -> bool {
+        self.directory.as_bytes() == TRASH
+    }
 }
 
 /// "This edge may differ between source and target." Cleared only by an operation that began at the same generation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mark {
     pub generation: u64,
+    /// The earliest change of the source that may not be at the target yet.
+    pub first: u64,
+    /// The latest one that set the mark.
+    pub last: u64,
+    /// If it is a directory: everything below it may differ too.
+    pub deep: bool,
+}
+
+/// A directory that is to be listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Front {
+    /// From after this name.
+    pub after: Option<String>,
+    /// As [`Mark::first`], for everything below.
+    pub first: u64,
 }
 
 /// One object at the target that this migration put there, known by its source node.
@@ -31,16 +62,23 @@ pub struct Mark {
 pub struct Node {
     pub parent: Edge,
     pub kind: NodeKind,
-    pub permissions: u16,
+    /// Digest of its permissions and extras, as [`crate::attributes`] makes it.
+    pub attributes: u64,
     pub modified_ms: i64,
     /// The run that last confirmed it.
     pub run: u64,
+    /// Position of the source by which the look was over that found it at `parent`.
+    pub seen: u64,
 }
+
+/// Attributes of which only a request to set them can say what they are.
+pub const UNKNOWN: u64 = 0;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NodeKind {
     Directory,
     File {
+        /// Empty: not what this migration wrote.
         version: ContentVersion,
         length_bytes: u64,
         /// CRC32C over the whole file as it was read.
@@ -58,12 +96,17 @@ impl NodeKind {
             Self::File { etag, .. } => Some(etag.clone()),
         }
     }
+
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
 }
 
-/// A copy that has begun. At most one per edge.
+/// A copy of a node that has begun. It follows the node through renames.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InFlight {
-    pub node: NodeId,
+    /// Where it is to be published.
+    pub edge: Edge,
     pub version: ContentVersion,
     pub length_bytes: u64,
     /// File name in the staging folder; never used for two versions.
@@ -85,8 +128,18 @@ pub struct Checkpoint {
 pub struct Staged {
     pub etag: String,
     pub crc32c: u32,
-    pub permissions: u16,
+    /// As in [`Node`]: what was applied.
+    pub attributes: u64,
     pub modified_ms: i64,
+}
+
+/// An operation at the target whose outcome only a look can tell after a crash. Copies are their own intents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// A directory for this node is being made there.
+    Make { at: Edge },
+    /// The node's object is being moved there.
+    Move { to: Edge },
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -94,16 +147,26 @@ pub enum Phase {
     /// Never started.
     #[default]
     Idle,
+    /// The source is being listed and copied.
     Running,
-    /// Every mark is cleared and every directory listed.
+    /// Everything that was there at the start has arrived; changes follow.
+    Live,
+    /// Without a change feed: every mark is cleared and every directory listed.
     Completed,
-    /// There is no root at the source; nothing was written.
+    /// The root of the source does not exist (any more).
     RootMissing,
-    /// The root is unusable, at the source or at the target; nothing else was tried.
+    /// The root is unusable, at the source or at the target, or somebody else changes the target and may not.
     Failed,
 }
 
-/// One pass over the source, from `start` to the end.
+impl Phase {
+    /// Work is being done.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Live)
+    }
+}
+
+/// From an operator's start to the end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Run {
     /// Passes over the source so far.
@@ -113,7 +176,24 @@ pub struct Run {
     pub phase: Phase,
     /// Generation of the newest mark.
     pub generation: u64,
+    /// Follows the change feed of the source.
+    pub live: bool,
+    /// Position up to which the feed was ingested.
+    pub cursor: u64,
+    /// Position of the source before the scan began.
+    pub scan_from: u64,
     pub counters: Counters,
+    pub deletes: Deletes,
+}
+
+/// Deletions of late, against the limit of rule R9.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Deletes {
+    pub window_began_ms: i64,
+    /// Objects removed since then.
+    pub in_window: u64,
+    /// Marks up to this generation may delete what they like.
+    pub approved: u64,
 }
 
 /// Durable progress of the present run.
@@ -126,7 +206,12 @@ pub struct Counters {
     pub bytes_migrated: u64,
     /// Symbolic links: recorded, not followed.
     pub files_excluded: u64,
+    /// Paths that are given up at present.
     pub files_failed: u64,
+    /// Gaps of the change feed, each followed by a look at everything.
+    pub gaps: u64,
+    /// Objects at the target that somebody else had changed.
+    pub drifted: u64,
 }
 
 /// An edge that was given up in this run.
@@ -134,6 +219,10 @@ pub struct Counters {
 pub struct FailedEdge {
     pub path: String,
     pub reason: String,
+    /// Of the mark that could not be cleared: the earliest change that is missing.
+    pub first: u64,
+    /// Of the same: everything below may be missing too.
+    pub deep: bool,
 }
 
 /// The only thing that a step calls. All calls of one step are one transaction: all of it survives a crash, or nothing.
@@ -146,32 +235,70 @@ pub trait State {
     fn node(&mut self, id: &NodeId) -> Result<Option<Node>, Self::Error>;
     /// Also moves the edge index: afterwards [`State::child`] finds the node at `node.parent` and nowhere else.
     fn put_node(&mut self, id: &NodeId, node: &Node) -> Result<(), Self::Error>;
-    /// Forgets a node, and its edge if that still leads to it.
-    fn remove_node(&mut self, id: &NodeId) -> Result<(), Self::Error>;
+    /// Forgets a node and everything below it.
+    fn remove_subtree(&mut self, id: &NodeId) -> Result<(), Self::Error>;
+    /// Nodes at and below this one, counted up to `cap`.
+    fn count_subtree(&mut self, id: &NodeId, cap: u64) -> Result<u64, Self::Error>;
+    /// All nodes outside the trash; may be behind what the trash took.
+    fn count_nodes(&mut self) -> Result<u64, Self::Error>;
     fn child(&mut self, edge: &Edge) -> Result<Option<NodeId>, Self::Error>;
+    /// Names in a directory, ordered, strictly after `after`, at most `limit`.
+    fn children(
+        &mut self,
+        directory: &NodeId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, NodeId)>, Self::Error>;
 
     fn mark(&mut self, edge: &Edge) -> Result<Option<Mark>, Self::Error>;
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Self::Error>;
     fn clear_mark(&mut self, edge: &Edge) -> Result<(), Self::Error>;
-    /// Marked edges in edge order, strictly after `after`.
-    fn marks(&mut self, after: Option<&Edge>, limit: usize) -> Result<Vec<Edge>, Self::Error>;
+    /// Marked edges in order of generation, then edge, strictly after `after`.
+    fn marks_after(
+        &mut self,
+        after: Option<&(u64, Edge)>,
+        limit: usize,
+    ) -> Result<Vec<(Edge, Mark)>, Self::Error>;
+    /// Marked edges whose `first` is at most `position`, in order of `first`, then edge, strictly after `after`.
+    fn marks_up_to(
+        &mut self,
+        position: u64,
+        after: Option<&(u64, Edge)>,
+        limit: usize,
+    ) -> Result<Vec<(Edge, Mark)>, Self::Error>;
+    fn count_marks(&mut self) -> Result<u64, Self::Error>;
 
-    /// Puts a directory on the frontier: to be listed from after the name `after`.
-    fn put_front(&mut self, directory: &NodeId, after: Option<&str>) -> Result<(), Self::Error>;
+    /// Puts a directory on the frontier.
+    fn put_front(&mut self, directory: &NodeId, front: &Front) -> Result<(), Self::Error>;
+    fn front(&mut self, directory: &NodeId) -> Result<Option<Front>, Self::Error>;
     fn remove_front(&mut self, directory: &NodeId) -> Result<(), Self::Error>;
-    /// Directories of the frontier, any order that does not change by itself, at most `limit`.
-    fn fronts(&mut self, limit: usize) -> Result<Vec<(NodeId, Option<String>)>, Self::Error>;
+    /// Directories of the frontier in order of their ids, strictly after `after`, at most `limit`.
+    fn fronts(&mut self, after: Option<&NodeId>, limit: usize) -> Result<Vec<(NodeId, Front)>, Self::Error>;
+    /// The lowest `first` of all marks and fronts.
+    fn lowest_first(&mut self) -> Result<Option<u64>, Self::Error>;
 
-    fn in_flight(&mut self, edge: &Edge) -> Result<Option<InFlight>, Self::Error>;
-    fn put_in_flight(&mut self, edge: &Edge, copy: &InFlight) -> Result<(), Self::Error>;
-    fn remove_in_flight(&mut self, edge: &Edge) -> Result<(), Self::Error>;
-    /// All of them: there are never more than operations allowed at a time plus those that a crash left.
-    fn all_in_flight(&mut self) -> Result<Vec<(Edge, InFlight)>, Self::Error>;
+    fn in_flight(&mut self, node: &NodeId) -> Result<Option<InFlight>, Self::Error>;
+    fn put_in_flight(&mut self, node: &NodeId, copy: &InFlight) -> Result<(), Self::Error>;
+    fn remove_in_flight(&mut self, node: &NodeId) -> Result<(), Self::Error>;
+    /// All of them: there are never more than copies allowed at a time plus those that a crash or a rename left.
+    fn all_in_flight(&mut self) -> Result<Vec<(NodeId, InFlight)>, Self::Error>;
 
-    /// The directory move that is about to be issued or was, by node id and destination.
-    fn move_intent(&mut self) -> Result<Option<(NodeId, Edge)>, Self::Error>;
-    fn put_move_intent(&mut self, intent: Option<&(NodeId, Edge)>) -> Result<(), Self::Error>;
+    /// A staging file that is to be removed.
+    fn put_garbage(&mut self, staging: &str) -> Result<(), Self::Error>;
+    fn remove_garbage(&mut self, staging: &str) -> Result<(), Self::Error>;
+    fn all_garbage(&mut self) -> Result<Vec<String>, Self::Error>;
 
-    fn put_failed(&mut self, edge: &Edge, failed: &FailedEdge) -> Result<(), Self::Error>;
+    fn intent(&mut self, node: &NodeId) -> Result<Option<Intent>, Self::Error>;
+    fn put_intent(&mut self, node: &NodeId, intent: &Intent) -> Result<(), Self::Error>;
+    fn remove_intent(&mut self, node: &NodeId) -> Result<(), Self::Error>;
+    fn all_intents(&mut self) -> Result<Vec<(NodeId, Intent)>, Self::Error>;
+
+    /// Whether it was not there before.
+    fn put_failed(&mut self, edge: &Edge, failed: &FailedEdge) -> Result<bool, Self::Error>;
+    fn failed_at(&mut self, edge: &Edge) -> Result<Option<FailedEdge>, Self::Error>;
+    /// Whether it was there.
+    fn remove_failed(&mut self, edge: &Edge) -> Result<bool, Self::Error>;
+    /// In edge order, strictly after `after`, at most `limit`.
+    fn failed(&mut self, after: Option<&Edge>, limit: usize) -> Result<Vec<(Edge, FailedEdge)>, Self::Error>;
     fn clear_failed(&mut self) -> Result<(), Self::Error>;
 }

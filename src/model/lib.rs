@@ -3,7 +3,7 @@
 //! * [`spec`]: what a migrator, a target and a migration *should be*;
 //! * [`report`]: what an agent made of it: states, progress, conditions;
 //! * [`state`]: the states of a migration and which transitions are legal;
-//! * [`node`]: identifiers and entries of a source file system;
+//! * [`node`]: identifiers and entries of a source file system; [`feed`]: what happened there, in order;
 //! * [`message`]: the versioned provider↔agent messages and [`cbor`], their one codec: maps with integer keys, unknown
 //!   keys and unknown message kinds ignored, so that the two sides may differ by a version.
 //!
@@ -11,6 +11,7 @@
 
 pub mod cbor;
 pub mod condition;
+pub mod feed;
 pub mod message;
 pub mod node;
 pub mod path;

@@ -1,0 +1,131 @@
+//! R9, and what becomes of the trash.
+
+use livedata_model::node::NodeId;
+
+use crate::claims::Claim;
+use crate::effect::{Effect, Place};
+use crate::input::Failure;
+use crate::machine::Engine;
+use crate::moves::{Mover, recovery_edge};
+use crate::policy::MassDeleteLimit;
+use crate::rules::Rule;
+use crate::state::{Edge, State};
+
+impl Engine {
+    /// Whether a removal stays within the limit. If not, its edge waits for the operator.
+    pub(crate) fn may_delete<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        id: &NodeId,
+        replaced: bool,
+    ) -> Result<bool, S::Error> {
+        let mut run = state.run()?;
+        let Some(busy) = self.busy.get_mut(edge) else { return Ok(false) };
+        let approved = busy.generation <= run.deletes.approved || busy.counted;
+        if approved || !self.rules.hold(Rule::MassDeletes) {
+            return Ok(true);
+        }
+        let limit = self.policy.mass_delete_limit;
+        if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= limit.window_ms {
+            run.deletes.window_began_ms = self.now_ms;
+            run.deletes.in_window = 0;
+        }
+        let more = run.deletes.in_window + state.count_subtree(id, limit.count.saturating_add(1))?;
+        let all = state.count_nodes()? + run.deletes.in_window;
+        let large_part = more > MassDeleteLimit::FLOOR && more * 100 > limit.percent * all;
+        if more > limit.count || large_part {
+            state.put_run(&run)?;
+            self.coverage.held += 1;
+            self.unlock(edge);
+            self.held.insert(edge.clone(), replaced);
+            return Ok(false);
+        }
+        busy.counted = true;
+        run.deletes.in_window = more;
+        state.put_run(&run)?;
+        Ok(true)
+    }
+
+    pub(crate) fn approve_deletes<S: State>(&mut self, state: &mut S) -> Result<(), S::Error> {
+        let mut run = state.run()?;
+        run.deletes.approved = run.generation;
+        state.put_run(&run)?;
+        for (edge, _) in std::mem::take(&mut self.held) {
+            self.again.push_back((edge, 1));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tick<S: State>(
+        &mut self,
+        state: &mut S,
+        now_ms: i64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        self.now_ms = now_ms;
+        if self.purging.is_some() || !self.probing.is_empty() || !state.run()?.phase.is_active() {
+            return Ok(());
+        }
+        let Some((name, id)) = state.children(&Edge::trash_directory(), None, 1)?.pop() else {
+            return Ok(());
+        };
+        let Some(trashed_ms) = trashed_ms(&name) else { return Ok(()) };
+        if now_ms.saturating_sub(trashed_ms) < self.policy.trash_retention_ms {
+            return Ok(());
+        }
+        let cursor = state.run()?.cursor;
+        let since = match &self.due {
+            Some((due, since)) if *due == id => *since,
+            _ => cursor,
+        };
+        self.due = Some((id.clone(), since));
+        // Whatever happened until its time was over must be settled: something of it may still be asked for. (A path that
+        // cannot be read for that long loses its claim: it is copied anew.)
+        let settled = self.watermark(state)?.is_some_and(|watermark| watermark >= since);
+        if !settled && self.rules.hold(Rule::PurgeWatermark) {
+            return Ok(());
+        }
+        if self.moves.contains_key(&id) || self.node_locks.contains_key(&id) {
+            return Ok(());
+        }
+        let at = Place::Trash(name);
+        if !self.claims.take(&recovery_edge(&id), vec![Claim::subtree(&at)]) {
+            self.claims.release(&recovery_edge(&id));
+            return Ok(());
+        }
+        self.purging = Some(id.clone());
+        effects.push(Effect::Purge { node: id, at });
+        Ok(())
+    }
+
+    pub(crate) fn purged<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        outcome: Result<(), Failure>,
+    ) -> Result<(), S::Error> {
+        // Without the rule of the trash a removal comes here too.
+        if let Some(Mover::Edge(edge, _)) = self.moves.remove(id) {
+            state.remove_subtree(id)?;
+            self.later(edge);
+            return Ok(());
+        }
+        if self.purging.as_ref() != Some(id) {
+            return Ok(());
+        }
+        self.purging = None;
+        self.claims.release(&recovery_edge(id));
+        // What could not be purged is tried again at the next tick.
+        if outcome.is_ok() {
+            self.coverage.purged += 1;
+            state.remove_subtree(id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The time in a name of the trash.
+fn trashed_ms(name: &str) -> Option<i64> {
+    name.split('-').next()?.parse().ok()
+}

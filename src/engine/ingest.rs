@@ -1,0 +1,327 @@
+//! R1, R6: the change feed. An event marks the names that it is about; a rename besides moves what the target has, if that
+//! is surely what was renamed. Nothing is ever replayed: what is there is decided by looking.
+
+use livedata_model::feed::{Change, Event, Reading};
+use livedata_model::node::NodeId;
+
+use crate::claims::Claim;
+use crate::effect::{Effect, Expected, Place};
+use crate::machine::Engine;
+use crate::moves::Mover;
+use crate::paths::{Located, Resolved, Scope, is_within, locate, resolve, scope};
+use crate::rules::Rule;
+use crate::state::{Edge, Intent, Node, NodeKind, State};
+
+/// A rename that the target can follow at once.
+struct Follow {
+    node: NodeId,
+    from: Place,
+    to: Place,
+    etag: Option<String>,
+    replaced: Option<(NodeId, String)>,
+}
+
+/// What a rename at the source means for the target.
+enum Rename {
+    Follow(Follow),
+    /// The object is not surely known: looks will tell.
+    Look,
+    /// What would be moved is being worked on: a moment, please.
+    NotYet,
+}
+
+impl Engine {
+    pub(crate) fn read_feed<S: State>(
+        &mut self,
+        state: &mut S,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let run = state.run()?;
+        if run.live && self.backlog.is_empty() && !self.feeding && run.phase.is_active() {
+            self.feeding = true;
+            effects.push(Effect::ReadFeed { after: run.cursor });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fed<S: State>(&mut self, state: &mut S, reading: Reading) -> Result<(), S::Error> {
+        self.feeding = false;
+        let mut run = state.run()?;
+        match reading {
+            Reading::Events { events, read_to } => {
+                self.backlog_to = read_to.0;
+                self.backlog = events.into_iter().filter(|event| event.position.0 > run.cursor).collect();
+                if self.backlog.is_empty() && read_to.0 > run.cursor {
+                    run.cursor = read_to.0;
+                    state.put_run(&run)?;
+                }
+                Ok(())
+            }
+            Reading::Gap { resume_at, .. } => {
+                // What was lost may be as old as this.
+                let first = run.cursor + 1;
+                run.cursor = resume_at.0.max(run.cursor);
+                run.counters.gaps += 1;
+                state.put_run(&run)?;
+                self.coverage.gaps += 1;
+                if self.rules.hold(Rule::GapRescan) {
+                    self.set_mark(state, &Edge::root(), first, true)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ingests in order, as far as no rename has to wait.
+    pub(crate) fn ingest_backlog<S: State>(
+        &mut self,
+        state: &mut S,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if self.moves.values().any(|mover| !matches!(mover, Mover::Edge(..))) {
+            return Ok(());
+        }
+        let crowded = !self.backlog.is_empty() && state.count_marks()? > self.limits.marks;
+        if crowded {
+            self.ingest_coarsely(state)?;
+        }
+        while let Some(event) = self.backlog.front().cloned() {
+            let following = match &event.change {
+                Change::Renamed { from, to } => match self.renamed(state, event.position.0, from, to)? {
+                    Rename::NotYet => {
+                        self.coverage.collided += 1;
+                        return Ok(());
+                    }
+                    Rename::Look => None,
+                    Rename::Follow(follow) => Some(follow),
+                },
+                _ => None,
+            };
+            self.backlog.pop_front();
+            self.coverage.events += 1;
+            self.mark_event(state, &event, following.is_some())?;
+            let last_at_position = self.backlog.front().is_none_or(|next| next.position.0 > event.position.0);
+            let mut run = state.run()?;
+            // Events of one position count together: a crash between them must not lose the rest.
+            if last_at_position {
+                run.cursor = if self.backlog.is_empty() { self.backlog_to } else { event.position.0 };
+                state.put_run(&run)?;
+            }
+            if let Some(follow) = following {
+                return self.follow(state, follow, &event, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// Too many names to remember each: everything will be looked at.
+    fn ingest_coarsely<S: State>(&mut self, state: &mut S) -> Result<(), S::Error> {
+        self.coverage.coarser += 1;
+        let first = self.backlog.front().map_or(self.backlog_to, |event| event.position.0);
+        self.backlog.clear();
+        let mut run = state.run()?;
+        run.cursor = self.backlog_to.max(run.cursor);
+        state.put_run(&run)?;
+        self.set_mark(state, &Edge::root(), first, true)?;
+        Ok(())
+    }
+
+    /// Marks all names of an event.
+    fn mark_event<S: State>(&mut self, state: &mut S, event: &Event, followed: bool) -> Result<(), S::Error> {
+        let at = event.position.0;
+        match &event.change {
+            Change::Touched { path } => self.mark_path(state, path, at, false),
+            Change::Unwatched { path } => self.mark_path(state, path, at, true),
+            Change::TimesSet { path, modified_ms } => {
+                if self.holds_time(state, path, *modified_ms)? {
+                    return Ok(());
+                }
+                self.mark_path(state, path, at, false)
+            }
+            Change::Renamed { from, to } => {
+                let mut deep = !followed && self.rules.hold(Rule::DeepOnImpureRename);
+                if followed {
+                    // What was to be looked at below goes with it.
+                    let below = match scope(&self.policy.root_path, from) {
+                        Scope::Inside(names) => {
+                            let edge = resolve(state, &names)?.edge;
+                            state.mark(&edge)?.is_some_and(|mark| mark.deep)
+                                || state.failed_at(&edge)?.is_some_and(|failed| failed.deep)
+                        }
+                        _ => false,
+                    };
+                    deep = below && self.rules.hold(Rule::DeepFollowsRename);
+                    if !self.rules.hold(Rule::MarkBothNames) {
+                        return Ok(());
+                    }
+                } else {
+                    self.coverage.impure_renames += 1;
+                }
+                self.mark_path(state, from, at, false)?;
+                self.mark_path(state, to, at, deep)
+            }
+        }
+    }
+
+    fn mark_path<S: State>(
+        &mut self,
+        state: &mut S,
+        path: &str,
+        position: u64,
+        deep: bool,
+    ) -> Result<(), S::Error> {
+        let root_path = self.policy.root_path.clone();
+        let edge = match scope(&root_path, path) {
+            Scope::Outside => return Ok(()),
+            Scope::Root => Edge::root(),
+            Scope::Inside(names) => {
+                let Resolved { edge, exact } = resolve(state, &names)?;
+                if !exact {
+                    self.coverage.below_unknown += 1;
+                    if !self.rules.hold(Rule::MarkDeepestKnown) {
+                        return Ok(());
+                    }
+                }
+                edge
+            }
+        };
+        self.set_mark(state, &edge, position, deep)?;
+        Ok(())
+    }
+
+    /// Our own reading of a file sets its access time, which the source tells as well.
+    fn holds_time<S: State>(
+        &mut self,
+        state: &mut S,
+        path: &str,
+        modified_ms: i64,
+    ) -> Result<bool, S::Error> {
+        let root_path = self.policy.root_path.clone();
+        let Scope::Inside(names) = scope(&root_path, path) else { return Ok(false) };
+        let Resolved { edge, exact: true } = resolve(state, &names)? else { return Ok(false) };
+        let Some(id) = state.child(&edge)? else { return Ok(false) };
+        Ok(state.mark(&edge)?.is_none()
+            && state.node(&id)?.is_some_and(|node| node.kind.is_file() && node.modified_ms == modified_ms))
+    }
+
+    /// Whether what the target has at `from` is surely what was renamed, and can be moved now.
+    fn renamed<S: State>(
+        &mut self,
+        state: &mut S,
+        position: u64,
+        from: &str,
+        to: &str,
+    ) -> Result<Rename, S::Error> {
+        let root_path = self.policy.root_path.clone();
+        let (Scope::Inside(from), Scope::Inside(to)) = (scope(&root_path, from), scope(&root_path, to))
+        else {
+            return Ok(Rename::Look);
+        };
+        let (from, to) = (resolve(state, &from)?, resolve(state, &to)?);
+        if !from.exact || !to.exact || from.edge == to.edge {
+            return Ok(Rename::Look);
+        }
+        let Some(id) = state.child(&from.edge)? else { return Ok(Rename::Look) };
+        let Some(node) = state.node(&id)? else { return Ok(Rename::Look) };
+        let before = |node: &Node| node.seen < position || !self.rules.hold(Rule::MoveOnlySeenBefore);
+        if !before(&node) || is_within(state, &to.edge.directory, &id)? {
+            return Ok(Rename::Look);
+        }
+        let replaced = match state.child(&to.edge)? {
+            None => None,
+            Some(other) => match state.node(&other)? {
+                Some(there) => match there.kind.etag().filter(|_| node.kind.is_file()) {
+                    Some(etag) if before(&there) => Some((other, etag)),
+                    _ => return Ok(Rename::Look),
+                },
+                None => return Ok(Rename::Look),
+            },
+        };
+        if node.kind == NodeKind::Directory && self.changed_below(state, &id, position)?.is_some() {
+            self.coverage.rename_barred += 1;
+            return Ok(Rename::Look);
+        }
+        let (Located::Tree(from), Located::Tree(to)) = (locate(state, &from.edge)?, locate(state, &to.edge)?)
+        else {
+            return Ok(Rename::Look);
+        };
+        let (from, to) = (Place::Tree(from), Place::Tree(to));
+        let locked = self.moves.contains_key(&id)
+            || replaced.as_ref().is_some_and(|(other, _)| self.moves.contains_key(other));
+        let claims = vec![Claim::subtree(&from), Claim::subtree(&to)];
+        if locked || !self.claim(&feed_edge(), claims) {
+            return Ok(Rename::NotYet);
+        }
+        Ok(Rename::Follow(Follow { node: id, from, to, etag: node.kind.etag(), replaced }))
+    }
+
+    /// Issues the move. Cursor, marks and the intent are one transaction.
+    fn follow<S: State>(
+        &mut self,
+        state: &mut S,
+        follow: Follow,
+        event: &Event,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let Change::Renamed { to, .. } = &event.change else { return Ok(()) };
+        let root_path = self.policy.root_path.clone();
+        let Scope::Inside(names) = scope(&root_path, to) else { return Ok(()) };
+        let to_edge = resolve(state, &names)?.edge;
+        state.put_intent(&follow.node, &Intent::Move { to: to_edge })?;
+        self.moves.insert(follow.node.clone(), Mover::Feed);
+        self.coverage.moved_at_once += 1;
+        let (expected, replaces) = match follow.replaced {
+            None => (Expected::Absent, None),
+            Some((other, etag)) => (Expected::Etag(etag), Some(other)),
+        };
+        effects.push(Effect::Move {
+            node: follow.node,
+            from: follow.from,
+            to: follow.to,
+            etag: follow.etag,
+            expected,
+            replaces: replaces.filter(|_| self.rules.hold(Rule::AliveCheck)),
+        });
+        Ok(())
+    }
+
+    /// The operator wants a path looked at again, with everything below.
+    pub(crate) fn rescan<S: State>(&mut self, state: &mut S, path: &str) -> Result<(), S::Error> {
+        let run = state.run()?;
+        if !run.phase.is_active() {
+            return Ok(());
+        }
+        let root_path = self.policy.root_path.clone();
+        let edge = match scope(&root_path, path) {
+            Scope::Outside => return Ok(()),
+            Scope::Root => Edge::root(),
+            Scope::Inside(names) => resolve(state, &names)?.edge,
+        };
+        self.set_mark(state, &edge, run.cursor, true)?;
+        Ok(())
+    }
+
+    pub(crate) fn retry_failed<S: State>(&mut self, state: &mut S) -> Result<(), S::Error> {
+        let mut run = state.run()?;
+        if !run.phase.is_active() {
+            return Ok(());
+        }
+        run.generation += 1;
+        state.put_run(&run)?;
+        let mut after = None;
+        loop {
+            let failed = state.failed(after.as_ref(), 1_000)?;
+            // They stay on the list until they are there, or until it is known that they still cannot be.
+            let Some((last, _)) = failed.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (edge, _) in failed {
+                self.add_to_mark(state, &edge, run.generation, run.cursor, true)?;
+            }
+        }
+    }
+}
+
+/// Under this name the feed's rename claims paths.
+pub(crate) fn feed_edge() -> Edge {
+    Edge { directory: Edge::trash_directory(), name: "\0feed".to_owned() }
+}

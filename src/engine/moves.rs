@@ -1,0 +1,413 @@
+//! Renames at the target: of what is found under another name, of what is removed (into the trash), of what is in the way.
+
+use livedata_model::node::{ContentVersion, NodeId};
+
+use crate::claims::Claim;
+use crate::effect::{Effect, Expected, Place};
+use crate::ingest::feed_edge;
+use crate::input::{Failure, FailureKind, MoveOutcome, There};
+use crate::machine::{Engine, Look, Waiting};
+use crate::paths::{Located, is_within, locate};
+use crate::policy::DriftPolicy;
+use crate::rules::Rule;
+use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN};
+
+/// On whose account a move is made.
+#[derive(Clone, Debug)]
+pub(crate) enum Mover {
+    /// A rename at the source.
+    Feed,
+    /// An earlier process.
+    Recovery,
+    /// The operation of an edge, and what it saw.
+    Edge(Edge, Box<Look>),
+}
+
+impl Engine {
+    /// Moves what the target has of a node to this edge, in the place of `replaces` if that is given.
+    pub(crate) fn begin_move<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        id: NodeId,
+        replaces: Option<NodeId>,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let free = !self.moves.contains_key(&id)
+            && self.lock_node(&edge, &id)
+            && replaces
+                .as_ref()
+                .is_none_or(|other| !self.moves.contains_key(other) && self.lock_node(&edge, other));
+        if !free {
+            return self.node_is_taken(edge);
+        }
+        let Some(node) = state.node(&id)? else {
+            self.later(edge);
+            return Ok(());
+        };
+        let (Some(from), Located::Tree(to)) = (locate(state, &node.parent)?.place(), locate(state, &edge)?)
+        else {
+            // Its old place is unknown: it cannot be found there. It is made anew.
+            state.remove_subtree(&id)?;
+            self.later(edge);
+            return Ok(());
+        };
+        let to = Place::Tree(to);
+        if !self.claim(&edge, vec![Claim::subtree(&from), Claim::subtree(&to)]) {
+            return self.wait(edge, Waiting::Reconcile(look));
+        }
+        self.coverage.late_moves += 1;
+        self.coverage.salvaged += u64::from(matches!(from, Place::Trash(_)));
+        let expected = self.expected(state, &edge)?;
+        self.issue_move(state, &id, &node, (from, to), &edge, (expected, replaces), effects)?;
+        self.moves.insert(id, Mover::Edge(edge, Box::new(look)));
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one move; each part is named at its only caller's side")]
+    fn issue_move<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        node: &Node,
+        (from, to): (Place, Place),
+        to_edge: &Edge,
+        (expected, replaces): (Expected, Option<NodeId>),
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        state.put_intent(id, &Intent::Move { to: to_edge.clone() })?;
+        let replaces = replaces.filter(|_| self.rules.hold(Rule::AliveCheck));
+        effects.push(Effect::Move { node: id.clone(), from, to, etag: node.kind.etag(), expected, replaces });
+        Ok(())
+    }
+
+    /// Moves what the target has at this edge to the trash.
+    pub(crate) fn remove<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        id: NodeId,
+        look: Look,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if self.moves.contains_key(&id) || !self.lock_node(&edge, &id) {
+            return self.node_is_taken(edge);
+        }
+        let (Some(node), Located::Tree(path)) = (state.node(&id)?, locate(state, &edge)?) else {
+            self.later(edge);
+            return Ok(());
+        };
+        let from = Place::Tree(path);
+        if !self.claim(&edge, vec![Claim::subtree(&from)]) {
+            return self.wait(edge, Waiting::Reconcile(look));
+        }
+        if self.rules.hold(Rule::Trash) {
+            let name = self.trash_name(state)?;
+            let (trash, to) = (Edge::trash(name.clone()), Place::Trash(name));
+            self.issue_move(state, &id, &node, (from, to), &trash, (Expected::Absent, None), effects)?;
+        } else {
+            effects.push(Effect::Purge { node: id.clone(), at: from });
+        }
+        self.moves.insert(id, Mover::Edge(edge, Box::new(look)));
+        Ok(())
+    }
+
+    /// Ordered by time, never used twice.
+    fn trash_name<S: State>(&mut self, state: &mut S) -> Result<String, S::Error> {
+        let mut run = state.run()?;
+        run.generation += 1;
+        state.put_run(&run)?;
+        let time = u64::try_from(self.now_ms).unwrap_or(0);
+        Ok(format!("{time:013}-{}", run.generation))
+    }
+
+    pub(crate) fn moved<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        outcome: MoveOutcome,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let (Some(mover), Some(Intent::Move { to })) = (self.moves.remove(id), state.intent(id)?) else {
+            return Ok(());
+        };
+        state.remove_intent(id)?;
+        match &mover {
+            Mover::Feed => self.claims.release(&feed_edge()),
+            Mover::Recovery => {
+                self.claims.release(&recovery_edge(id));
+                self.node_locks.remove(id);
+            }
+            Mover::Edge(edge, _) => self.claims.release(edge),
+        }
+        match outcome {
+            MoveOutcome::Done => self.relink(state, id, to, mover, effects),
+            MoveOutcome::Gone => {
+                // What we held is not there any more: it is made anew.
+                self.coverage.drifted += 1;
+                state.remove_subtree(id)?;
+                self.look_again(mover);
+                Ok(())
+            }
+            MoveOutcome::Differs(there) => match mover {
+                Mover::Edge(edge, _) => self.adopt(state, &edge, id, there),
+                Mover::Feed | Mover::Recovery => Ok(()),
+            },
+            MoveOutcome::Occupied(there) => match mover {
+                Mover::Edge(edge, _) => self.occupied(state, edge, to, there, effects),
+                Mover::Feed | Mover::Recovery => Ok(()),
+            },
+            MoveOutcome::Lives => {
+                self.coverage.alive += 1;
+                match (mover, state.child(&to)?) {
+                    (Mover::Edge(edge, look), Some(other)) => self.remove(state, edge, other, *look, effects),
+                    (mover, _) => {
+                        self.look_again(mover);
+                        Ok(())
+                    }
+                }
+            }
+            MoveOutcome::NoParent => match mover {
+                Mover::Edge(edge, _) if to == edge => self.parent_is_gone(state, edge),
+                mover => {
+                    self.look_again(mover);
+                    Ok(())
+                }
+            },
+            MoveOutcome::Failed(failure) => match mover {
+                Mover::Edge(edge, _) if failure.kind == FailureKind::Final => {
+                    self.give_up(state, &edge, &failure.reason)
+                }
+                mover => {
+                    self.look_again(mover);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn look_again(&mut self, mover: Mover) {
+        if let Mover::Edge(edge, _) = mover {
+            self.later(edge);
+        }
+    }
+
+    /// The target has it there now.
+    fn relink<S: State>(
+        &mut self,
+        state: &mut S,
+        id: &NodeId,
+        to: Edge,
+        mover: Mover,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let Some(mut node) = state.node(id)? else {
+            self.look_again(mover);
+            return Ok(());
+        };
+        if let Some(replaced) = state.child(&to)?.filter(|other| other != id) {
+            state.remove_subtree(&replaced)?;
+        }
+        let is_directory = node.kind == NodeKind::Directory;
+        let to_trash = to.is_trash();
+        node.parent = to.clone();
+        if let Mover::Edge(_, look) = &mover {
+            node.seen = node.seen.max(look.position);
+        }
+        state.put_node(id, &node)?;
+        self.coverage.trashed += u64::from(to_trash);
+        if to_trash && is_directory {
+            self.forget_parked(state, id)?;
+        }
+        // Names below may have been looked up on either side of the rename.
+        let late = !matches!(mover, Mover::Feed) && !to_trash;
+        if late && is_directory && self.rules.hold(Rule::LateMoveRescan) {
+            let cursor = state.run()?.cursor;
+            let first = state.mark(&to)?.map_or(cursor, |mark| mark.first);
+            self.scan_directory(state, id, first)?;
+        }
+        match mover {
+            // Content and attributes, or what comes in its place, are decided by the same look.
+            Mover::Edge(edge, look) => self.reconcile(state, edge, *look, effects),
+            Mover::Feed | Mover::Recovery => Ok(()),
+        }
+    }
+
+    /// Names below what was removed wait for nothing any more.
+    fn forget_parked<S: State>(&mut self, state: &mut S, removed: &NodeId) -> Result<(), S::Error> {
+        let parked: Vec<Edge> = self.barred.keys().chain(self.held.keys()).cloned().collect();
+        for edge in parked {
+            if is_within(state, &edge.directory, removed)? {
+                self.unbar(&edge);
+                self.held.remove(&edge);
+                self.again.push_back((edge, 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Something that we did not expect is at a destination.
+    pub(crate) fn occupied<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        to: Edge,
+        there: There,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        match state.child(&to)? {
+            Some(held) if !to.is_trash() => self.adopt(state, &edge, &held, there),
+            _ => self.clear_the_way(state, edge, effects),
+        }
+    }
+
+    /// The target has something else of a node than we believed: what is there counts from now on.
+    pub(crate) fn adopt<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        id: &NodeId,
+        there: There,
+    ) -> Result<(), S::Error> {
+        let Some(mut node) = state.node(id)? else {
+            self.later(edge.clone());
+            return Ok(());
+        };
+        let ours = match &mut node.kind {
+            NodeKind::File { etag, version, .. } if !there.is_directory => {
+                let ours = there.node.as_ref() == Some(id) && there.version.as_ref() == Some(version);
+                *etag = there.etag;
+                if !ours {
+                    *version = ContentVersion::from_bytes([]);
+                }
+                // An attribute may have been set without our hearing of it.
+                node.attributes = UNKNOWN;
+                state.put_node(id, &node)?;
+                ours
+            }
+            NodeKind::Directory if there.is_directory => true,
+            _ => {
+                state.remove_subtree(id)?;
+                false
+            }
+        };
+        if ours {
+            self.later(edge.clone());
+            return Ok(());
+        }
+        self.drifted(state, edge, "it was changed at the target by somebody else")
+    }
+
+    /// Somebody else removed the directory above: it is made anew, with everything in it.
+    pub(crate) fn parent_is_gone<S: State>(&mut self, state: &mut S, edge: Edge) -> Result<(), S::Error> {
+        let Some(parent) = state.node(&edge.directory)? else { return self.abandon(state, &edge) };
+        let first = state.mark(&edge)?.map_or(0, |mark| mark.first);
+        state.remove_subtree(&edge.directory)?;
+        self.set_mark(state, &parent.parent, first, true)?;
+        self.coverage.drifted += 1;
+        let mut run = state.run()?;
+        run.counters.drifted += 1;
+        state.put_run(&run)?;
+        self.abandon(state, &edge)
+    }
+
+    /// R8: somebody else changed the target.
+    pub(crate) fn drifted<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        what: &str,
+    ) -> Result<(), S::Error> {
+        self.coverage.drifted += 1;
+        let mut run = state.run()?;
+        run.counters.drifted += 1;
+        state.put_run(&run)?;
+        match self.policy.drift {
+            DriftPolicy::Overwrite => {
+                self.later(edge.clone());
+                Ok(())
+            }
+            DriftPolicy::Keep => self.give_up(state, edge, &format!("{what}, and driftPolicy is Keep")),
+            DriftPolicy::Halt => {
+                let path = crate::paths::path_of(state, edge)?;
+                let reason = format!("'{path}': {what}, and driftPolicy is Halt");
+                state.put_failed(&Edge::root(), &FailedEdge { path, reason, first: 0, deep: true })?;
+                let mut run = state.run()?;
+                run.phase = Phase::Failed;
+                state.put_run(&run)?;
+                self.finished = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whatever is at this edge and not ours goes to the trash. The edge is looked at again afterwards.
+    pub(crate) fn clear_the_way<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        if self.policy.drift != DriftPolicy::Overwrite {
+            return self.drifted(state, &edge, "something that this migration did not make is in its place");
+        }
+        let Located::Tree(path) = locate(state, &edge)? else {
+            self.later(edge);
+            return Ok(());
+        };
+        self.claims.release(&edge);
+        if path.is_empty() || !self.claim(&edge, vec![Claim::subtree(&Place::Tree(path.clone()))]) {
+            self.later(edge);
+            return Ok(());
+        }
+        self.coverage.set_aside += 1;
+        let to = Place::Trash(self.trash_name(state)?);
+        effects.push(Effect::SetAside { edge, path, to });
+        Ok(())
+    }
+
+    pub(crate) fn set_aside<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        to: Place,
+        outcome: Result<(), Failure>,
+    ) -> Result<(), S::Error> {
+        match (outcome, to) {
+            (Err(failure), _) if failure.kind == FailureKind::Final => {
+                return self.give_up(state, &edge, &failure.reason);
+            }
+            // It is of no node; it is remembered so that it is purged with the rest.
+            (Ok(()), Place::Trash(name)) => {
+                let mut run = state.run()?;
+                run.generation += 1;
+                state.put_run(&run)?;
+                let mut id = vec![0xff];
+                id.extend(run.generation.to_be_bytes());
+                let node = Node {
+                    parent: Edge::trash(name),
+                    kind: NodeKind::Directory,
+                    attributes: UNKNOWN,
+                    modified_ms: 0,
+                    run: 0,
+                    seen: 0,
+                };
+                state.put_node(&NodeId::from_bytes(id), &node)?;
+            }
+            _ => {}
+        }
+        self.later(edge);
+        Ok(())
+    }
+
+    /// The migration has nothing more to do with it; at the target it stays.
+    pub(crate) fn release<S: State>(&mut self, state: &mut S, id: &NodeId) -> Result<(), S::Error> {
+        state.remove_subtree(id)
+    }
+}
+
+/// Under this name the move of an earlier process claims paths.
+pub(crate) fn recovery_edge(id: &NodeId) -> Edge {
+    Edge { directory: Edge::trash_directory(), name: format!("\0move/{}", id.to_hex()) }
+}

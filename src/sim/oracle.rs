@@ -1,0 +1,267 @@
+//! What must hold at every moment, judged from outside: from the source's whole history and the target's objects.
+
+use std::collections::BTreeSet;
+
+use livedata_engine::memory::MemoryState;
+use livedata_engine::{Edge, Engine, Node, NodeKind, Place, Policy, Rules, State, attributes};
+use livedata_model::node::NodeId;
+
+use crate::adls::{Adls, FOREIGN, Object, key};
+use crate::hdfs::{Hdfs, number};
+
+/// Counts and, where it judges, errors: each a sentence about what went wrong.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    pub published: u64,
+    pub live_destroyed: u64,
+    /// Somebody else writes to the target.
+    pub drifting: bool,
+    /// Paths that were given up, as of now.
+    pub excused: Excused,
+    /// Somebody else changed these paths; what is there is not judged.
+    pub foreign: BTreeSet<String>,
+}
+
+impl Oracle {
+    /// I1, and the order of publication.
+    pub fn published(
+        &mut self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        path: &str,
+        object: &Object,
+    ) -> Result<(), String> {
+        self.published += 1;
+        let id = object.node.as_ref().map_or(0, number);
+        let whole = hdfs.versions.get(&id);
+        let Some(made) = whole.and_then(|versions| versions.get(&object.content?)).copied() else {
+            return Err(format!("torn: {path} shows {:?}, which node {id} never was", object.content));
+        };
+        self.vouched(hdfs, adls, root, path, (id, made))
+    }
+
+    /// Everything that a file vouches for must be there: closed files of its table that did not change since it was written.
+    fn vouched(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        path: &str,
+        (id, made): (u64, u64),
+    ) -> Result<(), String> {
+        let engine = Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default());
+        let Some(levels) = engine.vouches(path) else { return Ok(()) };
+        let Some(inode) = hdfs.living(id) else { return Ok(()) };
+        let mut table = inode.parent;
+        for _ in 0..levels {
+            if table != root {
+                table = hdfs.inode(table).map_or(root, |inode| inode.parent);
+            }
+        }
+        if !hdfs.is_below(table, root) || self.drifting {
+            return Ok(());
+        }
+        let at_root = hdfs.path(root);
+        for other in hdfs.tree(table).into_values() {
+            let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
+                continue;
+            };
+            if other == id || hdfs.touched(other) > made {
+                continue;
+            }
+            let path_there = hdfs.path(other);
+            let below = path_there.strip_prefix(&at_root).unwrap_or("").trim_start_matches('/');
+            // Wherever the target has it: the renames of directories above are no matter of this rule.
+            let node = Some(crate::hdfs::node_id(other));
+            let there = adls.objects.iter().any(|(at, object)| {
+                at.starts_with("T/") && object.node == node && object.content == file.content
+            });
+            if !there && !self.foreign.contains(below) {
+                return Err(format!(
+                    "order: {path} (written at {}) appeared before {below} (changed at {})",
+                    made,
+                    hdfs.touched(other)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// I5, for what a rename put something in the place of.
+    pub fn replaced(
+        &mut self,
+        hdfs: &Hdfs,
+        root: u64,
+        by: &Object,
+        replaced: &[Object],
+    ) -> Result<(), String> {
+        let others: Vec<Object> = replaced.iter().filter(|object| object.node != by.node).cloned().collect();
+        self.destroyed(hdfs, root, &others)
+    }
+
+    /// I5.
+    pub fn destroyed(&mut self, hdfs: &Hdfs, root: u64, gone: &[Object]) -> Result<(), String> {
+        for object in gone {
+            let id = object.node.as_ref().map_or(0, number);
+            let path = hdfs.path(id);
+            let below = path.strip_prefix(&hdfs.path(root)).unwrap_or("").trim_start_matches('/');
+            if self.excused.covers(below) {
+                continue;
+            }
+            if object.content != Some(FOREIGN)
+                && hdfs.living(id).is_some()
+                && hdfs.is_below(id, root)
+                && id != root
+                && !hdfs.left.contains(&(root, id))
+            {
+                self.live_destroyed += 1;
+                return Err(format!("destroyed: the copy of node {id}, which lives at {}", hdfs.path(id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What did not change since the watermark is at the target, and what vanished before it is not.
+    pub fn watermark(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        watermark: u64,
+        excused: &Excused,
+    ) -> Result<(), String> {
+        let tree = hdfs.tree(root);
+        for (path, id) in &tree {
+            if hdfs.touched(*id) <= watermark && !excused.covers(path) && !self.foreign.contains(path) {
+                compare(hdfs, adls, path, *id)
+                    .map_err(|difference| format!("watermark {watermark} lies: {difference}"))?;
+            }
+        }
+        for (at, object) in adls.objects.iter().filter(|(at, _)| at.starts_with("T/")) {
+            let path = at.get(2..).unwrap_or("");
+            let id = object.node.as_ref().map_or(0, number);
+            let left = hdfs.touched(id);
+            // Where a file is being written, the old one stays until it is closed: the path's last change counts.
+            let being_written = |there: &u64| hdfs.inode(*there).is_some_and(|inode| inode.open);
+            let gone = tree.get(path).is_none_or(|there| *there != id && !being_written(there))
+                && hdfs.named(&format!("{}/{path}", hdfs.path(root))) <= watermark;
+            let covered = excused.covers(path) || self.foreign.contains(path);
+            // A directory's `changed` is that of its own name; below a moved one everything left with it.
+            if gone && id != 0 && left <= watermark && hdfs.inode(id).is_some() && !covered && !excused.held {
+                return Err(format!(
+                    "watermark {watermark} lies: {path} is still there, its node left at {left}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Quiet: both sides are equal, and what the engine believes of the target is so.
+    pub fn equal(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        state: &mut MemoryState,
+        excused: &Excused,
+    ) -> Result<(), String> {
+        let tree = hdfs.tree(root);
+        for (path, id) in &tree {
+            if !excused.covers(path) && !self.foreign.contains(path) {
+                compare(hdfs, adls, path, *id)?;
+            }
+        }
+        for at in adls.objects.keys().filter(|at| at.starts_with("T/")) {
+            let path = at.get(2..).unwrap_or("");
+            if !tree.contains_key(path) && !excused.covers(path) && !self.foreign.contains(path) {
+                return Err(format!("surplus: {path} is at the target only"));
+            }
+        }
+        let nodes = state.nodes().clone();
+        for (id, node) in &nodes {
+            self.believed(adls, &nodes, id, node)?;
+        }
+        if let Some((staging, _)) = adls.staging.iter().next() {
+            if state.all_in_flight().is_ok_and(|copies| copies.is_empty()) {
+                return Err(format!("left behind: staging file {staging}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn believed(
+        &self,
+        adls: &Adls,
+        nodes: &std::collections::BTreeMap<NodeId, Node>,
+        id: &NodeId,
+        node: &Node,
+    ) -> Result<(), String> {
+        let mut names = Vec::new();
+        let mut at: Edge = node.parent.clone();
+        let trash = loop {
+            if at.is_root() {
+                break false;
+            }
+            names.push(at.name.clone());
+            if at.is_trash() {
+                break true;
+            }
+            match nodes.get(&at.directory) {
+                Some(parent) => at = parent.parent.clone(),
+                None => return Err(format!("belief: node {} hangs in the air", id.to_hex())),
+            }
+        };
+        names.reverse();
+        let path = names.join("/");
+        let place = if trash { Place::Trash(path.clone()) } else { Place::Tree(path.clone()) };
+        if place == Place::Tree(String::new()) || self.foreign.contains(&path) {
+            return Ok(());
+        }
+        let there = adls.objects.get(&key(&place));
+        let right = match (&node.kind, there) {
+            (NodeKind::Directory, Some(there)) => there.content.is_none() || id.as_bytes().len() == 9,
+            (NodeKind::File { etag, .. }, Some(there)) => {
+                there.etag == *etag || trash && node.attributes == livedata_engine::UNKNOWN
+            }
+            (_, None) => false,
+        };
+        if right {
+            Ok(())
+        } else {
+            Err(format!("belief: {place:?} is not what the engine believes: {there:?}"))
+        }
+    }
+}
+
+/// Paths that nobody expects to be right.
+#[derive(Clone, Debug, Default)]
+pub struct Excused {
+    pub paths: Vec<String>,
+    /// Deletions wait for the operator.
+    pub held: bool,
+}
+
+impl Excused {
+    pub fn covers(&self, path: &str) -> bool {
+        self.paths.iter().any(|up| path == up || path.starts_with(&format!("{up}/")))
+    }
+}
+
+fn compare(hdfs: &Hdfs, adls: &Adls, path: &str, id: u64) -> Result<(), String> {
+    let Some(inode) = hdfs.inode(id) else { return Ok(()) };
+    let Some(entry) = hdfs.entry(id, true).filter(|_| !inode.open) else { return Ok(()) };
+    let Some(there) = adls.objects.get(&key(&Place::Tree(path.to_owned()))) else {
+        return Err(format!("missing: {path} (node {id}, last changed at {})", hdfs.touched(id)));
+    };
+    if there.content != inode.content {
+        return Err(format!("content: {path} is {:?}, should be {:?}", there.content, inode.content));
+    }
+    if Some(there.attributes) != attributes::digest(&entry) {
+        return Err(format!("attributes: {path} (node {id})"));
+    }
+    if inode.content.is_some() && there.modified_ms != inode.modified_ms {
+        return Err(format!("time: {path} (node {id})"));
+    }
+    Ok(())
+}
