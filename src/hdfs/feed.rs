@@ -8,12 +8,19 @@
 //! - A NameNode that cannot read its log right now (it is becoming active, or ceasing to be) shows nothing new, or fails
 //!   in a way that may be tried again; it never makes a gap.
 //!
-//! Not handled: a cursor of another cluster whose log is longer than the cursor. A router answers for no NameNode: each
+//! What HDFS does not tell: that an open file grew (its close is told), storage policies, quotas, snapshots; and before Hadoop
+//! 2.8, that a file was truncated at the border of a block.
+//!
+//! Not handled: a position of another cluster whose log is longer. Whoever keeps a position keeps the namespace with it
+//! that [`HdfsFeed::preflight`] names. A router answers for no NameNode: each
 //! namespace has a feed of its own, and its addresses are NameNodes'. Safe mode does not hinder reading.
 //!
 //! Needs the rights of a superuser. Hadoop 2.7 and newer.
 
+mod preflight;
 mod translate;
+
+pub use preflight::Preflight;
 
 use std::time::Duration;
 

@@ -31,5 +31,5 @@ mod rpc;
 mod source;
 mod status;
 
-pub use feed::HdfsFeed;
+pub use feed::{HdfsFeed, Preflight};
 pub use source::HdfsSource;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::error::RpcError;
 use crate::retry::{Attempts, RetryBudget};
-use crate::rpc::{Connection, Limits};
+use crate::rpc::{Connection, Limits, Protocol};
 
 const DEFAULT_RPC_PORT: u16 = 8020;
 
@@ -86,10 +86,19 @@ impl NameNode {
         method: &str,
         request: &impl Message,
     ) -> std::result::Result<Answer, Failure> {
+        self.ask_in(Protocol::Client, method, request).await
+    }
+
+    async fn ask_in<Answer: Message + Default>(
+        &self,
+        protocol: Protocol,
+        method: &str,
+        request: &impl Message,
+    ) -> std::result::Result<Answer, Failure> {
         let mut attempts = Attempts::begin(self.budget);
         loop {
             attempts.made += 1;
-            let once = timeout_at(attempts.deadline(), self.call_once(method, request));
+            let once = timeout_at(attempts.deadline(), self.call_once(protocol, method, request));
             let error = match once
                 .await
                 .unwrap_or(Err(RpcError::TimedOut { seconds: self.budget.elapsed.as_secs() }))
@@ -110,11 +119,12 @@ impl NameNode {
 
     async fn call_once<Answer: Message + Default>(
         &self,
+        protocol: Protocol,
         method: &str,
         request: &impl Message,
     ) -> std::result::Result<Answer, RpcError> {
         let connection = self.connection().await?;
-        let outcome = connection.call(method, request).await;
+        let outcome = connection.call(protocol, method, request).await;
         if matches!(outcome, Err(RpcError::TimedOut { .. })) {
             self.forget(&connection).await;
         }

@@ -10,3 +10,4 @@ pub mod fake;
 mod frame;
 
 pub use connection::{Connection, Limits};
+pub use frame::Protocol;

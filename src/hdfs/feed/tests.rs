@@ -11,7 +11,8 @@ use super::*;
 use crate::proto::{
     CreateEvent, EVENT_APPEND, EVENT_CLOSE, EVENT_CREATE, EVENT_METADATA, EVENT_RENAME, EVENT_TRUNCATE,
     EVENT_UNLINK, EventBatch, GetCurrentEditLogTxidResponse, GetEditsFromTxidRequest,
-    GetEditsFromTxidResponse, METADATA_TIMES, MetadataEvent, PathEvent, RenameEvent,
+    GetEditsFromTxidResponse, METADATA_TIMES, MetadataEvent, NamespaceInfo, PathEvent, RenameEvent,
+    StorageInfo, VersionResponse,
 };
 use crate::retry::RetryBudget;
 use crate::rpc::fake::{FakeNameNode, Reply};
@@ -65,6 +66,13 @@ impl Log {
                 let from = GetEditsFromTxidRequest::decode(request).unwrap().txid;
                 Reply::with(&GetEditsFromTxidResponse { list: self.read(from) })
             }
+            "versionRequest" => Reply::with(&VersionResponse {
+                info: NamespaceInfo {
+                    block_pool_id: "BP-1".into(),
+                    storage: StorageInfo { cluster_id: "CID-1".into() },
+                    software_version: "2.7.7".into(),
+                },
+            }),
             other => panic!("{other}"),
         }
     }
@@ -379,4 +387,21 @@ async fn refusals_say_what_to_do() {
             assert!(error.to_string().contains(says), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn preflight_tells_how_far_back_the_log_goes() {
+    let (_server, feed, log) = serve(Log::of((50..=60).map(|txid| (txid, Vec::new())))).await;
+    let expected = Preflight {
+        software_version: "2.7.7".into(),
+        cluster_id: "CID-1".into(),
+        block_pool_id: "BP-1".into(),
+        oldest: Some(Position(49)),
+        newest: Position(60),
+    };
+    assert_eq!(feed.preflight().await.unwrap(), expected);
+    assert!(matches!(feed.read(Position(49)).await.unwrap(), Reading::Events { .. }));
+    assert!(matches!(feed.read(Position(48)).await.unwrap(), Reading::Gap { .. }));
+    log.lock().unwrap().closed = true;
+    assert_eq!(feed.preflight().await.unwrap(), Preflight { oldest: None, ..expected });
 }

@@ -59,7 +59,7 @@ fn change(event: &proto::Event) -> Result<Option<Change>, String> {
         EVENT_RENAME => {
             let rename: RenameEvent = decode(event)?;
             if rename.source == rename.destination {
-                // Hadoop 2 logs the rename of a file to its own name, which does nothing.
+                // Hadoop logs the rename of a file to its own name, which does nothing.
                 touched(rename.source)?
             } else {
                 Change::Renamed { from: absolute(rename.source)?, to: absolute(rename.destination)? }

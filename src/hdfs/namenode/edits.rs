@@ -1,4 +1,5 @@
-//! The edit log. Both calls are for superusers, and are answered by the active NameNode only, in safe mode too.
+//! The edit log, and whose it is. All calls are for superusers, and those about transactions are answered by the active NameNode only, in safe
+//! mode too.
 
 use livedata_filesystem::{Error, ErrorKind, Result};
 
@@ -6,8 +7,9 @@ use super::{Failure, NameNode};
 use crate::error::RpcError;
 use crate::proto::{
     EventsList, GetCurrentEditLogTxidRequest, GetCurrentEditLogTxidResponse, GetEditsFromTxidRequest,
-    GetEditsFromTxidResponse,
+    GetEditsFromTxidResponse, NamespaceInfo, VersionRequest, VersionResponse,
 };
+use crate::rpc::Protocol;
 
 impl NameNode {
     /// The last transaction that was written, durable or not; `None` while the log is not open for writing.
@@ -32,6 +34,15 @@ impl NameNode {
             .await
             .map_err(|failure| self.explain(failure))?;
         Ok(answer.list)
+    }
+
+    /// Which namespace this is. Not a client's call, but superusers may make it.
+    pub async fn namespace(&self) -> Result<NamespaceInfo> {
+        let answer: VersionResponse = self
+            .ask_in(Protocol::NameNode, "versionRequest", &VersionRequest {})
+            .await
+            .map_err(|failure| self.explain(failure))?;
+        Ok(answer.info)
     }
 
     fn explain(&self, failure: Failure) -> Error {

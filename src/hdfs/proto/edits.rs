@@ -1,4 +1,5 @@
-//! Calls about the edit log: `ClientNamenodeProtocol.proto`, `inotify.proto` of hadoop-hdfs-client.
+//! Calls about the edit log and whose it is: `ClientNamenodeProtocol.proto`, `inotify.proto` of hadoop-hdfs-client,
+//! `NamenodeProtocol.proto`, `HdfsServer.proto` of hadoop-hdfs.
 
 use prost::Message;
 
@@ -99,4 +100,29 @@ pub struct MetadataEvent {
     /// Milliseconds since 1970; -1 where only the access time was set.
     #[prost(int64, optional, tag = "3")]
     pub modification_time: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct VersionRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct VersionResponse {
+    #[prost(message, required, tag = "1")]
+    pub info: NamespaceInfo,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct NamespaceInfo {
+    #[prost(string, required, tag = "3")]
+    pub block_pool_id: String,
+    #[prost(message, required, tag = "4")]
+    pub storage: StorageInfo,
+    #[prost(string, required, tag = "5")]
+    pub software_version: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StorageInfo {
+    #[prost(string, required, tag = "3")]
+    pub cluster_id: String,
 }

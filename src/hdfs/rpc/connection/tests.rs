@@ -24,7 +24,7 @@ async fn listen() -> TcpListener {
 
 fn start(connection: &Arc<Connection>, name: &str) -> tokio::task::JoinHandle<Result<Bytes, RpcError>> {
     let (connection, request) = (connection.clone(), path(name));
-    tokio::spawn(async move { connection.call("getLocatedFileInfo", &request).await })
+    tokio::spawn(async move { connection.call(Protocol::Client, "getLocatedFileInfo", &request).await })
 }
 
 #[tokio::test]

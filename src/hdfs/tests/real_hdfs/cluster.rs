@@ -65,6 +65,10 @@ impl Cluster {
         assert!(answer.split(' ').nth(1) == Some("200"), "{method} {operation} {path}: {answer}");
     }
 
+    pub fn hadoop_version(&self) -> &str {
+        self.file["hadoop_version"].as_str().unwrap()
+    }
+
     pub fn directory(&self) -> PathBuf {
         PathBuf::from(self.file["directory"].as_str().unwrap())
     }

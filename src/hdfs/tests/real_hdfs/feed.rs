@@ -126,6 +126,8 @@ async fn changes_of_files_and_directories_are_told_in_order() {
     told.note("rename over another", told.renamed("a/moved", "other")).await;
     told.web("PUT", "other", &format!("RENAME&destination={}", path("a"))).await;
     told.note("rename into a directory", told.renamed("other", "a/other")).await;
+    told.web("PUT", "a/other", &format!("RENAME&destination={}", path("a/other"))).await;
+    told.note("rename to its own name", told.touched(&["a/other"])).await;
     client.rename(&path("a"), &path("z"), false).await.unwrap();
     told.note("rename of a directory", told.renamed("a", "z")).await;
 
@@ -200,6 +202,21 @@ async fn who_is_no_superuser_is_denied() {
 }
 
 #[tokio::test]
+async fn preflight_names_the_cluster_and_how_far_back_its_log_goes() {
+    let cluster = Cluster::from_environment();
+    let feed = cluster.feed(&cluster.superuser_name);
+    let before = feed.position().await.unwrap();
+    let found = feed.preflight().await.unwrap();
+    assert_eq!(found.software_version, cluster.hadoop_version());
+    assert!(found.cluster_id.starts_with("CID-"), "{}", found.cluster_id);
+    assert!(found.block_pool_id.starts_with("BP-"), "{}", found.block_pool_id);
+    assert!(found.newest >= before);
+    let oldest = found.oldest.unwrap();
+    assert!(matches!(feed.read(oldest).await.unwrap(), Reading::Events { read_to, .. } if read_to > oldest));
+    assert_eq!(cluster.feed("reader").preflight().await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
 async fn a_position_of_a_longer_log_is_a_gap() {
     let cluster = Cluster::from_environment();
     let feed = cluster.feed(&cluster.superuser_name);
@@ -251,6 +268,9 @@ async fn a_restart_loses_nothing_and_a_purged_log_is_a_gap() {
     match feed.read(begin).await.unwrap() {
         Reading::Gap { resume_at, reason } => {
             assert!(resume_at >= end);
+            let oldest = feed.preflight().await.unwrap().oldest.unwrap();
+            assert!(oldest > begin && oldest < resume_at);
+            assert!(matches!(feed.read(oldest).await.unwrap(), Reading::Events { .. }));
             assert!(reason.contains("purged"), "{reason}");
             assert!(matches!(feed.read(resume_at).await.unwrap(), Reading::Events { .. }));
         }
