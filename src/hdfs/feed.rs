@@ -16,6 +16,11 @@
 //! namespace has a feed of its own, and its addresses are NameNodes'. Safe mode does not hinder reading.
 //!
 //! Needs the rights of a superuser. Hadoop 2.7 and newer.
+//!
+//! Cost: a read that finds something makes the NameNode read the whole unfinished segment of its log, however little is
+//! new; one that finds nothing costs it nothing. So read in large bites and not too often, and have the cluster's
+//! `dfs.namenode.inotify.max.events.per.rpc` raised from its default of 1,000: 200,000 changes in one segment took minutes
+//! to read with 1,000, and seconds with 100,000.
 
 mod preflight;
 mod translate;

@@ -16,6 +16,9 @@ pub struct Preflight {
     /// must never be further behind than from here to `newest`, measured in a busy hour.
     pub oldest: Option<Position>,
     pub newest: Position,
+    /// About how many events one read brings at most (`dfs.namenode.inotify.max.events.per.rpc`); `None` if the log does not
+    /// hold enough to tell. With the default of 1,000 a busy cluster outruns its reader.
+    pub events_per_read: Option<usize>,
 }
 
 impl HdfsFeed {
@@ -29,6 +32,9 @@ impl HdfsFeed {
             block_pool_id: namespace.block_pool_id,
             oldest: (all.first_txid > 0).then(|| position(all.first_txid - 1)),
             newest: self.position().await?,
+            // What is durable was left out for this reason alone.
+            events_per_read: (all.last_txid > 0 && all.last_txid < all.sync_txid)
+                .then(|| all.batches.iter().map(|batch| batch.events.len()).sum()),
         })
     }
 }

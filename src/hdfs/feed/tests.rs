@@ -398,10 +398,13 @@ async fn preflight_tells_how_far_back_the_log_goes() {
         block_pool_id: "BP-1".into(),
         oldest: Some(Position(49)),
         newest: Position(60),
+        events_per_read: None,
     };
     assert_eq!(feed.preflight().await.unwrap(), expected);
     assert!(matches!(feed.read(Position(49)).await.unwrap(), Reading::Events { .. }));
     assert!(matches!(feed.read(Position(48)).await.unwrap(), Reading::Gap { .. }));
     log.lock().unwrap().closed = true;
     assert_eq!(feed.preflight().await.unwrap(), Preflight { oldest: None, ..expected });
+    *log.lock().unwrap() = Log::of((1..=5).map(|txid| (txid, vec![create("/a")])));
+    assert_eq!(feed.preflight().await.unwrap().events_per_read, Some(4));
 }
