@@ -30,11 +30,11 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    pub fn new(address: &str, user: &str, namenode: Arc<NameNode>) -> Result<Self> {
-        let url = format!("hdfs://{address}");
+    pub fn new(namenode: Arc<NameNode>) -> Result<Self> {
+        let url = format!("hdfs://{}", namenode.address());
         let client = ClientBuilder::new()
             .with_url(url.clone())
-            .with_user(user)
+            .with_user(namenode.user())
             .with_config_dir(NO_CONFIGURATION)
             .with_config([("hadoop.security.authentication", "simple")])
             .build()

@@ -1,6 +1,6 @@
 //! What can go wrong between us and a NameNode, and which [`ErrorKind`] that is.
 
-use livedata_filesystem::{Error, ErrorKind};
+use livedata_filesystem::ErrorKind;
 
 /// The outcome of one try of one call. `Clone`, because a lost connection fails every call that waited on it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -26,10 +26,6 @@ impl RpcError {
             Self::Remote { class, message } => kind_of_exception(class, message),
             Self::Malformed(_) => ErrorKind::Fatal,
         }
-    }
-
-    pub fn about(self, operation: &'static str, subject: &str) -> Error {
-        Error::new(self.kind(), operation, subject, self.to_string())
     }
 }
 

@@ -1,20 +1,26 @@
-//! The few NameNode calls that a migration's source needs, each tried again within a budget.
+//! The few NameNode calls that a migration's source needs, each tried again within a budget: about files ([`files`]), about
+//! what they have besides ([`extras`]), about the edit log ([`edits`]).
+
+mod edits;
+mod extras;
+mod files;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use livedata_filesystem::{Error, Result};
+use livedata_filesystem::{Error, ErrorKind, Result};
 use prost::Message;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
+use url::Url;
 use uuid::Uuid;
 
 use crate::error::RpcError;
-use crate::proto::{
-    DirectoryListing, FileStatus, GetListingRequest, GetListingResponse, GetLocatedFileInfoRequest,
-    GetLocatedFileInfoResponse,
-};
 use crate::retry::{Attempts, RetryBudget};
-use crate::rpc::{Connection, Limits};
+use crate::rpc::{Connection, Limits, Protocol};
+
+const DEFAULT_RPC_PORT: u16 = 8020;
 
 #[derive(Debug)]
 pub struct NameNode {
@@ -25,34 +31,44 @@ pub struct NameNode {
     budget: RetryBudget,
     /// Held while connecting, so that many callers make one connection.
     connection: Mutex<Option<Arc<Connection>>>,
+    /// The server at the other end of the connection is Hadoop 2, which does not know `getLocatedFileInfo`.
+    lacks_located_status: AtomicBool,
 }
 
 impl NameNode {
-    pub fn new(address: String, user: String) -> Self {
+    /// `uri` is `hdfs://host[:port]`; connects at the first call.
+    pub fn from_uri(uri: &Url, user: &str) -> Result<Self> {
+        let refused = |reason: &str| Error::new(ErrorKind::Fatal, "connect to", uri.as_str(), reason);
+        if uri.scheme() != "hdfs" {
+            return Err(refused("the scheme must be `hdfs`, as in hdfs://namenode.example.com:8020"));
+        }
+        let host =
+            uri.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it names no host"))?;
+        if user.is_empty() {
+            return Err(refused("a user name is needed"));
+        }
+        let address = format!("{host}:{}", uri.port().unwrap_or(DEFAULT_RPC_PORT));
+        Ok(Self::new(address, user.to_owned(), RetryBudget::default()))
+    }
+
+    pub fn new(address: String, user: String, budget: RetryBudget) -> Self {
         Self {
             address,
             user,
             limits: Limits::default(),
-            budget: RetryBudget::default(),
+            budget,
             connection: Mutex::new(None),
+            lacks_located_status: AtomicBool::new(false),
         }
     }
 
-    /// What is at a path, with its blocks; `None` if there is nothing. `Gone` if the path starts with the id of an
-    /// inode that does not exist. (`getLocatedFileInfo`, of Hadoop 3.)
-    pub async fn located_status(&self, path: &str) -> Result<Option<FileStatus>> {
-        let request =
-            GetLocatedFileInfoRequest { source: Some(path.to_owned()), need_block_token: Some(false) };
-        let answer: GetLocatedFileInfoResponse =
-            self.call("look up", path, "getLocatedFileInfo", &request).await?;
-        Ok(answer.status)
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
-    /// One page of a directory, with the blocks of its files, beginning after a name; `None` if it does not exist.
-    pub async fn listing(&self, path: &str, start_after: Vec<u8>) -> Result<Option<DirectoryListing>> {
-        let request = GetListingRequest { source: path.to_owned(), start_after, need_location: true };
-        let answer: GetListingResponse = self.call("list", path, "getListing", &request).await?;
-        Ok(answer.listing)
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     async fn call<Answer: Message + Default>(
@@ -62,10 +78,27 @@ impl NameNode {
         method: &str,
         request: &impl Message,
     ) -> Result<Answer> {
+        self.ask(method, request).await.map_err(|failure| failure.about(operation, path))
+    }
+
+    async fn ask<Answer: Message + Default>(
+        &self,
+        method: &str,
+        request: &impl Message,
+    ) -> std::result::Result<Answer, Failure> {
+        self.ask_in(Protocol::Client, method, request).await
+    }
+
+    async fn ask_in<Answer: Message + Default>(
+        &self,
+        protocol: Protocol,
+        method: &str,
+        request: &impl Message,
+    ) -> std::result::Result<Answer, Failure> {
         let mut attempts = Attempts::begin(self.budget);
         loop {
             attempts.made += 1;
-            let once = timeout_at(attempts.deadline(), self.call_once(method, request));
+            let once = timeout_at(attempts.deadline(), self.call_once(protocol, method, request));
             let error = match once
                 .await
                 .unwrap_or(Err(RpcError::TimedOut { seconds: self.budget.elapsed.as_secs() }))
@@ -74,25 +107,24 @@ impl NameNode {
                 Err(error) => error,
             };
             if !error.kind().is_retryable() {
-                return Err(error.about(operation, path));
+                return Err(Failure { error, spent: None });
             }
             let Some(pause) = attempts.next_pause() else {
-                let spent =
-                    format!("{error} ({} tries in {} s)", attempts.made, attempts.elapsed().as_secs());
-                return Err(Error::new(error.kind(), operation, path, spent));
+                return Err(Failure { error, spent: Some((attempts.made, attempts.elapsed())) });
             };
-            tracing::debug!(%error, path, pause_ms = pause.as_millis(), "NameNode call failed, trying again");
+            tracing::debug!(%error, method, pause_ms = pause.as_millis(), "NameNode call failed, trying again");
             tokio::time::sleep(pause).await;
         }
     }
 
     async fn call_once<Answer: Message + Default>(
         &self,
+        protocol: Protocol,
         method: &str,
         request: &impl Message,
     ) -> std::result::Result<Answer, RpcError> {
         let connection = self.connection().await?;
-        let outcome = connection.call(method, request).await;
+        let outcome = connection.call(protocol, method, request).await;
         if matches!(outcome, Err(RpcError::TimedOut { .. })) {
             self.forget(&connection).await;
         }
@@ -108,6 +140,8 @@ impl NameNode {
         let client = Uuid::new_v4().into_bytes();
         let connection = Arc::new(Connection::open(&self.address, client, &self.user, self.limits).await?);
         *current = Some(connection.clone());
+        // It may have been upgraded meanwhile.
+        self.lacks_located_status.store(false, Ordering::Relaxed);
         Ok(connection)
     }
 
@@ -116,6 +150,26 @@ impl NameNode {
         let mut current = self.connection.lock().await;
         if current.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
             *current = None;
+        }
+    }
+}
+
+/// The last error of a call, and what its budget was spent on if that is why it is the last.
+#[derive(Debug)]
+struct Failure {
+    error: RpcError,
+    spent: Option<(u32, Duration)>,
+}
+
+impl Failure {
+    fn about(self, operation: &'static str, subject: &str) -> Error {
+        Error::new(self.error.kind(), operation, subject, self.message())
+    }
+
+    fn message(&self) -> String {
+        match self.spent {
+            Some((tries, elapsed)) => format!("{} ({tries} tries in {} s)", self.error, elapsed.as_secs()),
+            None => self.error.to_string(),
         }
     }
 }

@@ -5,6 +5,9 @@
 //! matched by call id.
 
 mod connection;
+#[cfg(test)]
+pub mod fake;
 mod frame;
 
 pub use connection::{Connection, Limits};
+pub use frame::Protocol;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use livedata_filesystem::{ByteStream, Entry, Error, ErrorKind, Extras, NodeId, Page, Result, Source};
+use livedata_filesystem::{
+    ByteStream, Entry, EntryKind, Error, ErrorKind, Extras, NodeId, Page, Result, Source,
+};
 use url::Url;
 
 use crate::blocks::BlockReader;
 use crate::namenode::NameNode;
-use crate::status;
+use crate::{extras, status};
 
-const DEFAULT_RPC_PORT: u16 = 8020;
 /// Marks a page cursor that is not a name but the hexadecimal bytes of one that is not UTF-8. No name holds a `/`.
 const RAW_CURSOR: char = '/';
 
@@ -26,19 +27,19 @@ impl HdfsSource {
     /// `uri` is `hdfs://host[:port]`, a path in it is ignored. `user` is who we say we are (SIMPLE authentication).
     /// Connects at the first use, not here. Must be called within a tokio runtime.
     pub fn connect(uri: &Url, user: &str) -> Result<Self> {
-        let refused = |reason: &str| Error::new(ErrorKind::Fatal, "connect to", uri.as_str(), reason);
-        if uri.scheme() != "hdfs" {
-            return Err(refused("the scheme must be `hdfs`, as in hdfs://namenode.example.com:8020"));
-        }
-        let host =
-            uri.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it names no host"))?;
-        if user.is_empty() {
-            return Err(refused("a user name is needed"));
-        }
-        let address = format!("{host}:{}", uri.port().unwrap_or(DEFAULT_RPC_PORT));
-        let namenode = Arc::new(NameNode::new(address.clone(), user.to_owned()));
-        let blocks = BlockReader::new(&address, user, namenode.clone())?;
+        let namenode = Arc::new(NameNode::from_uri(uri, user)?);
+        let blocks = BlockReader::new(namenode.clone())?;
         Ok(Self { namenode, blocks })
+    }
+
+    /// The node as it is now. `Gone` if it is not there: the id of one that lives on in a snapshot alone leads to whatever
+    /// is at its former path.
+    async fn of_same_id(&self, node: &NodeId, path: &str) -> Result<()> {
+        let found = self.namenode.status(path).await?;
+        if found.and_then(|status| status.file_id).is_some_and(|id| status::node_id(id) == *node) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Gone, "look up", path, "it does not exist any more"))
     }
 }
 
@@ -98,12 +99,25 @@ impl Source for HdfsSource {
             .map_err(|reason| unusable("look up", &path, reason))
     }
 
-    async fn extras(&self, _entry: &Entry, _directory: &NodeId) -> Result<Extras> {
-        Ok(Extras::default())
+    async fn extras(&self, entry: &Entry, _directory: &NodeId) -> Result<Extras> {
+        if !matches!(entry.kind, EntryKind::Directory | EntryKind::File { .. }) {
+            return Ok(Extras::default());
+        }
+        let path = inode_path(&entry.id, "look up")?;
+        let acl = async { if entry.has_acl { self.namenode.acl(&path).await.map(Some) } else { Ok(None) } };
+        let (xattrs, acl) = tokio::try_join!(self.namenode.xattrs(&path), acl)?;
+        // Only afterwards: an id that is gone does not come back, so what is the same now was the same then.
+        self.of_same_id(&entry.id, &path).await?;
+        extras::extras(xattrs, acl.as_ref(), entry.permissions)
+            .map_err(|reason| unusable("look up", &path, reason))
     }
 
-    async fn is_alive(&self, _node: &NodeId) -> Result<Option<bool>> {
-        Ok(None)
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
+        match self.of_same_id(node, &inode_path(node, "look up")?).await {
+            Ok(()) => Ok(Some(true)),
+            Err(error) if error.kind() == ErrorKind::Gone => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
     }
 
     async fn open(
@@ -147,23 +161,4 @@ fn decode_cursor(cursor: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_go_round() {
-        for name in [&b"plain"[..], "größe %#".as_bytes(), b"\xff\x00raw"] {
-            assert_eq!(decode_cursor(&encode_cursor(name)).as_deref(), Some(name));
-        }
-        assert_eq!(decode_cursor("/zz"), None);
-    }
-
-    #[tokio::test]
-    async fn addresses_that_cannot_work_are_refused_with_the_reason() {
-        for (uri, reason) in [("http://host/", "scheme"), ("hdfs:///path", "host")] {
-            let error = HdfsSource::connect(&Url::parse(uri).unwrap(), "reader").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Fatal);
-            assert!(error.to_string().contains(reason), "{error}");
-        }
-    }
-}
+mod tests;

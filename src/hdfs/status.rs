@@ -8,7 +8,7 @@
 use aws_lc_rs::digest;
 use livedata_filesystem::{ContentVersion, Entry, EntryKind, NodeId};
 
-use crate::proto::{FileStatus, TYPE_DIRECTORY, TYPE_FILE, TYPE_SYMLINK};
+use crate::proto::{FLAG_HAS_ACL, FileStatus, PERMISSION_HAS_ACL, TYPE_DIRECTORY, TYPE_FILE, TYPE_SYMLINK};
 
 /// Bits above are Hadoop's own flags (has an ACL, is encrypted, is erasure coded).
 const PERMISSION_MASK: u32 = 0o1777;
@@ -39,7 +39,8 @@ pub fn entry(status: &FileStatus, name: Option<&str>) -> Result<Entry, String> {
         owner: status.owner.clone(),
         group: status.group.clone(),
         modified_ms: i64::try_from(status.modification_time).unwrap_or(i64::MAX),
-        has_acl: false,
+        has_acl: status.permission.bits & PERMISSION_HAS_ACL != 0
+            || status.flags.unwrap_or(0) & FLAG_HAS_ACL != 0,
         extras: None,
     })
 }
@@ -90,7 +91,7 @@ mod tests {
             file_type: TYPE_FILE,
             name: b"a".to_vec(),
             length,
-            permission: FilePermission { bits: 0o11644 },
+            permission: FilePermission { bits: 0o1644 },
             modification_time: 5,
             blocks: Some(LocatedBlocks {
                 file_length: length,
@@ -130,8 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn hadoop_flags_stay_out_of_the_permissions() {
-        assert_eq!(entry(&status(&[]), None).unwrap().permissions, 0o1644);
+    fn an_acl_shows_in_the_flags_of_either_hadoop_and_not_in_the_permissions() {
+        let told = |bits, flags| {
+            let status = FileStatus { permission: FilePermission { bits }, flags, ..status(&[]) };
+            let entry = entry(&status, None).unwrap();
+            (entry.permissions, entry.has_acl)
+        };
+        assert_eq!(told(0o1644, None), (0o1644, false));
+        // Hadoop 2: bit 12 is an ACL, bit 13 encryption.
+        assert_eq!(told(0o11644, None), (0o1644, true));
+        assert_eq!(told(0o21644, None), (0o1644, false));
+        // Hadoop 3: 1 is an ACL, 2 encryption, 4 erasure coding.
+        assert_eq!(told(0o644, Some(1)), (0o644, true));
+        assert_eq!(told(0o644, Some(6)), (0o644, false));
     }
 
     #[test]

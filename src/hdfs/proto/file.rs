@@ -1,6 +1,18 @@
-//! Calls about files and directories: `ClientNamenodeProtocol.proto`, `hdfs.proto`, `acl.proto` of hadoop-hdfs-client.
+//! Calls about files and directories: `ClientNamenodeProtocol.proto`, `hdfs.proto` of hadoop-hdfs-client.
 
 use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub struct GetFileInfoRequest {
+    #[prost(string, required, tag = "1")]
+    pub source: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct GetFileInfoResponse {
+    #[prost(message, optional, tag = "1")]
+    pub status: Option<FileStatus>,
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub struct GetLocatedFileInfoRequest {
@@ -67,7 +79,15 @@ pub struct FileStatus {
     pub blocks: Option<LocatedBlocks>,
     #[prost(uint64, optional, tag = "13")]
     pub file_id: Option<u64>,
+    /// Since Hadoop 3; before, the same facts were bits of `permission`.
+    #[prost(uint32, optional, tag = "18")]
+    pub flags: Option<u32>,
 }
+
+/// In `FileStatus.flags`.
+pub const FLAG_HAS_ACL: u32 = 1;
+/// In `FilePermission.bits`, of Hadoop 2.
+pub const PERMISSION_HAS_ACL: u32 = 1 << 12;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct FilePermission {

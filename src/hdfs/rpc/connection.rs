@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::frame::{self, ClientId};
+use super::frame::{self, ClientId, Protocol};
 use crate::error::RpcError;
 
 /// Frames accepted but not yet written; more callers than this wait their turn.
@@ -92,11 +92,16 @@ impl Connection {
     }
 
     /// The encoded answer message. Dropping the future forgets the call; its answer is then ignored.
-    pub async fn call(&self, method: &str, body: &impl Message) -> Result<Bytes, RpcError> {
+    pub async fn call(
+        &self,
+        protocol: Protocol,
+        method: &str,
+        body: &impl Message,
+    ) -> Result<Bytes, RpcError> {
         // Ids of one connection come round after 2^31 calls, when their first users have long been answered.
         let call_id = self.next_call_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;
         let entry = self.waiting.enter(call_id)?;
-        let frame = frame::request(self.client, call_id, method, body);
+        let frame = frame::request(self.client, call_id, protocol, method, body);
         let answered = async {
             // When the queue is closed, the task that closed it has told `entry` why.
             let _ = self.frames.send(frame).await;

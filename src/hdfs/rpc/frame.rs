@@ -16,8 +16,24 @@ const CALL_ID_CONTEXT: i32 = -3;
 const CALL_ID_PING: i32 = -4;
 const RETRY_COUNT_NONE: i32 = -1;
 
-const PROTOCOL: &str = "org.apache.hadoop.hdfs.protocol.ClientProtocol";
 const PROTOCOL_VERSION: u64 = 1;
+
+/// Whose methods are called. A NameNode serves both at one port and on one connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    Client,
+    /// Of NameNodes among each other.
+    NameNode,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Client => "org.apache.hadoop.hdfs.protocol.ClientProtocol",
+            Self::NameNode => "org.apache.hadoop.hdfs.server.protocol.NamenodeProtocol",
+        }
+    }
+}
 
 /// Hadoop's own limit of an answer (`ipc.maximum.response.length`). A longer one is no Hadoop RPC.
 const LONGEST_ANSWER_BYTES: usize = 128 * 1024 * 1024;
@@ -29,7 +45,7 @@ pub type ClientId = [u8; 16];
 pub fn opening(client: ClientId, user: &str) -> Bytes {
     let context = ConnectionContext {
         user_info: Some(UserInformation { effective_user: Some(user.to_owned()) }),
-        protocol: Some(PROTOCOL.to_owned()),
+        protocol: Some(Protocol::Client.name().to_owned()),
     };
     let mut out = BytesMut::from(&PREAMBLE[..]);
     let header = header(client, CALL_ID_CONTEXT, RETRY_COUNT_NONE);
@@ -37,10 +53,16 @@ pub fn opening(client: ClientId, user: &str) -> Bytes {
     out.freeze()
 }
 
-pub fn request(client: ClientId, call_id: i32, method: &str, body: &impl Message) -> Bytes {
+pub fn request(
+    client: ClientId,
+    call_id: i32,
+    protocol: Protocol,
+    method: &str,
+    body: &impl Message,
+) -> Bytes {
     let request = RequestHeader {
         method_name: method.to_owned(),
-        declaring_class_protocol_name: PROTOCOL.to_owned(),
+        declaring_class_protocol_name: protocol.name().to_owned(),
         client_protocol_version: PROTOCOL_VERSION,
     };
     let mut out = BytesMut::new();
@@ -143,22 +165,22 @@ mod tests {
         expected.extend(b"\x28\x01");
         // 60 bytes of context: user information with the effective user, then the protocol.
         expected.extend(b"\x3c\x12\x0a\x0a\x08livedata\x1a\x2e");
-        expected.extend(PROTOCOL.bytes());
+        expected.extend(Protocol::Client.name().bytes());
         assert_eq!(opening(CLIENT, "livedata"), Bytes::from(expected));
     }
 
     #[test]
     fn a_request_is_three_delimited_messages_in_one_frame() {
         let body = GetLocatedFileInfoRequest { source: Some("/a".into()), need_block_token: Some(false) };
-        let mut bytes = BytesMut::from(&request(CLIENT, 7, "getLocatedFileInfo", &body)[..]);
+        let mut bytes =
+            BytesMut::from(&request(CLIENT, 7, Protocol::NameNode, "getLocatedFileInfo", &body)[..]);
         let mut frame = take_frame(&mut bytes).unwrap().unwrap();
         assert!(bytes.is_empty());
         let header = RpcRequestHeader::decode_length_delimited(&mut frame).unwrap();
         assert_eq!((header.call_id, header.client_id), (7, CLIENT.to_vec()));
-        assert_eq!(
-            RequestHeader::decode_length_delimited(&mut frame).unwrap().method_name,
-            "getLocatedFileInfo"
-        );
+        let header = RequestHeader::decode_length_delimited(&mut frame).unwrap();
+        assert_eq!(header.method_name, "getLocatedFileInfo");
+        assert!(header.declaring_class_protocol_name.ends_with(".NamenodeProtocol"));
         assert_eq!(GetLocatedFileInfoRequest::decode_length_delimited(&mut frame).unwrap(), body);
         assert!(frame.is_empty());
     }

@@ -4,49 +4,10 @@ use livedata_filesystem::ErrorKind;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::proto::{GetLocatedFileInfoRequest, RequestHeader, RpcRequestHeader, RpcResponseHeader};
+use crate::proto::{GetLocatedFileInfoRequest, RequestHeader, RpcResponseHeader};
+use crate::rpc::fake::{Peer, exception, success};
 
 const CLIENT: ClientId = *b"0123456789abcdef";
-
-struct Peer {
-    stream: TcpStream,
-    received: BytesMut,
-}
-
-impl Peer {
-    /// Accepts and swallows the opening, which `frame` has its own test for.
-    async fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut peer = Self { stream, received: BytesMut::new() };
-        let mut preamble = [0; 7];
-        peer.stream.read_exact(&mut preamble).await.unwrap();
-        assert_eq!(&preamble, b"hrpc\x09\x00\x00");
-        let (context, _) = peer.request().await;
-        assert_eq!(context.call_id, -3);
-        peer
-    }
-
-    async fn request(&mut self) -> (RpcRequestHeader, Bytes) {
-        loop {
-            if let Some(mut frame) = frame::take_frame(&mut self.received).unwrap() {
-                return (RpcRequestHeader::decode_length_delimited(&mut frame).unwrap(), frame);
-            }
-            assert_ne!(self.stream.read_buf(&mut self.received).await.unwrap(), 0, "the client closed");
-        }
-    }
-
-    async fn answer(&mut self, header: RpcResponseHeader, body: Option<&GetLocatedFileInfoRequest>) {
-        let mut bytes = header.encode_length_delimited_to_vec();
-        bytes.extend(body.map(Message::encode_length_delimited_to_vec).unwrap_or_default());
-        let mut frame = (bytes.len() as u32).to_be_bytes().to_vec();
-        frame.extend(bytes);
-        self.stream.write_all(&frame).await.unwrap();
-    }
-}
-
-fn success(call_id: i32) -> RpcResponseHeader {
-    RpcResponseHeader { call_id: call_id as u32, ..Default::default() }
-}
 
 fn path(path: &str) -> GetLocatedFileInfoRequest {
     GetLocatedFileInfoRequest { source: Some(path.into()), need_block_token: None }
@@ -63,7 +24,7 @@ async fn listen() -> TcpListener {
 
 fn start(connection: &Arc<Connection>, name: &str) -> tokio::task::JoinHandle<Result<Bytes, RpcError>> {
     let (connection, request) = (connection.clone(), path(name));
-    tokio::spawn(async move { connection.call("getLocatedFileInfo", &request).await })
+    tokio::spawn(async move { connection.call(Protocol::Client, "getLocatedFileInfo", &request).await })
 }
 
 #[tokio::test]
@@ -81,7 +42,7 @@ async fn answers_in_another_order_reach_their_callers() {
             .push((header.call_id, GetLocatedFileInfoRequest::decode_length_delimited(&mut frame).unwrap()));
     }
     for (call_id, request) in requests.iter().rev() {
-        peer.answer(success(*call_id), Some(request)).await;
+        peer.answer(success(*call_id), Some(&request.encode_to_vec())).await;
     }
     for (call, name) in calls.into_iter().zip(["/a", "/b", "/c"]) {
         let answer = call.await.unwrap().unwrap();
@@ -96,20 +57,16 @@ async fn an_exception_fails_its_call_and_no_other() {
     let call = start(&connection, "/denied");
     let mut peer = Peer::accept(&listener).await;
     let (header, _) = peer.request().await;
-    let exception = RpcResponseHeader {
-        status: 1,
-        exception_class_name: Some("org.apache.hadoop.security.AccessControlException".into()),
-        error_message: Some("Permission denied: user=reader\n\tat java.lang.Thread.run".into()),
-        ..success(header.call_id)
-    };
-    peer.answer(exception, None).await;
+    let class = "org.apache.hadoop.security.AccessControlException";
+    let message = "Permission denied: user=reader\n\tat java.lang.Thread.run";
+    peer.answer(exception(header.call_id, class, message), None).await;
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.to_string().ends_with("Permission denied: user=reader"), "{error}");
 
     let call = start(&connection, "/fine");
     let (header, _) = peer.request().await;
-    peer.answer(success(header.call_id), Some(&path("/fine"))).await;
+    peer.answer(success(header.call_id), Some(&path("/fine").encode_to_vec())).await;
     assert!(call.await.unwrap().is_ok());
 }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hdfs_native::{Client, ClientBuilder, WriteOptions};
 use livedata_filesystem::{NodeId, Source};
-use livedata_hdfs::HdfsSource;
+use livedata_hdfs::{HdfsFeed, HdfsSource};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use url::Url;
 
 pub struct Cluster {
@@ -44,7 +46,30 @@ impl Cluster {
         HdfsSource::connect(&self.uri, user).unwrap()
     }
 
-    fn directory(&self) -> PathBuf {
+    pub fn feed(&self, user: &str) -> HdfsFeed {
+        HdfsFeed::connect(&self.uri, user).unwrap()
+    }
+
+    /// An operation that `hdfs-native` does not have, through WebHDFS as the superuser. Paths and values must not need
+    /// to be escaped.
+    pub async fn web(&self, method: &str, path: &str, operation: &str) {
+        let address = self.file["namenode_http"].as_str().unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "{method} /webhdfs/v1{path}?op={operation}&user.name={} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n",
+            self.superuser_name
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.split(' ').nth(1) == Some("200"), "{method} {operation} {path}: {answer}");
+    }
+
+    pub fn hadoop_version(&self) -> &str {
+        self.file["hadoop_version"].as_str().unwrap()
+    }
+
+    pub fn directory(&self) -> PathBuf {
         PathBuf::from(self.file["directory"].as_str().unwrap())
     }
 
@@ -95,6 +120,10 @@ impl Folder {
         cluster.superuser.mkdirs(&path, 0o755, true).await.unwrap();
         let id = cluster.source(&cluster.superuser_name).resolve(&path).await.unwrap().id;
         Self { path, id }
+    }
+
+    pub fn root(&self) -> &str {
+        &self.path
     }
 
     pub fn path(&self, name: &str) -> String {

@@ -1,9 +1,11 @@
-//! The source against a real Hadoop. `LIVEDATA_TEST_HDFS` names the `cluster.json` of a cluster that serves, as
+//! Source and feed against a real Hadoop. `LIVEDATA_TEST_HDFS` names the `cluster.json` of a cluster that serves, as
 //! `cargo xtask hadoop up` leaves it; without it these tests fail. Everything is made below a folder of its own per test.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod cluster;
+mod extras;
+mod feed;
 
 use std::collections::BTreeSet;
 
