@@ -4,6 +4,7 @@ mod random;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -76,6 +77,13 @@ impl Watched {
         }
     }
 
+    /// What the kernel says.
+    fn watches(&self) -> usize {
+        let fd = lock(&self.feed.inner.watcher).notifications().as_fd().as_raw_fd();
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+        about.lines().filter(|line| line.starts_with("inotify ")).count()
+    }
+
     /// Things happen while nobody reads notifications: all are of the past when they are read.
     fn unread(&self, happen: impl FnOnce(&Self)) {
         let watcher = lock(&self.feed.inner.watcher);
@@ -139,8 +147,10 @@ async fn directories_are_followed_to_their_places() {
     fs::set_permissions(tree.path("in/e/new"), Permissions::from_mode(0o700)).unwrap();
     assert_eq!(tree.told().await, [touched("/e/new")]);
 
+    assert_eq!(tree.watches(), 4);
     tree.rename("in/e/new", "out/new");
     assert_eq!(tree.told().await, [touched("/e/new")]);
+    assert_eq!(tree.watches(), 2);
     tree.write("out/new/below/f");
     tree.make("out/new/another");
     assert_eq!(tree.told().await, [], "it is not ours any more");
@@ -224,8 +234,11 @@ async fn the_root_itself() {
 async fn history_that_is_over_when_it_is_read() {
     let mut tree = Watched::new().await;
     tree.make("in/p");
+    tree.make("in/s");
     tree.told().await;
     tree.unread(|tree| {
+        tree.make("in/s/early");
+        tree.rename("in/s", "in/t");
         // What is made below has to be found where it is in the end.
         tree.make("in/p/early");
         tree.rename("in/p", "in/q");
@@ -237,7 +250,7 @@ async fn history_that_is_over_when_it_is_read() {
         tree.make("in/p");
     });
     tree.told().await;
-    for path in ["r/early", "r/late/below", "q/other", "p"] {
+    for path in ["t/early", "r/early", "r/late/below", "q/other", "p"] {
         tree.write(&format!("in/{path}/f"));
         assert_eq!(tree.told().await, [touched(&format!("/{path}/f"))]);
     }
