@@ -131,6 +131,7 @@ impl<F: FileSystem> Writer<F> {
                 Some(self.make_directory(&path).await?)
             }
             "concat" if F::HAS_CONCAT => Some(self.concat().await?),
+            "concat" => None,
             "commit" => Some(self.commit().await?),
             "table version" => Some(self.table_version().await?),
             _ if self.inside.files.len() < MOST_FILES => Some(self.create().await?),

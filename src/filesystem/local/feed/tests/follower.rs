@@ -75,13 +75,14 @@ impl Follower {
 
     /// Until everything that has happened is known.
     pub async fn catch_up(&mut self, feed: &LocalFeed) {
-        loop {
+        for _ in 0..1000 {
             let now = feed.position().await.unwrap();
             if self.at >= now && self.marks.is_empty() {
                 return;
             }
             self.step(feed).await;
         }
+        panic!("never told what became of {:?}", self.marks.keys().map(|(_, name)| name).collect::<Vec<_>>());
     }
 
     pub fn known(&self) -> Seen {
