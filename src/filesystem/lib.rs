@@ -7,7 +7,7 @@
 //! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
 //! Wrappers ([`throttle`]) implement the same traits. Nesting order, outside in: chaos, throttle, implementation.
 //!
-//! Implementations here: [`local`] (a local directory as source). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
+//! Implementations here: [`local`] (a local directory as source, and its changes). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
 //! Start reading at [`Source`].
 
 #[cfg(feature = "conformance")]
@@ -22,5 +22,6 @@ pub mod throttle;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Change, ChangeFeed, Event, Position, Reading};
 pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKind, Extras, NodeId};
+pub use local::feed::{FeedOptions, Limits, LocalFeed};
 pub use source::{ByteStream, Page, Source};
 pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};

@@ -11,10 +11,15 @@
 //!   them. Memory grows with the number of directories, not of files.
 //! - Whether somebody has a file open for writing cannot be seen: `open_for_write` is always false. The end of a stream
 //!   checks that the file did not change while it was read.
+//! - Whether a node has access control entries cannot be seen without asking: `has_acl` is true of every file and directory.
+//!   Asking costs a few system calls; believing in `false` would cost access rights.
 //!
-//! Owner and group are the numeric ids as text. File system calls run on tokio's blocking threads.
+//! Owner and group, in access control entries too, are the numeric ids as text. File system calls run on tokio's
+//! blocking threads.
 
 mod directories;
+mod extras;
+pub mod feed;
 mod node;
 mod read;
 
@@ -90,10 +95,20 @@ impl Source for LocalSource {
         self.blocking(move |inner| inner.look_up(&directory, &name)).await
     }
 
-    async fn extras(&self, _entry: &Entry, _directory: &NodeId) -> Result<Extras> {
-        Ok(Extras::default())
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
+        let (entry, directory) = (entry.clone(), directory.clone());
+        self.blocking(move |inner| {
+            // A directory is found by its own id: the root has none above it.
+            let path = match entry.kind {
+                EntryKind::Directory => inner.directories.path(&entry.id)?,
+                _ => inner.directories.path(&directory)?.join(&entry.name),
+            };
+            extras::read(&path, &entry)
+        })
+        .await
     }
 
+    /// A file cannot be found by its inode number without looking at every name there is.
     async fn is_alive(&self, _node: &NodeId) -> Result<Option<bool>> {
         Ok(None)
     }

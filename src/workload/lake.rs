@@ -4,7 +4,7 @@
 //! what breaks copy tools: names with `%`, `#`, `+`, `&`, spaces and characters beyond ASCII (composed and decomposed,
 //! which are different names), empty files, empty folders, a deep path, one large file, permissions of every kind.
 
-mod content;
+pub(crate) mod content;
 mod names;
 
 use std::fs::File;

@@ -30,6 +30,7 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
     } else {
         unsupported("it is a device")
     };
+    let may_have_acl = matches!(kind, EntryKind::Directory | EntryKind::File { .. });
     Entry {
         name: name.to_string_lossy().into_owned(),
         id: parent
@@ -40,7 +41,7 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
         owner: metadata.uid().to_string(),
         group: metadata.gid().to_string(),
         modified_ms: metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000),
-        has_acl: false,
+        has_acl: may_have_acl,
         extras: None,
     }
 }

@@ -1,0 +1,133 @@
+use std::path::Path;
+
+use super::*;
+use crate::lake::{self, Shape};
+
+fn shape() -> Shape {
+    Shape { seed: 5, files: 150, directories: 60, total_bytes: 300_000, largest_bytes: 50_000 }
+}
+
+fn plan(seed: u64, operations: Option<u64>) -> Plan {
+    Plan { seed, writers: 3, operations, operations_per_second: None, stop: Arc::default() }
+}
+
+async fn churned(folder: &Path, plan: &Plan) -> Churned {
+    let [scope, outside] = ["lake", "outside"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    lake::make(Path::new(&scope), &shape()).unwrap();
+    churn(&Local, &scope, &outside, plan).await.unwrap()
+}
+
+/// Everything with its content; a writer's mistake about what is there would have failed.
+async fn tree(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
+    let root = folder.to_str().unwrap();
+    let found = Local.walk(root).await.unwrap();
+    let state = |found: Found| {
+        let content = (!found.is_directory).then(|| std::fs::read(&found.path).unwrap());
+        assert_eq!(content.as_ref().map_or(0, Vec::len) as u64, found.bytes);
+        (found.path[root.len()..].to_owned(), content)
+    };
+    found.into_iter().map(state).collect()
+}
+
+#[tokio::test]
+async fn every_kind_happens_and_the_seed_decides_what() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let first = churned(folders[0].path(), &plan(7, Some(3000))).await;
+    println!("{first}");
+    assert_eq!(first.operation_count(), 3000);
+    assert!(first.changes > 3000, "{first}");
+    let expected = [
+        "append",
+        "chmod",
+        "commit",
+        "create",
+        "delete directory",
+        "delete file",
+        "make directory",
+        "move in",
+        "move out",
+        "overwrite",
+        "recreate",
+        "rename directory",
+        "rename file",
+        "rename onto",
+        "setfacl",
+        "setxattr",
+        "swap",
+        "table version",
+        "truncate",
+    ];
+    assert_eq!(first.operations.keys().copied().collect::<Vec<_>>(), expected);
+    let same = churned(folders[1].path(), &plan(7, Some(3000))).await;
+    let other = churned(folders[2].path(), &plan(8, Some(3000))).await;
+    let mut trees = Vec::new();
+    for folder in &folders {
+        trees.push(tree(folder.path()).await);
+    }
+    assert_eq!((&first.operations, first.changes), (&same.operations, same.changes));
+    assert!(trees[0] == trees[1], "the same seed is the same lake");
+    assert!(trees[0] != trees[2] && first.operations != other.operations, "another seed is another");
+
+    let inside =
+        |part: &str| trees[0].keys().filter(|path| path.starts_with("/lake") && path.contains(part)).count();
+    for part in ["/_SUCCESS", "/_delta_log/00000000000000000001.json", "/in-", "größe+"] {
+        assert!(inside(part) > 0, "nothing with {part}");
+    }
+    assert_eq!(inside("_temporary"), 0, "commits end");
+}
+
+#[tokio::test]
+async fn it_ends_when_told_and_keeps_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = plan(1, None);
+    plan.operations_per_second = Some(300.0);
+    let stop = plan.stop.clone();
+    let path = folder.path().to_owned();
+    let running = tokio::spawn(async move { churned(&path, &plan).await });
+    // Until something has come of it.
+    let outside = folder.path().join("outside");
+    while !outside.is_dir() || std::fs::read_dir(&outside).unwrap().count() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(500) {
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let churned = running.await.unwrap();
+    assert!(churned.operation_count() > 20, "{churned}");
+    assert!(churned.operations_per_second() < 330.0, "{churned}");
+}
+
+#[tokio::test]
+async fn a_change_that_fails_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = churn(&Local, file.to_str().unwrap(), "/nowhere", &plan(1, Some(1))).await.unwrap_err();
+    assert!(error.to_string().contains("list") && error.to_string().contains("file"), "{error}");
+}
+
+/// With a cluster of `cargo xtask hadoop up`, whose `cluster.json` is named by `LIVEDATA_HADOOP`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a running HDFS"]
+async fn hdfs_is_changed_in_every_way_fast_enough() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cluster = std::fs::read(std::env::var("LIVEDATA_HADOOP").unwrap()).unwrap();
+    let cluster: serde_json::Value = serde_json::from_slice(&cluster).unwrap();
+    let address = |name: &str, scheme: &str| format!("{scheme}://{}", cluster[name].as_str().unwrap());
+    let hdfs = Hdfs::new(
+        reqwest::Client::new(),
+        &address("namenode_rpc", "hdfs"),
+        &address("namenode_http", "http"),
+        cluster["superuser"].as_str().unwrap(),
+    )
+    .unwrap();
+    let [scope, outside] = ["lake", "outside"].map(|name| format!("/churn-{}/{name}", std::process::id()));
+    hdfs.make_directory(&scope).await.unwrap();
+    let plan = Plan { writers: 64, ..plan(7, Some(6000)) };
+    let churned = churn(&hdfs, &scope, &outside, &plan).await.unwrap();
+    println!("{churned}");
+    assert_eq!((churned.operation_count(), churned.operations.len()), (6000, 20));
+    assert!(churned.operations_per_second() >= 200.0, "{churned}");
+}
