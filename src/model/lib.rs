@@ -3,6 +3,7 @@
 //! * [`spec`]: what a migrator, a target and a migration *should be*;
 //! * [`report`]: what an agent made of it: states, progress, conditions;
 //! * [`state`]: the states of a migration and which transitions are legal;
+//! * [`pattern`]: patterns of file names and paths;
 //! * [`node`]: identifiers and entries of a source file system;
 //! * [`message`]: the versioned provider↔agent messages and [`cbor`], their one codec: maps with integer keys, unknown
 //!   keys and unknown message kinds ignored, so that the two sides may differ by a version.
@@ -14,6 +15,7 @@ pub mod condition;
 pub mod message;
 pub mod node;
 pub mod path;
+pub mod pattern;
 pub mod report;
 pub mod spec;
 pub mod state;

@@ -174,7 +174,7 @@ impl Wire for Message {
 mod tests {
     use super::*;
     use crate::cbor::{decode, encode};
-    use crate::spec::{Body, MigrationSpec, Mode, RunState};
+    use crate::spec::{Body, DeletePolicy, DriftPolicy, MassDeleteLimit, MigrationSpec, Mode, RunState};
 
     fn sync() -> Message {
         Message::Sync(Sync {
@@ -190,6 +190,11 @@ mod tests {
                     run: RunState::Running,
                     start_count: 1,
                     incarnation: "one".into(),
+                    delete_policy: DeletePolicy::Keep,
+                    drift_policy: DriftPolicy::Halt,
+                    mass_delete_limit: MassDeleteLimit { count: 1, percent: 2, window_seconds: 3 },
+                    trash_retention_seconds: 0,
+                    barriers: vec!["_SUCCESS".into()],
                 }),
             }],
             removals: vec!["/gone".into()],

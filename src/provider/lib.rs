@@ -23,6 +23,7 @@ mod controllers;
 mod core;
 mod desired;
 mod document;
+mod duration;
 mod enrolment;
 pub mod errors;
 mod install_keys;

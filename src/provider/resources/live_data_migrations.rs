@@ -21,7 +21,7 @@ use crate::resources::targets::{self, Target};
 use crate::wire::Reader;
 use crate::{areas, observed};
 
-pub use model::{Migration, MigrationInput};
+pub use model::{Migration, MigrationInput, Policies};
 
 pub const COLLECTION: &str = "live_data_migrations";
 
@@ -136,5 +136,10 @@ pub fn desired(guid: &str, spec: &Migration) -> MigrationSpec {
         run: spec.run,
         start_count: spec.start_count,
         incarnation: guid.to_owned(),
+        delete_policy: spec.policies.delete,
+        drift_policy: spec.policies.drift,
+        mass_delete_limit: spec.policies.mass_delete_limit,
+        trash_retention_seconds: spec.policies.trash_retention_seconds,
+        barriers: spec.policies.barriers.clone(),
     }
 }

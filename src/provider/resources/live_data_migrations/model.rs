@@ -1,7 +1,9 @@
 //! The one internal model of a migration.
 
 use livedata_arm::ResourceId;
-use livedata_model::spec::{Mode, RunState};
+use livedata_model::spec::{
+    DeletePolicy, DriftPolicy, MassDeleteLimit, Mode, RunState, TRASH_RETENTION_SECONDS,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,32 @@ pub struct Migration {
     pub start_count: u64,
     /// Where its area is reserved: a key of [`crate::areas`].
     pub area: String,
+    /// Absent in what was stored before there were policies.
+    #[serde(default)]
+    pub policies: Policies,
+}
+
+/// What may be changed at any time.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Policies {
+    pub delete: DeletePolicy,
+    pub drift: DriftPolicy,
+    pub mass_delete_limit: MassDeleteLimit,
+    pub trash_retention_seconds: u64,
+    /// Patterns, checked. Empty: the agent's built-in list.
+    pub barriers: Vec<String>,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            delete: DeletePolicy::default(),
+            drift: DriftPolicy::default(),
+            mass_delete_limit: MassDeleteLimit::default(),
+            trash_retention_seconds: TRASH_RETENTION_SECONDS,
+            barriers: Vec::new(),
+        }
+    }
 }
 
 /// A migration's document, checked by itself.
@@ -28,4 +56,5 @@ pub struct MigrationInput {
     pub target_path: String,
     pub mode: Mode,
     pub auto_start: bool,
+    pub policies: Policies,
 }

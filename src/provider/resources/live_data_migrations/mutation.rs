@@ -20,6 +20,7 @@ pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -
         run,
         start_count,
         area,
+        policies: input.policies,
     }
 }
 
