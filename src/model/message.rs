@@ -195,6 +195,7 @@ mod tests {
                     mass_delete_limit: MassDeleteLimit { count: 1, percent: 2, window_seconds: 3 },
                     trash_retention_seconds: 0,
                     barriers: vec!["_SUCCESS".into()],
+                    reset_count: 4,
                 }),
             }],
             removals: vec!["/gone".into()],

@@ -23,6 +23,19 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// `status.lag`: how far the target is behind the source. Of migrations with a change feed only.
+    #[derive(Copy)]
+    pub struct Lag {
+        /// Of the source, that have not been taken up yet.
+        1 => transactions: u64,
+        /// How long ago the oldest change happened that is not at the target yet; 0: none is known.
+        2 => seconds: u64,
+        /// Every change up to this position of the source is at the target.
+        3 => watermark: u64,
+    }
+}
+
+wire_struct! {
     /// One migration as the agent sees it.
     pub struct MigrationReport {
         1 => id: String,
@@ -35,6 +48,7 @@ wire_struct! {
         6 => last_error: Option<String>,
         /// Seconds until the copy is complete at the present rate, if that can be said.
         7 => estimated_seconds: Option<u64>,
+        8 => lag: Option<Lag>,
     }
 }
 

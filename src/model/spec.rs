@@ -153,6 +153,9 @@ wire_struct! {
         11 => trash_retention_seconds: u64 = TRASH_RETENTION_SECONDS,
         /// Patterns ([`crate::pattern`]) of files that are published last in their table directory. Empty: the built-in list.
         12 => barriers: Vec<String>,
+        /// Grows with each reset: the agent then forgets the migration's journal, and its commands, and begins from nothing at
+        /// the next start. `start_count` is 0 again.
+        13 => reset_count: u64 = 0,
     }
 }
 

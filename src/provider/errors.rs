@@ -61,6 +61,10 @@ codes! {
     PARENT_BEING_DELETED = "ParentBeingDeleted" 409: "The migrator of a child resource is being deleted." => "Wait until the migrator is gone; create it anew if it is wanted.";
     TARGET_AREA_IN_USE = "TargetAreaInUse" 409: "Another migration writes into the same area of the same container." => "Choose a `targetPath` that neither contains nor lies inside that of the migration in the message, or delete that migration.";
     TARGET_IN_USE = "TargetInUse" 409: "The target still has migrations." => "Delete the migrations that the message names first.";
+    MIGRATION_NOT_STOPPED = "MigrationNotStopped" 409: "A migration that goes on is to be reset." => "Stop the migration, wait until its `status.state` is `Stopped`, then reset it.";
+    MIGRATION_NOT_RUNNING = "MigrationNotRunning" 409: "A command is for a migration that is not going on." => "Start the migration, then repeat the command.";
+    NO_DELETES_HELD = "NoDeletesHeld" 409: "`approveDeletes`, but no deletes wait for approval." => "Nothing; approve when the condition `DeletesHeld` is `True`.";
+    TOO_MANY_COMMANDS = "TooManyCommands" 409: "256 commands of the migrator's migrations wait for its agent." => "See the migrator's `status`; repeat the command when its agent is there again.";
     STORAGE_ACCOUNT_NOT_FOUND = "StorageAccountNotFound" 400: "The storage account of a target does not exist." => "Create the account or correct `properties.storageAccountId`, then PUT the target again.";
     STORAGE_ACCOUNT_KIND_NOT_SUPPORTED = "StorageAccountKindNotSupported" 400: "The storage account is not of kind `StorageV2`." => "Use a `StorageV2` account with hierarchical namespace.";
     HIERARCHICAL_NAMESPACE_REQUIRED = "HierarchicalNamespaceRequired" 400: "The storage account has no hierarchical namespace." => "Use an account with hierarchical namespace (`isHnsEnabled`); it can be chosen at creation or by Azure's upgrade.";

@@ -173,6 +173,7 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
             mass_delete_limit: MassDeleteLimit::default(),
             trash_retention_seconds: TRASH_RETENTION_SECONDS,
             barriers: Vec::new(),
+            reset_count: 0,
         }),
     }
 }

@@ -173,6 +173,7 @@ mod tests {
             conditions: Vec::new(),
             last_error: Some(error.to_owned()),
             estimated_seconds: None,
+            lag: None,
         }
     }
 

@@ -45,6 +45,11 @@ impl ResourceKind for LiveDataMigrations {
                 description: "Starts a migration, or runs a finished one again",
             },
             Action { name: "stop", alias: None, description: "Stops a migration; it keeps its place" },
+            Action {
+                name: "reset",
+                alias: None,
+                description: "Makes a stopped or finished migration as new; data at the target stays",
+            },
         ],
     };
 
@@ -117,10 +122,15 @@ impl ResourceKind for LiveDataMigrations {
         let document = &loaded.document;
         match action {
             "start" => {
-                let finished = observed::migration_status(core, document).await?.is_settled;
+                let finished = observed::migration_status(core, document).await?.now.is_settled();
                 Ok(Effect::Intent(mutation::started(&document.spec, document.generation, finished)))
             }
             "stop" => Ok(Effect::Intent(mutation::stopped(&document.spec))),
+            "reset" => {
+                let now = observed::migration_status(core, document).await?.now;
+                admission::check_settled(document, now)?;
+                Ok(Effect::Intent(mutation::reset(&document.spec, document.generation)))
+            }
             _ => Err(errors::INVALID_RESOURCE_TYPE.error(format!("There is no action '{action}'.")).into()),
         }
     }
@@ -135,6 +145,7 @@ pub fn desired(guid: &str, spec: &Migration) -> MigrationSpec {
         mode: spec.mode,
         run: spec.run,
         start_count: spec.start_count,
+        reset_count: spec.reset_count,
         incarnation: guid.to_owned(),
         delete_policy: spec.policies.delete,
         drift_policy: spec.policies.drift,

@@ -9,6 +9,8 @@ mod concurrency;
 mod contract;
 #[path = "provider/enrolment.rs"]
 mod enrolment;
+#[path = "provider/live.rs"]
+mod live;
 #[path = "provider/recovery.rs"]
 mod recovery;
 #[path = "provider/resources.rs"]

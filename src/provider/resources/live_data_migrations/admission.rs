@@ -1,12 +1,13 @@
 //! A migration against stored state: its target, and the area that it will write.
 
 use livedata_arm::{ArmError, ProvisioningState, ResourceId};
+use livedata_model::state::MigrationState;
 use livedata_store::Change;
 
 use super::{Migration, MigrationInput};
 use crate::areas::{self, Area};
 use crate::core::Core;
-use crate::document::{self, Loaded};
+use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::observed;
 use crate::resources::targets::{self, Target};
@@ -73,6 +74,19 @@ async fn target_of(core: &Core, id: &ResourceId, target: &ResourceId) -> Outcome
         state => state.is_terminal() && found.document.applied.is_none(),
     };
     if hopeless { Err(not_ready(&target.to_string()).into()) } else { Ok(found) }
+}
+
+/// A reset takes away what a migration that goes on would still be using.
+pub fn check_settled(document: &Document<Migration>, now: MigrationState) -> Result<(), ArmError> {
+    if now.is_settled() {
+        return Ok(());
+    }
+    let message = format!(
+        "The migration '{}' is {}: stop it, wait until its state is Stopped, then reset it.",
+        document.id,
+        now.as_str()
+    );
+    Err(errors::MIGRATION_NOT_STOPPED.error(message))
 }
 
 pub fn not_ready(target: &str) -> ArmError {

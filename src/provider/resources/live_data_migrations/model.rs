@@ -17,8 +17,12 @@ pub struct Migration {
     /// Decides at creation only; afterwards there are `start` and `stop`.
     pub auto_start: bool,
     pub run: RunState,
-    /// 0: never started; each start raises it.
+    /// 0: not started since it was made or reset; each start raises it.
     pub start_count: u64,
+    /// 0: never reset. A reset is numbered by the generation that it makes, which is higher than that of any start before it
+    /// and lower than that of any after.
+    #[serde(default)]
+    pub reset_count: u64,
     /// Where its area is reserved: a key of [`crate::areas`].
     pub area: String,
     /// Absent in what was stored before there were policies.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{ACCOUNT_KEY, Client, World, migration_body, migrator};
 
-async fn relay(world: &mut World) -> livedata_relay_server::Running {
+pub async fn relay(world: &mut World) -> livedata_relay_server::Running {
     let rule = |name: &str, right| Rule {
         name: name.into(),
         primary_key: Key(format!("{name}-key")),
@@ -43,9 +43,9 @@ async fn relay(world: &mut World) -> livedata_relay_server::Running {
 }
 
 /// What the agent holds, and what it is to report.
-struct Agent {
+pub struct Agent {
     instance: String,
-    items: Mutex<BTreeMap<String, Item>>,
+    pub items: Mutex<BTreeMap<String, Item>>,
     told: watch::Sender<u64>,
     epoch: Mutex<(u64, u64)>,
     reports: tokio::sync::Mutex<mpsc::UnboundedReceiver<MigrationReport>>,
@@ -113,14 +113,14 @@ fn report(migrations: Vec<MigrationReport>) -> Report {
 }
 
 /// An enrolled agent that listens at the relay.
-struct Installed {
-    agent: Arc<Agent>,
-    reports: mpsc::UnboundedSender<MigrationReport>,
+pub struct Installed {
+    pub agent: Arc<Agent>,
+    pub reports: mpsc::UnboundedSender<MigrationReport>,
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -> Enrolled {
+pub async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -> Enrolled {
     let minted = client.post(&format!("{migrator}/listInstallKey")).await;
     let key = InstallKey::from_text(minted.body["installKey"].as_str().unwrap()).unwrap();
     let folder = world.folder.path().join(instance);
@@ -128,7 +128,7 @@ async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -
     client::enrol(&key, &folder, instance, "9.9.9").await.unwrap()
 }
 
-fn install(world: &World, enrolled: Enrolled, items: BTreeMap<String, Item>) -> Installed {
+pub fn install(world: &World, enrolled: Enrolled, items: BTreeMap<String, Item>) -> Installed {
     let (reports, due) = mpsc::unbounded_channel();
     let agent = Arc::new(Agent {
         instance: enrolled.name.instance_id().to_owned(),
@@ -172,7 +172,7 @@ async fn listen(endpoint: Endpoint, enrolled: Enrolled, agent: Arc<Agent>, cance
 }
 
 impl Installed {
-    async fn wait(&self, what: &str, expected: impl Fn(&BTreeMap<String, Item>) -> bool) {
+    pub async fn wait(&self, what: &str, expected: impl Fn(&BTreeMap<String, Item>) -> bool) {
         let mut told = self.agent.told.subscribe();
         let waiting = async {
             while !expected(&self.agent.items.lock().unwrap()) {
@@ -184,7 +184,7 @@ impl Installed {
         }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap();
     }
@@ -235,6 +235,7 @@ async fn desired_state_reaches_the_agent_and_its_progress_a_get() {
         conditions: Vec::new(),
         last_error: None,
         estimated_seconds: Some(60),
+        lag: None,
     };
     installed.reports.send(told.clone()).unwrap();
     let shown = client.wait(&migration, "progress", |reply| {
@@ -291,6 +292,7 @@ async fn what_was_reported_survives_a_restart_and_says_that_the_agent_is_away() 
         conditions: Vec::new(),
         last_error: Some("/data is not there".into()),
         estimated_seconds: None,
+        lag: None,
     };
     installed.reports.send(told).unwrap();
     client.wait(&migration, "Failed", |reply| reply.body["properties"]["status"]["state"] == "Failed").await;
