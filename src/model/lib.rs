@@ -1,6 +1,7 @@
 //! The nouns and rules that the resource provider and the agents share, and the only language between them.
 //!
 //! * [`spec`]: what a migrator, a target and a migration *should be*;
+//! * [`command`]: what an agent is to do once;
 //! * [`report`]: what an agent made of it: states, progress, conditions;
 //! * [`state`]: the states of a migration and which transitions are legal;
 //! * [`pattern`]: patterns of file names and paths;
@@ -11,6 +12,7 @@
 //! Pure: no I/O, no clock. Start reading at [`message::Message`].
 
 pub mod cbor;
+pub mod command;
 pub mod condition;
 pub mod message;
 pub mod node;

@@ -48,6 +48,7 @@ codes! {
     INVALID_PROPERTY_VALUE = "InvalidPropertyValue" 400: "A property has the wrong type or a value that is not allowed." => "Correct the property that `target` names; the message says what is expected.";
     PATH_NOT_ABSOLUTE = "PathNotAbsolute" 400: "A path does not begin with `/`." => "Give the path from the root of the source or of the container.";
     INVALID_PATH = "InvalidPath" 400: "A path has `.` or `..` segments, a NUL, or lies in `/.livedata`." => "Give a canonical path outside `/.livedata`, which is reserved for the migrator's own files.";
+    PATH_OUTSIDE_MIGRATION = "PathOutsideMigration" 400: "`rescan` names a path that is not inside the migration's." => "Give the migration's `path` or one inside it, or no path for the whole migration.";
     MODE_NOT_SUPPORTED = "ModeNotSupported" 400: "The migration's mode is not available in this release." => "Use `OneTime` or `Live`.";
     PROPERTY_CHANGE_NOT_ALLOWED = "PropertyChangeNotAllowed" 400: "A PUT or PATCH changes a property that is fixed after creation, or a read-only one." => "Keep the property as it is, or delete the resource and create it anew.";
     TARGET_OF_ANOTHER_MIGRATOR = "TargetOfAnotherMigrator" 400: "`targetId` names a target of another migrator." => "Create the target under the migration's own migrator and use its id.";

@@ -19,6 +19,7 @@
 mod agents;
 mod areas;
 mod clock;
+mod commands;
 mod controllers;
 mod core;
 mod desired;
@@ -26,6 +27,7 @@ mod document;
 mod duration;
 mod enrolment;
 pub mod errors;
+mod failed_paths;
 mod install_keys;
 mod kind;
 mod listener;

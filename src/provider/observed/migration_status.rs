@@ -33,6 +33,13 @@ pub struct MigrationStatus {
     pub now: MigrationState,
 }
 
+impl MigrationStatus {
+    /// Whether this condition is `True`.
+    pub fn holds(&self, kind: &str) -> bool {
+        self.conditions.iter().any(|condition| condition.is_true(kind))
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct WireLag {
     transactions: u64,

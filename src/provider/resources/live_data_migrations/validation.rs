@@ -38,7 +38,7 @@ pub fn check(wire: Wire) -> Option<MigrationInput> {
     })
 }
 
-fn canonical(given: &str, target: &str, findings: &Findings) -> Option<String> {
+pub fn canonical(given: &str, target: &str, findings: &Findings) -> Option<String> {
     let error = match path::canonical(given) {
         Ok(path) => return Some(path),
         Err(error) => error,
