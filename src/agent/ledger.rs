@@ -1,12 +1,16 @@
-//! Desired state on the agent's disk.
+//! Desired state and commands on the agent's disk.
 //!
 //! Two files: `desired.cbor` has everything but secrets, `secrets.cbor` (mode 0600) has those, by item. Each is replaced
 //! as a whole. Secrets go first, so that an item never stands there without its own. An item of a lower generation than the one held is refused.
+//!
+//! A command is taken once: it stands in `desired.cbor`, as waiting or as done, for as long as the provider might send it
+//! again. Commands of a migration that is removed, made anew or reset go with it, in the same write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use livedata_model::cbor::{decode, encode};
+use livedata_model::command::{Command, CommandKind};
 use livedata_model::message::{Known, Sync};
 use livedata_model::spec::{Body, Item, Secret};
 use livedata_model::wire_struct;
@@ -31,6 +35,10 @@ wire_struct! {
         2 => session_epoch: u64,
         /// Names the staging folder; 0 before the first session.
         3 => coordinator_epoch: u64,
+        /// In the order of their arrival.
+        4 => commands: Vec<Command>,
+        /// Ids of commands that need nothing any more and may come again.
+        5 => done: Vec<String>,
     }
 }
 
@@ -50,9 +58,25 @@ wire_struct! {
 
 pub struct Ledger {
     folder: PathBuf,
-    items: BTreeMap<String, Item>,
+    held: Held,
     session_epoch: u64,
     coordinator_epoch: u64,
+}
+
+/// What sessions change.
+#[derive(Clone, Default)]
+struct Held {
+    items: BTreeMap<String, Item>,
+    commands: Vec<Command>,
+    done: BTreeSet<String>,
+}
+
+impl Held {
+    /// Whether the command's migration is there, and still the one that it was given for.
+    fn concerns(&self, command: &Command) -> bool {
+        let item = self.items.get(&command.migration);
+        matches!(item.map(|item| &item.body), Some(Body::Migration(spec)) if command.is_for(spec))
+    }
 }
 
 impl Ledger {
@@ -70,23 +94,24 @@ impl Ledger {
             }
             items.insert(item.id.clone(), item);
         }
+        let done = desired.done.into_iter().collect();
         Ok(Self {
             folder: folder.to_owned(),
-            items,
+            held: Held { items, commands: desired.commands, done },
             session_epoch: desired.session_epoch,
             coordinator_epoch: desired.coordinator_epoch,
         })
     }
 
     pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.items.values()
+        self.held.items.values()
     }
 
     /// What need not be sent again. Of a kind that this version does not know there is no body on disk: it is named with a
     /// generation that makes the provider send it again, to a version that knows it.
     pub fn known(&self) -> Vec<Known> {
         let held = |item: &Item| if item.body == Body::Unknown { 0 } else { item.generation };
-        self.items.values().map(|item| Known { id: item.id.clone(), generation: held(item) }).collect()
+        self.held.items.values().map(|item| Known { id: item.id.clone(), generation: held(item) }).collect()
     }
 
     pub fn session_epoch(&self) -> u64 {
@@ -102,30 +127,78 @@ impl Ledger {
     pub fn welcome(&mut self, session_epoch: u64, coordinator_epoch: u64) -> Result<(), Error> {
         self.check_session(session_epoch)?;
         (self.session_epoch, self.coordinator_epoch) = (session_epoch, coordinator_epoch);
-        self.write(&self.items)
+        self.write(&self.held)
     }
 
     /// Applies changes that came in a session; durable on return, and after an error nothing has changed. Returns what was
     /// refused because a higher generation is held.
     pub fn apply(&mut self, session_epoch: u64, sync: Sync) -> Result<Vec<Known>, Error> {
         self.check_session(session_epoch)?;
-        let (mut items, mut stale) = (self.items.clone(), Vec::new());
+        let (mut held, mut stale) = (self.held.clone(), Vec::new());
         for item in sync.upserts {
-            match items.get(&item.id) {
-                Some(held) if held.generation > item.generation => {
-                    stale.push(Known { id: held.id.clone(), generation: held.generation });
+            match held.items.get(&item.id) {
+                Some(newer) if newer.generation > item.generation => {
+                    stale.push(Known { id: newer.id.clone(), generation: newer.generation });
                 }
                 _ => {
-                    items.insert(item.id.clone(), item);
+                    held.items.insert(item.id.clone(), item);
                 }
             }
         }
         for id in &sync.removals {
-            items.remove(id);
+            held.items.remove(id);
         }
-        self.write(&items)?;
-        self.items = items;
+        let (commands, void) =
+            std::mem::take(&mut held.commands).into_iter().partition(|command| held.concerns(command));
+        held.commands = commands;
+        held.done.extend(Vec::<Command>::into_iter(void).map(|command| command.id));
+        self.write(&held)?;
+        self.held = held;
         Ok(stale)
+    }
+
+    /// Takes commands that came in a session: `list` is everything that the provider has not heard of as taken. Durable on
+    /// return, and after an error nothing has changed. Returns the ids to acknowledge: all but those of an unknown kind.
+    pub fn take(&mut self, session_epoch: u64, list: Vec<Command>) -> Result<Vec<String>, Error> {
+        self.check_session(session_epoch)?;
+        let mut held = self.held.clone();
+        // What is not in the list has been acknowledged for good, and never comes again.
+        held.done.retain(|id| list.iter().any(|command| command.id == *id));
+        let mut taken = Vec::new();
+        for command in list.into_iter().filter(|command| command.kind != CommandKind::Unknown) {
+            taken.push(command.id.clone());
+            if held.done.contains(&command.id) || held.commands.iter().any(|known| known.id == command.id) {
+                continue;
+            }
+            if held.concerns(&command) {
+                held.commands.push(command);
+            } else {
+                held.done.insert(command.id);
+            }
+        }
+        self.write(&held)?;
+        self.held = held;
+        Ok(taken)
+    }
+
+    /// What is to be done once, in the order in which it came. A command stands here until [`Ledger::command_done`].
+    pub fn commands(&self) -> Vec<Command> {
+        self.held.commands.clone()
+    }
+
+    /// What the command asks for is durable elsewhere, or needs nothing. Durable on return; of no effect for a command that is
+    /// not there any more.
+    pub fn command_done(&mut self, id: &str) -> Result<(), Error> {
+        let mut held = self.held.clone();
+        let before = held.commands.len();
+        held.commands.retain(|command| command.id != id);
+        if held.commands.len() == before {
+            return Ok(());
+        }
+        held.done.insert(id.to_owned());
+        self.write(&held)?;
+        self.held = held;
+        Ok(())
     }
 
     /// What an older session had begun to do may come late.
@@ -134,8 +207,8 @@ impl Ledger {
         if session < latest { Err(Error::OldSession { session, latest }) } else { Ok(()) }
     }
 
-    fn write(&self, items: &BTreeMap<String, Item>) -> Result<(), Error> {
-        let mut items: Vec<Item> = items.values().cloned().collect();
+    fn write(&self, held: &Held) -> Result<(), Error> {
+        let mut items: Vec<Item> = held.items.values().cloned().collect();
         let mut entries = Vec::new();
         for item in &mut items {
             if let Body::Target(target) = &mut item.body {
@@ -144,8 +217,13 @@ impl Ledger {
             }
         }
         self.replace(SECRETS, &encode(&Secrets { entries }))?;
-        let desired =
-            Desired { items, session_epoch: self.session_epoch, coordinator_epoch: self.coordinator_epoch };
+        let desired = Desired {
+            items,
+            session_epoch: self.session_epoch,
+            coordinator_epoch: self.coordinator_epoch,
+            commands: held.commands.clone(),
+            done: held.done.iter().cloned().collect(),
+        };
         self.replace(DESIRED, &encode(&desired))
     }
 
@@ -176,7 +254,10 @@ fn read<T: livedata_model::cbor::Wire>(path: &Path) -> Result<Option<T>, Error> 
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use livedata_model::spec::{Credential, CredentialKind, TargetSpec};
+    use livedata_model::spec::{
+        Credential, CredentialKind, DeletePolicy, DriftPolicy, MassDeleteLimit, MigrationSpec, Mode,
+        RunState, TargetSpec,
+    };
 
     use super::*;
 
@@ -272,5 +353,118 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(DESIRED), b"\xff\xff").unwrap();
         assert!(matches!(Ledger::open(folder.path()), Err(Error::Damaged { .. })));
+    }
+
+    fn migration(generation: u64, incarnation: &str, reset_count: u64) -> Item {
+        let spec = MigrationSpec {
+            target: "/t".into(),
+            source_path: "/data".into(),
+            target_path: "/data".into(),
+            mode: Mode::Live,
+            run: RunState::Running,
+            start_count: 1,
+            incarnation: incarnation.into(),
+            delete_policy: DeletePolicy::Mirror,
+            drift_policy: DriftPolicy::Overwrite,
+            mass_delete_limit: MassDeleteLimit::default(),
+            trash_retention_seconds: 0,
+            barriers: vec![],
+            reset_count,
+        };
+        Item { id: "/m".into(), generation, body: Body::Migration(spec) }
+    }
+
+    fn command(id: &str) -> Command {
+        Command {
+            id: id.into(),
+            migration: "/m".into(),
+            incarnation: "one".into(),
+            reset_count: 0,
+            kind: CommandKind::RetryFailed,
+        }
+    }
+
+    fn waiting(ledger: &Ledger) -> Vec<String> {
+        ledger.commands().into_iter().map(|command| command.id).collect()
+    }
+
+    #[test]
+    fn a_command_is_taken_once_however_often_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(migration(1, "one", 0))).unwrap();
+        assert_eq!(ledger.take(1, vec![command("b"), command("a")]).unwrap(), ["b", "a"]);
+        assert_eq!(waiting(&ledger), ["b", "a"]);
+        // The agent dies before the acknowledgement leaves: the provider sends them again.
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!(waiting(&ledger), ["b", "a"]);
+        assert_eq!(ledger.take(2, vec![command("b"), command("a"), command("c")]).unwrap(), ["b", "a", "c"]);
+        assert_eq!(waiting(&ledger), ["b", "a", "c"]);
+        ledger.command_done("b").unwrap();
+        // The acknowledgement was lost, the command done, the agent dead again.
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!(ledger.take(3, vec![command("b"), command("a")]).unwrap(), ["b", "a"]);
+        assert_eq!(waiting(&ledger), ["a", "c"]);
+        ledger.command_done("a").unwrap();
+        ledger.command_done("never heard of").unwrap();
+        // The provider has heard: what is done is forgotten.
+        ledger.take(3, vec![command("d")]).unwrap();
+        assert_eq!((waiting(&ledger), ledger.held.done.len()), (vec!["c".to_owned(), "d".to_owned()], 0));
+    }
+
+    #[test]
+    fn commands_go_with_the_life_of_the_migration_that_they_are_for() {
+        for end in [
+            Sync { revision: 2, upserts: vec![], removals: vec!["/m".into()] },
+            upsert(migration(2, "two", 0)),
+            upsert(migration(2, "one", 2)),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut ledger = Ledger::open(folder.path()).unwrap();
+            ledger.apply(1, upsert(migration(1, "one", 0))).unwrap();
+            ledger.take(1, vec![command("a")]).unwrap();
+            // Another generation of the same life keeps them.
+            ledger.apply(1, upsert(migration(2, "one", 0))).unwrap();
+            assert_eq!(waiting(&ledger), ["a"]);
+            ledger.apply(1, end).unwrap();
+            let mut ledger = Ledger::open(folder.path()).unwrap();
+            assert_eq!(waiting(&ledger), Vec::<String>::new());
+            // Late ones are acknowledged, so that the provider forgets them, and do nothing.
+            assert_eq!(ledger.take(2, vec![command("a"), command("late")]).unwrap(), ["a", "late"]);
+            assert_eq!(waiting(&ledger), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_command_of_an_unknown_kind_is_left_with_the_provider() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(migration(1, "one", 0))).unwrap();
+        let newer = Command { kind: CommandKind::Unknown, ..command("newer") };
+        assert_eq!(ledger.take(1, vec![newer, command("a")]).unwrap(), ["a"]);
+        assert_eq!(waiting(&ledger), ["a"]);
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_written_is_not_taken_and_one_that_is_done_stays_until_that_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(migration(1, "one", 0))).unwrap();
+        ledger.take(1, vec![command("a")]).unwrap();
+        // Where the file is to be written beside stands a folder.
+        std::fs::create_dir_all(folder.path().join("desired.cbor.new").join("full")).unwrap();
+        assert!(matches!(ledger.take(1, vec![command("b")]), Err(Error::Io { .. })));
+        assert!(matches!(ledger.command_done("a"), Err(Error::Io { .. })));
+        assert_eq!(waiting(&ledger), ["a"]);
+    }
+
+    #[test]
+    fn commands_of_an_older_session_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(migration(1, "one", 0))).unwrap();
+        ledger.welcome(5, 1).unwrap();
+        assert!(matches!(ledger.take(4, vec![command("a")]), Err(Error::OldSession { .. })));
+        assert_eq!(waiting(&ledger), Vec::<String>::new());
     }
 }

@@ -5,6 +5,7 @@
 //! the reports; migrations go on from what is on disk.
 
 mod access;
+mod failed_paths;
 mod handler;
 
 use std::sync::Arc;

@@ -78,6 +78,7 @@ impl Reporter {
             conditions: self.conditions.clone(),
             last_error: last_error(situation, view),
             estimated_seconds,
+            lag: None,
         }
     }
 

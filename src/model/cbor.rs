@@ -1,7 +1,8 @@
 //! CBOR (RFC 8949) with integer map keys.
 //!
 //! A structure is a map from small integers to values. A key that the reader does not know is skipped; a key that is
-//! missing is an error unless its type has an empty value (`Option`, `Vec`). Numbers of keys are never reused.
+//! missing is an error unless its type has an empty value (`Option`, `Vec`) or its declaration says what an older peer means
+//! by leaving it out. Numbers of keys are never reused.
 
 pub use ciborium::Value;
 
@@ -108,19 +109,23 @@ impl Fields {
         Ok(Self { structure, entries })
     }
 
-    pub fn take<T: Wire>(&mut self, field: u64) -> Result<T, DecodeError> {
+    /// `default`: what the field is when it is not there, instead of what its type says.
+    pub fn take<T: Wire>(&mut self, field: u64, default: Option<T>) -> Result<T, DecodeError> {
         let wanted = Value::Integer(field.into());
         match self.entries.iter().position(|(key, _)| *key == wanted) {
             Some(at) => T::from_value(self.entries.swap_remove(at).1),
-            None => T::absent().ok_or(DecodeError::Missing { structure: self.structure, field }),
+            None => {
+                default.or_else(T::absent).ok_or(DecodeError::Missing { structure: self.structure, field })
+            }
         }
     }
 }
 
-/// Declares a structure together with the integer key of each field.
+/// Declares a structure together with the integer key of each field. A field that came later says after `=` what its absence
+/// means: `8 => delete_policy: DeletePolicy = DeletePolicy::Mirror`.
 #[macro_export]
 macro_rules! wire_struct {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $key:literal => $field:ident : $kind:ty),* $(,)? }) => {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $key:literal => $field:ident : $kind:ty $(= $default:expr)?),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Eq, PartialEq)]
         pub struct $name { $($(#[$field_meta])* pub $field: $kind),* }
@@ -131,7 +136,7 @@ macro_rules! wire_struct {
             }
             fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::DecodeError> {
                 let mut fields = $crate::cbor::Fields::of(stringify!($name), value)?;
-                Ok(Self { $($field: fields.take($key)?),* })
+                Ok(Self { $($field: fields.take($key, None$(.or(Some($default)))?)?),* })
             }
         }
     };
@@ -162,4 +167,31 @@ macro_rules! wire_words {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    wire_struct! {
+        pub struct Old { 1 => name: String }
+    }
+
+    wire_struct! {
+        pub struct New { 1 => name: String, 2 => limit: u64 = 7, 3 => count: u64 }
+    }
+
+    #[test]
+    fn a_field_that_an_older_peer_leaves_out_has_its_default_and_one_that_is_there_does_not() {
+        let old = |fields: Vec<(u64, Value)>| {
+            Value::Map(fields.into_iter().map(|(key, value)| (key.to_value(), value)).collect())
+        };
+        let short = old(vec![(1, "a".to_owned().to_value()), (3, 1u64.to_value())]);
+        assert_eq!(New::from_value(short), Ok(New { name: "a".into(), limit: 7, count: 1 }));
+        let whole = New { name: "a".into(), limit: 0, count: 1 };
+        assert_eq!(decode::<New>(&encode(&whole)), Ok(whole.clone()));
+        assert_eq!(decode::<Old>(&encode(&whole)), Ok(Old { name: "a".into() }));
+        let bare = encode(&Old { name: "a".into() });
+        assert_eq!(decode::<New>(&bare), Err(DecodeError::Missing { structure: "New", field: 3 }));
+    }
 }

@@ -3,10 +3,11 @@
 //! The provider opens the stream through the relay; inside it the agent is the TLS server. After the handshake the agent
 //! says [`Hello`], the provider answers [`Welcome`] or [`Refused`] and sends the first [`Sync`]; from then on either side
 //! sends when it has something. Every loss is repaired by the next session: the agent's `known` list tells the provider
-//! what to send, and reports are whole pictures, not increments.
+//! what to send, reports are whole pictures, not increments, and commands are sent until they are acknowledged.
 
 use crate::cbor::{DecodeError, Wire};
-use crate::report::{AgentReport, MigrationReport};
+use crate::command::Command;
+use crate::report::{AgentReport, FailedPath, MigrationReport};
 use crate::spec::{Item, Secret};
 use crate::wire_struct;
 
@@ -115,6 +116,47 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// Provider → agent: every command that the agent has not acknowledged, in the order in which they were given. The agent
+    /// has the desired state that they rely on. One that is not in here the provider has forgotten.
+    pub struct Commands {
+        1 => commands: Vec<Command>,
+    }
+}
+
+wire_struct! {
+    /// Agent → provider, once for each [`Commands`]: these are on the agent's disk, or done. A command that is not named is
+    /// of a kind that the agent does not know; the next session brings it again.
+    pub struct CommandAck {
+        1 => ids: Vec<String>,
+    }
+}
+
+wire_struct! {
+    /// Agent → provider: a part of the whole list of the paths that one migration has given up
+    /// ([`crate::report::FailedPaths`]). Parts come in order; only together they mean something.
+    pub struct FailedPathsPart {
+        /// Grows within a session; the acknowledgement repeats it.
+        1 => sequence: u64,
+        2 => migration: String,
+        3 => incarnation: String,
+        4 => start: u64,
+        5 => revision: u64,
+        /// From 0.
+        6 => part: u32,
+        /// At least 1.
+        7 => parts: u32,
+        8 => entries: Vec<FailedPath>,
+        9 => truncated: bool,
+    }
+}
+
+wire_struct! {
+    pub struct FailedPathsAck {
+        1 => sequence: u64,
+    }
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Message {
     Hello(Hello),
@@ -127,6 +169,10 @@ pub enum Message {
     Echo(Echo),
     EchoReply(Echo),
     ListenToken(ListenToken),
+    Commands(Commands),
+    CommandAck(CommandAck),
+    FailedPathsPart(FailedPathsPart),
+    FailedPathsAck(FailedPathsAck),
     /// A kind from a newer peer: ignored.
     Unknown(u64),
 }
@@ -145,6 +191,10 @@ impl Wire for Message {
             Self::Echo(body) => (8, body.to_value()),
             Self::EchoReply(body) => (9, body.to_value()),
             Self::ListenToken(body) => (10, body.to_value()),
+            Self::Commands(body) => (11, body.to_value()),
+            Self::CommandAck(body) => (12, body.to_value()),
+            Self::FailedPathsPart(body) => (13, body.to_value()),
+            Self::FailedPathsAck(body) => (14, body.to_value()),
             Self::Unknown(kind) => (*kind, ciborium::Value::Null),
         };
         ciborium::Value::Array(vec![kind.to_value(), body])
@@ -165,6 +215,10 @@ impl Wire for Message {
             8 => Self::Echo(Echo::from_value(body)?),
             9 => Self::EchoReply(Echo::from_value(body)?),
             10 => Self::ListenToken(ListenToken::from_value(body)?),
+            11 => Self::Commands(Commands::from_value(body)?),
+            12 => Self::CommandAck(CommandAck::from_value(body)?),
+            13 => Self::FailedPathsPart(FailedPathsPart::from_value(body)?),
+            14 => Self::FailedPathsAck(FailedPathsAck::from_value(body)?),
             other => Self::Unknown(other),
         })
     }
@@ -174,7 +228,7 @@ impl Wire for Message {
 mod tests {
     use super::*;
     use crate::cbor::{decode, encode};
-    use crate::spec::{Body, MigrationSpec, Mode, RunState};
+    use crate::spec::{Body, DeletePolicy, DriftPolicy, MassDeleteLimit, MigrationSpec, Mode, RunState};
 
     fn sync() -> Message {
         Message::Sync(Sync {
@@ -190,6 +244,12 @@ mod tests {
                     run: RunState::Running,
                     start_count: 1,
                     incarnation: "one".into(),
+                    delete_policy: DeletePolicy::Keep,
+                    drift_policy: DriftPolicy::Halt,
+                    mass_delete_limit: MassDeleteLimit { count: 1, percent: 2, window_seconds: 3 },
+                    trash_retention_seconds: 0,
+                    barriers: vec!["_SUCCESS".into()],
+                    reset_count: 4,
                 }),
             }],
             removals: vec!["/gone".into()],

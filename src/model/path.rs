@@ -34,12 +34,14 @@ pub fn canonical(path: &str) -> Result<String, PathError> {
     Ok(format!("/{}", segments.join("/")))
 }
 
+/// Whether the canonical path `inner` is `outer` or lies inside it.
+pub fn is_inside(outer: &str, inner: &str) -> bool {
+    outer == "/" || inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Whether two canonical paths name the same place or one lies inside the other.
 pub fn overlap(one: &str, other: &str) -> bool {
-    let inside = |outer: &str, inner: &str| {
-        outer == "/" || inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
-    };
-    inside(one, other) || inside(other, one)
+    is_inside(one, other) || is_inside(other, one)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::condition::Condition;
 use crate::state::MigrationState;
-use crate::wire_struct;
+use crate::{wire_struct, wire_words};
 
 wire_struct! {
     /// `status.progress` of a migration. Counters start over with each run; `bytes_migrated` may go back when a file that
@@ -23,6 +23,19 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// `status.lag`: how far the target is behind the source. Of migrations with a change feed only.
+    #[derive(Copy)]
+    pub struct Lag {
+        /// Of the source, that have not been taken up yet.
+        1 => transactions: u64,
+        /// How long ago the oldest change happened that is not at the target yet; 0: none is known.
+        2 => seconds: u64,
+        /// Every change up to this position of the source is at the target.
+        3 => watermark: u64,
+    }
+}
+
+wire_struct! {
     /// One migration as the agent sees it.
     pub struct MigrationReport {
         1 => id: String,
@@ -35,6 +48,61 @@ wire_struct! {
         6 => last_error: Option<String>,
         /// Seconds until the copy is complete at the present rate, if that can be said.
         7 => estimated_seconds: Option<u64>,
+        8 => lag: Option<Lag>,
+    }
+}
+
+/// The paths that one migration has given up: the whole list, as the agent holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FailedPaths {
+    /// Id of the migration.
+    pub migration: String,
+    /// Of [`crate::spec::MigrationSpec`]: another one's list is of another migration.
+    pub incarnation: String,
+    /// The start ([`crate::spec::MigrationSpec::start_count`]) whose run has given them up.
+    pub start: u64,
+    /// Another number whenever the list is another.
+    pub revision: u64,
+    pub entries: Vec<FailedPath>,
+    /// There are more than `entries` has.
+    pub truncated: bool,
+}
+
+/// How many failed paths of a migration are told and kept.
+pub const MOST_FAILED_PATHS: usize = 10_000;
+
+wire_struct! {
+    pub struct FailedPath {
+        /// At the source, absolute.
+        1 => path: String,
+        2 => kind: FailureKind,
+        /// A sentence for the operator.
+        3 => reason: String,
+        /// When it was given up, milliseconds since 1970.
+        4 => at_ms: i64,
+    }
+}
+
+wire_words! {
+    /// Why a path was given up; `docs/errors.md` says what to do.
+    pub enum FailureKind unknown Other {
+        1 => Other,
+        /// The source does not let the agent read it.
+        2 => Denied,
+        /// Somebody has it open for writing.
+        3 => OpenForWrite,
+        /// It changed each time it was copied.
+        4 => ChangedWhileCopied,
+        /// A file stands where the source has a directory, or the other way round.
+        5 => Obstructed,
+        /// It was replaced, or renamed and its copy could not follow.
+        6 => Replaced,
+        /// The target does not take its name.
+        7 => NameRefused,
+        /// What it is cannot be copied: a pipe, a socket, a device.
+        8 => NotSupported,
+        /// Somebody else wrote there, and the policy is not to overwrite it.
+        9 => Drifted,
     }
 }
 

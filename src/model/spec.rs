@@ -26,6 +26,53 @@ wire_words! {
     }
 }
 
+wire_words! {
+    /// What happens at the target to what was deleted at the source.
+    #[derive(Default)]
+    pub enum DeletePolicy unknown Keep {
+        /// It is deleted there, too.
+        #[default]
+        1 => Mirror,
+        /// It stays.
+        2 => Keep,
+    }
+}
+
+wire_words! {
+    /// What happens when somebody else wrote at a path of the target that the migration writes.
+    #[derive(Default)]
+    pub enum DriftPolicy unknown Halt {
+        /// The source's version goes over it.
+        #[default]
+        1 => Overwrite,
+        /// Theirs stays.
+        2 => Keep,
+        /// Nothing more is written until somebody has looked; the condition `TargetDrift` says where.
+        3 => Halt,
+    }
+}
+
+wire_struct! {
+    /// Deletes of one window beyond either number are held until they are approved (rule R9).
+    #[derive(Copy, serde::Serialize, serde::Deserialize)]
+    pub struct MassDeleteLimit {
+        /// Files and directories. 0: every delete is held.
+        1 => count: u64,
+        /// Of the files and directories that the migration knows. 100: no limit of this kind.
+        2 => percent: u32,
+        3 => window_seconds: u64,
+    }
+}
+
+impl Default for MassDeleteLimit {
+    fn default() -> Self {
+        Self { count: 10_000, percent: 25, window_seconds: 3600 }
+    }
+}
+
+/// How long what was deleted or overwritten at the target is kept in the trash, unless the migration says otherwise.
+pub const TRASH_RETENTION_SECONDS: u64 = 7 * 24 * 3600;
+
 wire_struct! {
     /// The agent's own settings. Its GUID names the folder of ours at the target: `/.livedata/<guid>/`.
     pub struct MigratorSpec {
@@ -99,6 +146,16 @@ wire_struct! {
         6 => start_count: u64,
         /// Made with the resource: one that is deleted and made anew under its id is another migration.
         7 => incarnation: String,
+        8 => delete_policy: DeletePolicy = DeletePolicy::default(),
+        9 => drift_policy: DriftPolicy = DriftPolicy::default(),
+        10 => mass_delete_limit: MassDeleteLimit = MassDeleteLimit::default(),
+        /// 0: nothing is kept.
+        11 => trash_retention_seconds: u64 = TRASH_RETENTION_SECONDS,
+        /// Patterns ([`crate::pattern`]) of files that are published last in their table directory. Empty: the built-in list.
+        12 => barriers: Vec<String>,
+        /// Grows with each reset: the agent then forgets the migration's journal, and its commands, and begins from nothing at
+        /// the next start. `start_count` is 0 again.
+        13 => reset_count: u64 = 0,
     }
 }
 

@@ -1,11 +1,14 @@
-//! Desired state of one agent: what of its migrator's resources has been applied, in the order in which it must arrive.
+//! Desired state of one agent: what of its migrator's resources has been applied, in the order in which it must arrive; and
+//! the commands that wait for it.
 
 use std::collections::HashSet;
 
 use livedata_arm::ProvisioningState;
 use livedata_model::spec::{Body, Item};
+use livedata_session::provider::Desired;
 use serde::de::DeserializeOwned;
 
+use crate::commands;
 use crate::core::Core;
 use crate::document::{self, Applied, Document};
 use crate::errors::Outcome;
@@ -16,13 +19,15 @@ use crate::resources::targets::{self, Targets};
 
 /// Nothing, if there is no such migrator (any more): one that was made anew under its name has another GUID and another agent,
 /// and its secrets are not for this one.
-pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Vec<Item>> {
+pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
+    // First, so that what a command relies on has been applied by the time that the items are read.
+    let commands = commands::of(core, migrator).await?;
     let found =
         document::load::<Migrator>(core.store.as_ref(), Migrators::DESCRIPTION.collection, migrator).await?;
     let Some(document) =
         found.map(|found| found.document).filter(is_wanted).filter(|migrator| migrator.guid == guid)
     else {
-        return Ok(Vec::new());
+        return Ok(Desired::default());
     };
     let mut items = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
@@ -45,7 +50,7 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Vec<Item>> {
             items.push(Item { id: migration.key(), generation: *generation, body });
         }
     }
-    Ok(items)
+    Ok(Desired { items, commands })
 }
 
 fn is_wanted<S>(document: &Document<S>) -> bool {

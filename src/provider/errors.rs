@@ -48,7 +48,8 @@ codes! {
     INVALID_PROPERTY_VALUE = "InvalidPropertyValue" 400: "A property has the wrong type or a value that is not allowed." => "Correct the property that `target` names; the message says what is expected.";
     PATH_NOT_ABSOLUTE = "PathNotAbsolute" 400: "A path does not begin with `/`." => "Give the path from the root of the source or of the container.";
     INVALID_PATH = "InvalidPath" 400: "A path has `.` or `..` segments, a NUL, or lies in `/.livedata`." => "Give a canonical path outside `/.livedata`, which is reserved for the migrator's own files.";
-    MODE_NOT_SUPPORTED = "ModeNotSupported" 400: "The migration's mode is not available in this release." => "Use `OneTime`.";
+    PATH_OUTSIDE_MIGRATION = "PathOutsideMigration" 400: "`rescan` names a path that is not inside the migration's." => "Give the migration's `path` or one inside it, or no path for the whole migration.";
+    MODE_NOT_SUPPORTED = "ModeNotSupported" 400: "The migration's mode is not available in this release." => "Use `OneTime` or `Live`.";
     PROPERTY_CHANGE_NOT_ALLOWED = "PropertyChangeNotAllowed" 400: "A PUT or PATCH changes a property that is fixed after creation, or a read-only one." => "Keep the property as it is, or delete the resource and create it anew.";
     TARGET_OF_ANOTHER_MIGRATOR = "TargetOfAnotherMigrator" 400: "`targetId` names a target of another migrator." => "Create the target under the migration's own migrator and use its id.";
     TARGET_NOT_FOUND = "TargetNotFound" 400: "`targetId` names a target that does not exist." => "Create the target first, or correct the id.";
@@ -61,6 +62,10 @@ codes! {
     PARENT_BEING_DELETED = "ParentBeingDeleted" 409: "The migrator of a child resource is being deleted." => "Wait until the migrator is gone; create it anew if it is wanted.";
     TARGET_AREA_IN_USE = "TargetAreaInUse" 409: "Another migration writes into the same area of the same container." => "Choose a `targetPath` that neither contains nor lies inside that of the migration in the message, or delete that migration.";
     TARGET_IN_USE = "TargetInUse" 409: "The target still has migrations." => "Delete the migrations that the message names first.";
+    MIGRATION_NOT_STOPPED = "MigrationNotStopped" 409: "A migration that goes on is to be reset." => "Stop the migration, wait until its `status.state` is `Stopped`, then reset it.";
+    MIGRATION_NOT_RUNNING = "MigrationNotRunning" 409: "A command is for a migration that is not going on." => "Start the migration, then repeat the command.";
+    NO_DELETES_HELD = "NoDeletesHeld" 409: "`approveDeletes`, but no deletes wait for approval." => "Nothing; approve when the condition `DeletesHeld` is `True`.";
+    TOO_MANY_COMMANDS = "TooManyCommands" 409: "256 commands of the migrator's migrations wait for its agent." => "See the migrator's `status`; repeat the command when its agent is there again.";
     STORAGE_ACCOUNT_NOT_FOUND = "StorageAccountNotFound" 400: "The storage account of a target does not exist." => "Create the account or correct `properties.storageAccountId`, then PUT the target again.";
     STORAGE_ACCOUNT_KIND_NOT_SUPPORTED = "StorageAccountKindNotSupported" 400: "The storage account is not of kind `StorageV2`." => "Use a `StorageV2` account with hierarchical namespace.";
     HIERARCHICAL_NAMESPACE_REQUIRED = "HierarchicalNamespaceRequired" 400: "The storage account has no hierarchical namespace." => "Use an account with hierarchical namespace (`isHnsEnabled`); it can be chosen at creation or by Azure's upgrade.";

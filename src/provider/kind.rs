@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::core::Core;
 use crate::document::{Document, Loaded};
 use crate::errors::Outcome;
+use crate::request::Request;
 use crate::wire::Reader;
 
 /// The declarative part of a registration.
@@ -50,6 +51,8 @@ pub enum Effect<S> {
     Answer(Value),
     /// New intent; the operation ends when it has become desired state.
     Intent(S),
+    /// Something that an agent is to do once, stored by what the change writes; the operation ends with it.
+    Command(Change),
 }
 
 /// What a controller made of an intent.
@@ -117,9 +120,12 @@ pub trait ResourceKind: Send + Sync + 'static {
     /// What goes away together with the resource, in one transaction.
     async fn erase(core: &Core, document: &Document<Self::Spec>, change: Change) -> Outcome<Change>;
 
+    /// `change` raises the version of the resource's record by one, if the effect is a command.
     async fn act(
         core: &Core,
         loaded: &Loaded<Self::Spec>,
         action: &'static str,
+        request: &Request,
+        change: Change,
     ) -> Outcome<Effect<Self::Spec>>;
 }

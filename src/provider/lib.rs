@@ -19,12 +19,15 @@
 mod agents;
 mod areas;
 mod clock;
+mod commands;
 mod controllers;
 mod core;
 mod desired;
 mod document;
+mod duration;
 mod enrolment;
 pub mod errors;
+mod failed_paths;
 mod install_keys;
 mod kind;
 mod listener;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use livedata_model::spec::Item;
 use livedata_relay::{Endpoint, ErrorKind, Sender, Token};
+use livedata_session::provider::Desired;
 use livedata_session::{AgentName, ProviderIdentity, provider, tls};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -230,12 +230,12 @@ impl Keeper {
         }
     }
 
-    async fn refresh(&self, desired: &watch::Sender<Arc<Vec<Item>>>) -> Outcome<()> {
-        let items = desired::of(&self.core, &self.migrator, self.name.migrator_guid()).await?;
+    async fn refresh(&self, desired: &watch::Sender<Arc<Desired>>) -> Outcome<()> {
+        let news = desired::of(&self.core, &self.migrator, self.name.migrator_guid()).await?;
         desired.send_if_modified(|now| {
-            let differs = **now != items;
+            let differs = **now != news;
             if differs {
-                *now = Arc::new(items);
+                *now = Arc::new(news);
             }
             differs
         });

@@ -3,7 +3,7 @@
 
 mod action;
 mod delete;
-mod list;
+pub mod list;
 mod read;
 mod reconcile;
 mod write;

@@ -2,15 +2,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use livedata_arm::ArmError;
 use serde_json::{Map, Value};
 
+use crate::duration;
 use crate::errors::{self, Code};
 
 /// Longest text in a document; keeps every resource, and so every page of a list, far below what ARM lets through.
 const MAX_TEXT_BYTES: usize = 4096;
+/// Longest text in an array, for the same reason.
+const MAX_ELEMENT_BYTES: usize = 256;
 
 /// What is wrong with one document.
 #[derive(Clone, Debug, Default)]
@@ -80,11 +84,56 @@ impl<'a> Reader<'a> {
 
     /// A whole number from 1 to `most`.
     pub fn count(&mut self, name: &'static str, most: u64) -> Option<u64> {
+        self.number(name, 1..=most)
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, name: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(name)?;
         match value.as_u64() {
-            Some(number) if (1..=most).contains(&number) => Some(number),
-            _ => self.wrong(name, &format!("a whole number from 1 to {most}")),
+            Some(number) if bounds.contains(&number) => Some(number),
+            _ => self.wrong(name, &format!("a whole number from {} to {}", bounds.start(), bounds.end())),
         }
+    }
+
+    /// An ISO 8601 duration within bounds, in seconds.
+    pub fn duration(&mut self, name: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let text = self.text(name)?;
+        let seconds = duration::parse(&text).filter(|seconds| bounds.contains(seconds));
+        seconds.or_else(|| {
+            let (from, to) = (duration::format(*bounds.start()), duration::format(*bounds.end()));
+            let expected =
+                format!("an ISO 8601 duration of days, hours, minutes and seconds, from {from} to {to}");
+            self.wrong(name, &expected)
+        })
+    }
+
+    /// An array of at most `most` texts, each read by `parse`, which says what is wrong with it.
+    pub fn texts<T, E: std::fmt::Display>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let expected = format!("an array of at most {most} texts of at most {MAX_ELEMENT_BYTES} bytes each");
+        let Some(elements) = self.value(name)?.as_array().filter(|elements| elements.len() <= most) else {
+            return self.wrong(name, &expected);
+        };
+        let mut texts = Vec::with_capacity(elements.len());
+        for (at, element) in elements.iter().enumerate() {
+            let Some(text) = element.as_str().filter(|text| text.len() <= MAX_ELEMENT_BYTES) else {
+                return self.wrong(name, &expected);
+            };
+            match parse(text) {
+                Ok(read) => texts.push(read),
+                Err(error) => {
+                    let target = format!("{}[{at}]", self.target(name));
+                    let message = format!("'{text}' cannot be used: {error}.");
+                    self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+                }
+            }
+        }
+        (texts.len() == elements.len()).then_some(texts)
     }
 
     /// One of the words, ignoring case.

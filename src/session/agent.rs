@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use livedata_model::command::Command;
 use livedata_model::message::{
-    Echo, Hello, Known, ListenToken, Message, PROTOCOL, Report, Sync, SyncAck, Welcome,
+    CommandAck, Echo, FailedPathsPart, Hello, Known, ListenToken, Message, PROTOCOL, Report, Sync, SyncAck,
+    Welcome,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,7 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(20);
 
 /// What the agent does with its session. An error ends the session; the caller opens a new one.
 ///
-/// `welcomed`, `apply` and `listen_token` never overlap, and echoes wait for them: the provider gives up an agent that
+/// `welcomed`, `apply`, `commands` and `listen_token` never overlap, and echoes wait for them: the provider gives up an agent that
 /// takes more than fifteen seconds.
 #[async_trait]
 pub trait AgentHandler: Send + std::marker::Sync + 'static {
@@ -39,12 +41,21 @@ pub trait AgentHandler: Send + std::marker::Sync + 'static {
     /// agent has a higher generation are left alone and returned, with the agent's generation.
     async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError>;
 
+    /// Takes commands, which are on disk when this returns, and returns the ids of those that are, now or before, and of those
+    /// that are done or are for nothing that is there. An id that is in no later list will never come again. Commands of an
+    /// unknown kind are left out and come again in the next session.
+    async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError>;
+
     /// Every migration, for the start of the session. `sequence` is filled in afterwards.
     async fn full_report(&self) -> Report;
 
     /// Waits until something changed and reports it. Asked for again only when the provider has the last report; dropped
     /// at the end of the session, and the next one begins with a full report.
     async fn next_report(&self) -> Report;
+
+    /// Waits until there is a part of a list of failed paths to tell, all lists anew in each session. Asked for again only when
+    /// the provider has the last part; dropped at the end of the session. `sequence` is filled in afterwards.
+    async fn next_failed_paths(&self) -> FailedPathsPart;
 
     /// A new token for the relay.
     async fn listen_token(&self, token: ListenToken) -> Result<(), HandlerError>;
@@ -84,16 +95,24 @@ async fn converse(
     };
     handshake::check_welcome(&hello, &welcome)?;
     handler.welcomed(&welcome).await.map_err(Error::Handler)?;
-    Session { reporting: Reporting::default(), outbox, handler: handler.as_ref() }
-        .go_on(incoming, cancel)
-        .await
+    let (reports, failed_paths) = (Reporting::default(), Reporting::default());
+    Session { reports, failed_paths, outbox, handler: handler.as_ref() }.go_on(incoming, cancel).await
 }
 
-/// A report that is awaited; it outlives the turns of the loop, so that a handler half-way is not started anew.
-type NextReport<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
+/// What is awaited of a handler; it outlives the turns of the loop, so that a handler half-way is not started anew.
+type Awaited<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
+
+/// Never, while nothing is awaited.
+async fn ready<T>(awaited: &mut Awaited<'_, T>) -> T {
+    match awaited.as_mut() {
+        Some(awaited) => awaited.await,
+        None => std::future::pending().await,
+    }
+}
 
 struct Session<'a> {
-    reporting: Reporting,
+    reports: Reporting,
+    failed_paths: Reporting,
     outbox: Outbox,
     handler: &'a dyn AgentHandler,
 }
@@ -103,21 +122,19 @@ impl<'a> Session<'a> {
         let handler = self.handler;
         let silence = sleep(SILENCE);
         tokio::pin!(silence);
-        let mut next_report: Option<NextReport<'a>> = Some(handler.full_report());
+        let mut next_report: Awaited<'a, Report> = Some(handler.full_report());
+        let mut next_part: Awaited<'a, FailedPathsPart> = Some(handler.next_failed_paths());
         let mut not_before = Instant::now();
         loop {
-            if next_report.is_none() && self.reporting.is_idle() {
+            if next_part.is_none() && self.failed_paths.is_idle() {
+                next_part = Some(handler.next_failed_paths());
+            }
+            if next_report.is_none() && self.reports.is_idle() {
                 next_report = Some(Box::pin(async move {
                     sleep_until(not_before).await;
                     handler.next_report().await
                 }));
             }
-            let report = async {
-                match next_report.as_mut() {
-                    Some(report) => report.await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(End::Cancelled),
@@ -129,10 +146,16 @@ impl<'a> Session<'a> {
                     }
                 },
                 () = &mut silence => return Ok(End::Silent),
-                report = report => {
+                report = ready(&mut next_report) => {
                     next_report = None;
                     not_before = Instant::now() + REPORT_EVERY;
-                    self.outbox.post(Message::Report(self.reporting.send(report)))?;
+                    let sequence = self.reports.send();
+                    self.outbox.post(Message::Report(Report { sequence, ..report }))?;
+                }
+                part = ready(&mut next_part) => {
+                    next_part = None;
+                    let sequence = self.failed_paths.send();
+                    self.outbox.post(Message::FailedPathsPart(FailedPathsPart { sequence, ..part }))?;
                 }
             }
         }
@@ -145,17 +168,22 @@ impl<'a> Session<'a> {
                 let stale = self.handler.apply(sync).await.map_err(Error::Handler)?;
                 self.outbox.post(Message::SyncAck(SyncAck { revision, stale }))
             }
+            Message::Commands(list) => {
+                let ids = self.handler.commands(list.commands).await.map_err(Error::Handler)?;
+                self.outbox.post(Message::CommandAck(CommandAck { ids }))
+            }
             Message::Echo(Echo { sent_ms, .. }) => {
                 self.outbox.post(Message::EchoReply(Echo { sent_ms, clock_ms: wall_ms() }))
             }
-            Message::ReportAck(ack) => self.reporting.acknowledged(&ack),
+            Message::ReportAck(ack) => self.reports.acknowledged(ack.sequence),
+            Message::FailedPathsAck(ack) => self.failed_paths.acknowledged(ack.sequence),
             Message::ListenToken(token) => self.handler.listen_token(token).await.map_err(Error::Handler),
             Message::Unknown(kind) => {
                 tracing::debug!(kind, "a message of a newer provider is ignored");
                 Ok(())
             }
             other => Err(Error::Unexpected {
-                expected: "Sync, Echo, ReportAck or ListenToken",
+                expected: "Sync, Commands, Echo, ReportAck, FailedPathsAck or ListenToken",
                 received: name_of(&other),
             }),
         }

@@ -90,6 +90,10 @@ pub(crate) fn name_of(message: &Message) -> &'static str {
         Message::Echo(_) => "Echo",
         Message::EchoReply(_) => "EchoReply",
         Message::ListenToken(_) => "ListenToken",
+        Message::Commands(_) => "Commands",
+        Message::CommandAck(_) => "CommandAck",
+        Message::FailedPathsPart(_) => "FailedPathsPart",
+        Message::FailedPathsAck(_) => "FailedPathsAck",
         Message::Unknown(_) => "a message of an unknown kind",
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livedata_model::message::{Echo, Hello, ListenToken, Message, Refused, Report, ReportAck, Welcome};
+use livedata_model::command::Command;
+use livedata_model::message::{
+    Echo, FailedPathsAck, FailedPathsPart, Hello, ListenToken, Message, Refused, Report, ReportAck, Welcome,
+};
 use livedata_model::spec::Item;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -12,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::name_of;
 use crate::clock::{wall_ms, wall_seconds};
+use crate::commander::Commander;
 use crate::liveness::{ECHO_EVERY, Liveness, Tick, clock_skew_ms};
 use crate::outbox::{Outbox, drive};
 use crate::synchroniser::{News, Synchroniser};
@@ -24,6 +28,16 @@ const HELLO_WITHIN: Duration = Duration::from_secs(20);
 /// longer is renewed once a day.
 const TOKEN_LIFE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(36 * 3600));
 
+/// What the agent is told.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Desired {
+    /// The whole of its desired state, in the order in which it shall arrive: what others refer to comes first. A generation
+    /// never goes back, not even when an item is deleted and made again under the same id.
+    pub items: Vec<Item>,
+    /// What it has not taken yet, in the order in which it was given. Everything that a command relies on is in `items`.
+    pub commands: Vec<Command>,
+}
+
 /// What the provider does with one agent's session. An error ends the session; the agent comes back with a new one.
 ///
 /// Calls of one session never overlap. While one runs the session does not read, so that a call of more than ten seconds
@@ -34,10 +48,8 @@ pub trait ProviderHandler: Send + Sync + 'static {
     /// and the session that had the agent before must be cancelled. `protocol` and `clock_ms` are filled in afterwards.
     async fn admit(&self, hello: &Hello) -> Result<Welcome, Refused>;
 
-    /// The whole of the agent's desired state, in the order in which it shall arrive: what others refer to comes first.
-    /// A generation never goes back, not even when an item is deleted and made again under the same id. The session ends
-    /// when the sender is dropped and the agent has what was desired last.
-    fn desired(&self) -> watch::Receiver<Arc<Vec<Item>>>;
+    /// The session ends when the sender is dropped and the agent has what was desired last.
+    fn desired(&self) -> watch::Receiver<Arc<Desired>>;
 
     /// A report of the agent. It is acknowledged when this returns.
     async fn reported(&self, report: Report) -> Result<(), HandlerError>;
@@ -48,6 +60,13 @@ pub trait ProviderHandler: Send + Sync + 'static {
     /// The agent has a higher generation of this item than is desired and will not obey until desired state has overtaken
     /// it: the provider's database is older than the agent's disk.
     async fn stale(&self, id: &str, agent_generation: u64) -> Result<(), HandlerError>;
+
+    /// These commands are on the agent's disk, or done: they need not be sent in another session.
+    async fn taken(&self, commands: Vec<String>) -> Result<(), HandlerError>;
+
+    /// A part of a list of failed paths. It is acknowledged when this returns. An agent begins each session with the whole
+    /// lists; parts that do not follow each other are to be dropped.
+    async fn failed_paths(&self, part: FailedPathsPart) -> Result<(), HandlerError>;
 
     /// The agent answered an echo. `clock_skew_ms`: how far its wall clock is ahead of this one.
     fn alive(&self, round_trip_ms: u64, clock_skew_ms: i64);
@@ -99,6 +118,7 @@ async fn converse(
     }
     let session = Session {
         synchroniser: Synchroniser::new(hello.known),
+        commander: Commander::default(),
         liveness: Liveness::default(),
         started: Instant::now(),
         outbox,
@@ -109,6 +129,7 @@ async fn converse(
 
 struct Session {
     synchroniser: Synchroniser,
+    commander: Commander,
     liveness: Liveness,
     started: Instant,
     outbox: Outbox,
@@ -159,10 +180,10 @@ impl Session {
         }
     }
 
-    /// Tells the handler what the agent has, and the agent what it lacks.
-    async fn synchronise(&mut self, desired: &mut watch::Receiver<Arc<Vec<Item>>>) -> Result<(), Error> {
-        let items = Arc::clone(&desired.borrow_and_update());
-        for news in self.synchroniser.news(&items) {
+    /// Tells the handler what the agent has, and the agent what it lacks. Commands wait until it lacks nothing else.
+    async fn synchronise(&mut self, desired: &mut watch::Receiver<Arc<Desired>>) -> Result<(), Error> {
+        let desired = Arc::clone(&desired.borrow_and_update());
+        for news in self.synchroniser.news(&desired.items) {
             match news {
                 News::Acknowledged { id, generation } => self.handler.acknowledged(&id, generation).await,
                 News::Stale { id, agent_generation } => {
@@ -172,10 +193,15 @@ impl Session {
             }
             .map_err(Error::Handler)?;
         }
-        match self.synchroniser.next(&items) {
-            Some(delta) => self.outbox.post(Message::Sync(delta)),
-            None => Ok(()),
+        if let Some(delta) = self.synchroniser.next(&desired.items) {
+            return self.outbox.post(Message::Sync(delta));
         }
+        if self.synchroniser.is_settled()
+            && let Some(commands) = self.commander.next(&desired.commands)
+        {
+            return self.outbox.post(Message::Commands(commands));
+        }
+        Ok(())
     }
 
     /// Whether there may be more to synchronise.
@@ -187,6 +213,16 @@ impl Session {
             Message::SyncAck(ack) => {
                 self.synchroniser.acknowledged(ack)?;
                 return Ok(true);
+            }
+            Message::CommandAck(ack) => {
+                let taken = self.commander.acknowledged(ack)?;
+                self.handler.taken(taken).await.map_err(Error::Handler)?;
+                return Ok(true);
+            }
+            Message::FailedPathsPart(part) => {
+                let sequence = part.sequence;
+                self.handler.failed_paths(part).await.map_err(Error::Handler)?;
+                self.outbox.post(Message::FailedPathsAck(FailedPathsAck { sequence }))?;
             }
             Message::Report(report) => {
                 let sequence = report.sequence;
@@ -202,7 +238,7 @@ impl Session {
             Message::Unknown(kind) => tracing::debug!(kind, "a message of a newer agent is ignored"),
             other => {
                 return Err(Error::Unexpected {
-                    expected: "SyncAck, Report or EchoReply",
+                    expected: "SyncAck, CommandAck, Report, FailedPathsPart or EchoReply",
                     received: name_of(&other),
                 });
             }

@@ -1,14 +1,14 @@
-//! When the agent reports: everything at the start, then changes, one report under way at a time.
+//! When the agent reports: everything at the start, then changes, one report under way at a time. Lists of failed paths go
+//! the same way beside the reports, which they must not hold up.
 
 use std::time::Duration;
-
-use livedata_model::message::{Report, ReportAck};
 
 use crate::Error;
 
 /// Reports start at least so far apart.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(500);
 
+/// Messages that follow each other by acknowledgement.
 #[derive(Default)]
 pub(crate) struct Reporting {
     sequence: u64,
@@ -16,20 +16,20 @@ pub(crate) struct Reporting {
 }
 
 impl Reporting {
-    /// Whether the next report may go as soon as there is something to say.
+    /// Whether the next one may go as soon as there is something to say.
     pub(crate) fn is_idle(&self) -> bool {
         !self.under_way
     }
 
-    /// Numbers a report for sending.
-    pub(crate) fn send(&mut self, report: Report) -> Report {
+    /// The number of the one that is now sent.
+    pub(crate) fn send(&mut self) -> u64 {
         self.sequence += 1;
         self.under_way = true;
-        Report { sequence: self.sequence, ..report }
+        self.sequence
     }
 
-    pub(crate) fn acknowledged(&mut self, ack: &ReportAck) -> Result<(), Error> {
-        if !self.under_way || ack.sequence != self.sequence {
+    pub(crate) fn acknowledged(&mut self, sequence: u64) -> Result<(), Error> {
+        if !self.under_way || sequence != self.sequence {
             return Err(Error::Unexpected {
                 expected: "an acknowledgement of the last report",
                 received: "one of another report",
@@ -42,25 +42,18 @@ impl Reporting {
 
 #[cfg(test)]
 mod tests {
-    use livedata_model::report::AgentReport;
-
     use super::*;
 
     #[test]
     fn one_report_at_a_time() {
-        let report = Report {
-            sequence: 0,
-            agent: AgentReport { version: "1".into(), conditions: vec![] },
-            migrations: vec![],
-        };
         let mut reporting = Reporting::default();
         assert!(reporting.is_idle());
-        assert_eq!(reporting.send(report.clone()).sequence, 1);
+        assert_eq!(reporting.send(), 1);
         assert!(!reporting.is_idle());
-        assert!(reporting.acknowledged(&ReportAck { sequence: 2 }).is_err());
-        reporting.acknowledged(&ReportAck { sequence: 1 }).unwrap();
+        assert!(reporting.acknowledged(2).is_err());
+        reporting.acknowledged(1).unwrap();
         assert!(reporting.is_idle());
-        assert!(reporting.acknowledged(&ReportAck { sequence: 1 }).is_err());
-        assert_eq!(reporting.send(report).sequence, 2);
+        assert!(reporting.acknowledged(1).is_err());
+        assert_eq!(reporting.send(), 2);
     }
 }

@@ -12,8 +12,8 @@ use livedata_agent_runtime::supervisor::Supervisor;
 use livedata_model::message::Sync;
 use livedata_model::report::MigrationReport;
 use livedata_model::spec::{
-    Body, Credential, CredentialKind, Item, MigrationSpec, MigratorSpec, Mode, RunState, Secret, SourceKind,
-    TargetSpec,
+    Body, Credential, CredentialKind, DeletePolicy, DriftPolicy, Item, MassDeleteLimit, MigrationSpec,
+    MigratorSpec, Mode, RunState, Secret, SourceKind, TRASH_RETENTION_SECONDS, TargetSpec,
 };
 use livedata_workload::{SourceSide, TargetSide, compare};
 use tokio::sync::{Notify, watch};
@@ -168,6 +168,12 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
             run,
             start_count,
             incarnation: "first".into(),
+            delete_policy: DeletePolicy::default(),
+            drift_policy: DriftPolicy::default(),
+            mass_delete_limit: MassDeleteLimit::default(),
+            trash_retention_seconds: TRASH_RETENTION_SECONDS,
+            barriers: Vec::new(),
+            reset_count: 0,
         }),
     }
 }

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use livedata_model::cbor;
-use livedata_model::message::{Hello, Known, ListenToken, Report, Sync, Welcome};
-use livedata_model::report::{AgentReport, MigrationReport};
+use livedata_model::command::Command;
+use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Report, Sync, Welcome};
+use livedata_model::report::{AgentReport, FailedPaths, MigrationReport};
 use livedata_session::HandlerError;
 use livedata_session::agent::AgentHandler;
 use tokio::sync::{Notify, watch};
 
 use super::access::Access;
+use super::failed_paths;
 use crate::installation::VERSION;
 use crate::ledger::{self, Ledger};
 
@@ -23,9 +25,11 @@ const REPORT_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct Shared {
     pub ledger: Arc<Mutex<Ledger>>,
-    /// Rung when desired state changed.
+    /// Rung when desired state changed or commands came.
     pub changed: Arc<Notify>,
     pub reports: watch::Receiver<Arc<Vec<MigrationReport>>>,
+    /// One entry for each migration that is there; its list may be empty. A list is told when its `revision` is another.
+    pub failed_paths: watch::Receiver<Arc<Vec<FailedPaths>>>,
     pub access: Arc<Access>,
     /// Made at each start of the process.
     pub boot_id: String,
@@ -37,11 +41,13 @@ pub struct SessionHandler {
     epoch: AtomicU64,
     /// What the provider has been told in this session.
     told: tokio::sync::Mutex<Told>,
+    told_paths: tokio::sync::Mutex<failed_paths::Teller>,
 }
 
 impl SessionHandler {
     pub fn new(shared: Shared) -> Self {
-        Self { shared, epoch: AtomicU64::new(0), told: tokio::sync::Mutex::default() }
+        let (told, told_paths) = Default::default();
+        Self { shared, epoch: AtomicU64::new(0), told, told_paths }
     }
 
     /// The ledger writes to the disk and waits for it.
@@ -102,6 +108,20 @@ impl AgentHandler for SessionHandler {
         Ok(stale)
     }
 
+    async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError> {
+        let (count, epoch) = (commands.len(), self.epoch.load(Ordering::SeqCst));
+        let taken = self.with_ledger(move |ledger| ledger.take(epoch, commands)).await?;
+        if taken.len() < count {
+            tracing::warn!(
+                unknown = count - taken.len(),
+                "commands that a newer agent would know; upgrade this one"
+            );
+        }
+        tracing::info!(commands = taken.len(), "commands taken");
+        self.shared.changed.notify_one();
+        Ok(taken)
+    }
+
     /// As much of it as fits in one message; the rest follows as changes.
     async fn full_report(&self) -> Report {
         let now = self.shared.reports.borrow().clone();
@@ -122,6 +142,10 @@ impl AgentHandler for SessionHandler {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    async fn next_failed_paths(&self) -> FailedPathsPart {
+        self.told_paths.lock().await.next(self.shared.failed_paths.clone()).await
     }
 
     async fn listen_token(&self, token: ListenToken) -> Result<(), HandlerError> {
@@ -173,6 +197,7 @@ mod tests {
             conditions: Vec::new(),
             last_error: Some(error.to_owned()),
             estimated_seconds: None,
+            lag: None,
         }
     }
 

@@ -46,6 +46,12 @@ pub struct WireCondition {
     last_transition_time: String,
 }
 
+impl WireCondition {
+    pub fn is_true(&self, kind: &str) -> bool {
+        self.kind == kind && self.status == Truth::True.as_str()
+    }
+}
+
 impl From<Condition> for WireCondition {
     fn from(condition: Condition) -> Self {
         Self {

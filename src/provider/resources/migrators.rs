@@ -16,6 +16,7 @@ use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::{Action, Description, Effect, ResourceKind, Settled};
+use crate::request::Request;
 use crate::resources::{live_data_migrations::LiveDataMigrations, targets::Targets};
 use crate::verbs::erase_children;
 use crate::wire::Reader;
@@ -97,7 +98,13 @@ impl ResourceKind for Migrators {
         Ok(change.remove(agents::COLLECTION, key.as_str()).remove(observed::AGENTS, key.as_str()))
     }
 
-    async fn act(core: &Core, loaded: &Loaded<Migrator>, _action: &'static str) -> Outcome<Effect<Migrator>> {
+    async fn act(
+        core: &Core,
+        loaded: &Loaded<Migrator>,
+        _action: &'static str,
+        _request: &Request,
+        _change: Change,
+    ) -> Outcome<Effect<Migrator>> {
         let (text, expires_at) = install_keys::mint(core, loaded).await?;
         Ok(Effect::Answer(json!({ "installKey": text, "expiresAt": expires_at })))
     }

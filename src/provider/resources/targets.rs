@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::document::{Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::{Description, Effect, ResourceKind, Settled};
+use crate::request::Request;
 use crate::wire::Reader;
 
 pub use model::{Found, Target, TargetInput, Tristate};
@@ -89,7 +90,13 @@ impl ResourceKind for Targets {
         Ok(change)
     }
 
-    async fn act(_core: &Core, loaded: &Loaded<Target>, action: &'static str) -> Outcome<Effect<Target>> {
+    async fn act(
+        _core: &Core,
+        loaded: &Loaded<Target>,
+        action: &'static str,
+        _request: &Request,
+        _change: Change,
+    ) -> Outcome<Effect<Target>> {
         Err(errors::INVALID_RESOURCE_TYPE
             .error(format!("'{}' has no action '{action}'.", loaded.document.id))
             .into())

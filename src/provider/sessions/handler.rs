@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use livedata_model::message::{Hello, ListenToken, Refused, Report, Welcome};
-use livedata_model::spec::Item;
-use livedata_session::provider::ProviderHandler;
+use livedata_model::message::{FailedPathsPart, Hello, ListenToken, Refused, Report, Welcome};
+use livedata_model::spec::Body;
+use livedata_session::provider::{Desired, ProviderHandler};
 use livedata_session::{AgentName, HandlerError};
 use tokio::sync::watch;
 
 use crate::core::{Core, migrator_key};
-use crate::{agents, enrolment, registry};
+use crate::failed_paths::Assembly;
+use crate::{agents, commands, enrolment, failed_paths, registry};
 
 pub struct SessionHandler {
     core: Arc<Core>,
     migrator: String,
     name: AgentName,
-    desired: watch::Receiver<Arc<Vec<Item>>>,
+    desired: watch::Receiver<Arc<Desired>>,
+    lists: tokio::sync::Mutex<Assembly>,
 }
 
 impl SessionHandler {
@@ -24,9 +26,10 @@ impl SessionHandler {
         core: &Arc<Core>,
         migrator: &str,
         name: &AgentName,
-        desired: watch::Receiver<Arc<Vec<Item>>>,
+        desired: watch::Receiver<Arc<Desired>>,
     ) -> Self {
-        Self { core: Arc::clone(core), migrator: migrator.to_owned(), name: name.clone(), desired }
+        let lists = tokio::sync::Mutex::default();
+        Self { core: Arc::clone(core), migrator: migrator.to_owned(), name: name.clone(), desired, lists }
     }
 }
 
@@ -72,7 +75,7 @@ impl ProviderHandler for SessionHandler {
         })
     }
 
-    fn desired(&self) -> watch::Receiver<Arc<Vec<Item>>> {
+    fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.desired.clone()
     }
 
@@ -80,7 +83,8 @@ impl ProviderHandler for SessionHandler {
     /// late report does not bring back what was deleted.
     async fn reported(&self, report: Report) -> Result<(), HandlerError> {
         let desired = Arc::clone(&self.desired.borrow());
-        let mine = |id: &str| migrator_key(id) == self.migrator && desired.iter().any(|item| item.id == id);
+        let mine =
+            |id: &str| migrator_key(id) == self.migrator && desired.items.iter().any(|item| item.id == id);
         if self.core.observed.reported(&self.migrator, report, mine) {
             self.core.observed.store(self.core.store.as_ref()).await?;
         }
@@ -95,6 +99,26 @@ impl ProviderHandler for SessionHandler {
     async fn stale(&self, id: &str, agent_generation: u64) -> Result<(), HandlerError> {
         if let Some((kind, _)) = registry::of(id).filter(|_| migrator_key(id) == self.migrator) {
             kind.overtake(&self.core, id, agent_generation).await?;
+        }
+        Ok(())
+    }
+
+    async fn taken(&self, ids: Vec<String>) -> Result<(), HandlerError> {
+        Ok(commands::taken(&self.core, &self.migrator, &ids).await?)
+    }
+
+    /// Only of migrations as this agent was told to have them.
+    async fn failed_paths(&self, part: FailedPathsPart) -> Result<(), HandlerError> {
+        let desired = Arc::clone(&self.desired.borrow());
+        let item = desired.items.iter().find(|item| item.id == part.migration);
+        let is_mine = migrator_key(&part.migration) == self.migrator
+            && matches!(item.map(|item| &item.body), Some(Body::Migration(spec)) if spec.incarnation == part.incarnation);
+        if !is_mine {
+            return Ok(());
+        }
+        let whole = self.lists.lock().await.add(part);
+        if let Some(list) = whole {
+            failed_paths::store(self.core.store.as_ref(), &list).await?;
         }
         Ok(())
     }

@@ -3,12 +3,18 @@
 
 #[path = "provider/bad_input.rs"]
 mod bad_input;
+#[path = "provider/commands.rs"]
+mod commands;
 #[path = "provider/concurrency.rs"]
 mod concurrency;
 #[path = "provider/contract.rs"]
 mod contract;
 #[path = "provider/enrolment.rs"]
 mod enrolment;
+#[path = "provider/failed_paths.rs"]
+mod failed_paths;
+#[path = "provider/live.rs"]
+mod live;
 #[path = "provider/recovery.rs"]
 mod recovery;
 #[path = "provider/resources.rs"]

@@ -10,7 +10,7 @@ use crate::document;
 use crate::errors::Outcome;
 use crate::kind::{Action, Effect, ResourceKind};
 use crate::operation_routes::follow;
-use crate::operations::{Operation, Verb};
+use crate::operations::{Operation, State, Verb};
 use crate::request::{Request, Response};
 
 pub async fn act<K: ResourceKind>(
@@ -20,22 +20,36 @@ pub async fn act<K: ResourceKind>(
     action: &'static Action,
 ) -> Outcome<Response> {
     let mut loaded = existing::<K>(core, id).await?;
-    let spec = match K::act(core, &loaded, action.name).await? {
+    let collection = K::DESCRIPTION.collection;
+    let location = normal_location(&loaded.document.location);
+    let begin = |resource: &str| {
+        Operation::begin(resource, &id.subscription, &location, Verb::Action, core.clock.now())
+    };
+    let change = Change::new().expect(collection, id.key(), Some(loaded.version));
+    // The record is written again as it is: a deletion or a stop at the same moment excludes the command.
+    let unchanged = document::put(change, collection, &id.key(), &loaded.document)?;
+    let spec = match K::act(core, &loaded, action.name, request, unchanged).await? {
         Effect::Answer(answer) => return Ok(Response::json(200, answer)),
+        Effect::Command(change) => {
+            check_idle(&loaded.document)?;
+            let operation = begin(&loaded.document.id);
+            let change = operation.clone().end(change, State::Succeeded, None, core.clock.now())?;
+            core.store.commit(change).await?;
+            core.desired_changed(&id.key());
+            return Ok(follow(core, request, &operation, Response::empty(202)));
+        }
         Effect::Intent(spec) => spec,
     };
     check_idle(&loaded.document)?;
     let document = &mut loaded.document;
     document.generation += u64::from(document.spec != spec);
     document.spec = spec;
-    let location = normal_location(&document.location);
-    let operation =
-        Operation::begin(&document.id, &id.subscription, &location, Verb::Action, core.clock.now());
+    let operation = begin(&document.id);
     document.provisioning = ProvisioningState::Updating;
     document.operation = Some(operation.key());
-    let change = Change::new().expect(K::DESCRIPTION.collection, id.key(), Some(loaded.version));
+    let change = Change::new().expect(collection, id.key(), Some(loaded.version));
     let change = operation.record(change, &K::DESCRIPTION.type_path())?;
-    let change = document::put(change, K::DESCRIPTION.collection, &id.key(), document)?;
+    let change = document::put(change, collection, &id.key(), document)?;
     core.store.commit(change).await?;
     core.nudge();
     Ok(follow(core, request, &operation, Response::empty(202)))

@@ -50,7 +50,7 @@ pub async fn list<K: ResourceKind>(
     Ok(Response::json(200, Value::Object(body)))
 }
 
-fn page_size(request: &Request) -> Result<usize, ArmError> {
+pub fn page_size(request: &Request) -> Result<usize, ArmError> {
     let Some(text) = request.parameter("$top") else { return Ok(DEFAULT_PAGE) };
     match text.parse::<usize>() {
         Ok(top) if top > 0 => Ok(top.min(LARGEST_PAGE)),
@@ -60,7 +60,7 @@ fn page_size(request: &Request) -> Result<usize, ArmError> {
 }
 
 /// The key behind a token; one that was made for another list is refused.
-fn key_of(token: &str, prefix: &str) -> Result<String, ArmError> {
+pub fn key_of(token: &str, prefix: &str) -> Result<String, ArmError> {
     let key = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     key.filter(|key| key.starts_with(prefix)).ok_or_else(|| {
         errors::INVALID_QUERY_PARAMETER.at("$skipToken", "'$skipToken' is not from a nextLink of this list.")
@@ -68,7 +68,7 @@ fn key_of(token: &str, prefix: &str) -> Result<String, ArmError> {
 }
 
 /// The address that the client used, continued after `key` (rule 63).
-fn next_link(request: &Request, key: &str) -> String {
+pub fn next_link(request: &Request, key: &str) -> String {
     let mut link = request.referer.clone();
     let kept: Vec<(String, String)> = link
         .query_pairs()

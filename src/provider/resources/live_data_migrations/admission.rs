@@ -1,14 +1,17 @@
 //! A migration against stored state: its target, and the area that it will write.
 
 use livedata_arm::{ArmError, ProvisioningState, ResourceId};
+use livedata_model::command::CommandKind;
+use livedata_model::spec::RunState;
+use livedata_model::state::MigrationState;
 use livedata_store::Change;
 
 use super::{Migration, MigrationInput};
 use crate::areas::{self, Area};
 use crate::core::Core;
-use crate::document::{self, Loaded};
+use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
-use crate::observed;
+use crate::observed::{self, MigrationStatus};
 use crate::resources::targets::{self, Target};
 
 const TARGET_ID: &str = "properties.targetId";
@@ -73,6 +76,37 @@ async fn target_of(core: &Core, id: &ResourceId, target: &ResourceId) -> Outcome
         state => state.is_terminal() && found.document.applied.is_none(),
     };
     if hopeless { Err(not_ready(&target.to_string()).into()) } else { Ok(found) }
+}
+
+/// A reset takes away what a migration that goes on would still be using.
+pub fn check_settled(document: &Document<Migration>, now: MigrationState) -> Result<(), ArmError> {
+    if now.is_settled() {
+        return Ok(());
+    }
+    let message = format!(
+        "The migration '{}' is {}: stop it, wait until its state is Stopped, then reset it.",
+        document.id,
+        now.as_str()
+    );
+    Err(errors::MIGRATION_NOT_STOPPED.error(message))
+}
+
+/// Commands are for what goes on: what is stopped would do them at some start, when nobody expects it any more. Deletes are
+/// approved only when the agent has said that it holds some: those that it will hold later are for another approval.
+pub fn check_command(
+    document: &Document<Migration>,
+    status: &MigrationStatus,
+    kind: &CommandKind,
+) -> Result<(), ArmError> {
+    if document.spec.run != RunState::Running || !status.now.takes_commands() {
+        let message = format!("The migration '{}' is {}: start it first.", document.id, status.now.as_str());
+        return Err(errors::MIGRATION_NOT_RUNNING.error(message));
+    }
+    if *kind == CommandKind::ApproveDeletes && !status.holds("DeletesHeld") {
+        let message = format!("The migration '{}' holds no deletes that wait for approval.", document.id);
+        return Err(errors::NO_DELETES_HELD.error(message));
+    }
+    Ok(())
 }
 
 pub fn not_ready(target: &str) -> ArmError {

@@ -1,7 +1,9 @@
 //! The one internal model of a migration.
 
 use livedata_arm::ResourceId;
-use livedata_model::spec::{Mode, RunState};
+use livedata_model::spec::{
+    DeletePolicy, DriftPolicy, MassDeleteLimit, Mode, RunState, TRASH_RETENTION_SECONDS,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -15,10 +17,40 @@ pub struct Migration {
     /// Decides at creation only; afterwards there are `start` and `stop`.
     pub auto_start: bool,
     pub run: RunState,
-    /// 0: never started; each start raises it.
+    /// 0: not started since it was made or reset; each start raises it.
     pub start_count: u64,
+    /// 0: never reset. A reset is numbered by the generation that it makes, which is higher than that of any start before it
+    /// and lower than that of any after.
+    #[serde(default)]
+    pub reset_count: u64,
     /// Where its area is reserved: a key of [`crate::areas`].
     pub area: String,
+    /// Absent in what was stored before there were policies.
+    #[serde(default)]
+    pub policies: Policies,
+}
+
+/// What may be changed at any time.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Policies {
+    pub delete: DeletePolicy,
+    pub drift: DriftPolicy,
+    pub mass_delete_limit: MassDeleteLimit,
+    pub trash_retention_seconds: u64,
+    /// Patterns, checked. Empty: the agent's built-in list.
+    pub barriers: Vec<String>,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            delete: DeletePolicy::default(),
+            drift: DriftPolicy::default(),
+            mass_delete_limit: MassDeleteLimit::default(),
+            trash_retention_seconds: TRASH_RETENTION_SECONDS,
+            barriers: Vec::new(),
+        }
+    }
 }
 
 /// A migration's document, checked by itself.
@@ -28,4 +60,5 @@ pub struct MigrationInput {
     pub target_path: String,
     pub mode: Mode,
     pub auto_start: bool,
+    pub policies: Policies,
 }

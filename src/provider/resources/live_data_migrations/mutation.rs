@@ -6,10 +6,10 @@ use super::{Migration, MigrationInput};
 
 /// A PUT never starts or stops a migration that is there; the actions do.
 pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -> Migration {
-    let (run, start_count) = match stored {
-        Some(stored) => (stored.run, stored.start_count),
-        None if input.auto_start => (RunState::Running, 1),
-        None => (RunState::Stopped, 0),
+    let (run, start_count, reset_count) = match stored {
+        Some(stored) => (stored.run, stored.start_count, stored.reset_count),
+        None if input.auto_start => (RunState::Running, 1, 0),
+        None => (RunState::Stopped, 0, 0),
     };
     Migration {
         path: input.path,
@@ -19,7 +19,9 @@ pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -
         auto_start: input.auto_start,
         run,
         start_count,
+        reset_count,
         area,
+        policies: input.policies,
     }
 }
 
@@ -36,4 +38,10 @@ pub fn started(stored: &Migration, generation: u64, finished: bool) -> Migration
 
 pub fn stopped(stored: &Migration) -> Migration {
     Migration { run: RunState::Stopped, ..stored.clone() }
+}
+
+/// As if it had just been made.
+pub fn reset(stored: &Migration, generation: u64) -> Migration {
+    let reset_count = generation.max(stored.reset_count) + 1;
+    Migration { run: RunState::Stopped, start_count: 0, reset_count, ..stored.clone() }
 }

@@ -1,12 +1,24 @@
 //! Wire form of a migration in `2026-11-01-preview`.
 
-use livedata_model::spec::Mode;
+use std::ops::RangeInclusive;
+
+use livedata_model::pattern::Pattern;
+use livedata_model::spec::{DeletePolicy, DriftPolicy, MassDeleteLimit, Mode};
 use serde_json::{Map, Value, json};
 
-use super::Migration;
+use super::{Migration, Policies};
 use crate::document::Document;
+use crate::duration;
 use crate::observed::MigrationStatus;
 use crate::wire::{Findings, Reader};
+
+const DAY_SECONDS: u64 = 86_400;
+const DELETES: RangeInclusive<u64> = 0..=1_000_000_000_000;
+const PERCENT: RangeInclusive<u64> = 0..=100;
+/// Shorter ones would not see a mass of deletes, longer ones would see nothing else.
+const WINDOW: RangeInclusive<u64> = 60..=30 * DAY_SECONDS;
+const RETENTION: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
+const MOST_BARRIERS: usize = 64;
 
 /// `properties` as given; required ones that are absent have become findings.
 pub struct Wire {
@@ -15,6 +27,8 @@ pub struct Wire {
     pub target_path: Option<String>,
     pub mode: Option<Mode>,
     pub auto_start: Option<bool>,
+    /// What is left out is at its default.
+    pub policies: Policies,
     pub findings: Findings,
 }
 
@@ -29,20 +43,62 @@ pub fn read(mut properties: Reader<'_>) -> Wire {
             &[("Live", Mode::Live), ("OneTime", Mode::OneTime), ("Recurring", Mode::Recurring)],
         ),
         auto_start: properties.boolean("autoStart"),
+        policies: read_policies(&mut properties),
         findings: properties.findings().clone(),
     };
     properties.finish();
     wire
 }
 
+fn read_policies(properties: &mut Reader<'_>) -> Policies {
+    let defaults = Policies::default();
+    let delete =
+        properties.word("deletePolicy", &[("Mirror", DeletePolicy::Mirror), ("Keep", DeletePolicy::Keep)]);
+    let drift = properties.word(
+        "driftPolicy",
+        &[("Overwrite", DriftPolicy::Overwrite), ("Keep", DriftPolicy::Keep), ("Halt", DriftPolicy::Halt)],
+    );
+    let mut mass_delete_limit = defaults.mass_delete_limit;
+    if let Some(mut limit) = properties.object("massDeleteLimit") {
+        let percent = limit.number("percent", PERCENT).and_then(|percent| u32::try_from(percent).ok());
+        mass_delete_limit = MassDeleteLimit {
+            count: limit.number("count", DELETES).unwrap_or(mass_delete_limit.count),
+            percent: percent.unwrap_or(mass_delete_limit.percent),
+            window_seconds: limit.duration("window", WINDOW).unwrap_or(mass_delete_limit.window_seconds),
+        };
+        limit.finish();
+    }
+    let barriers =
+        properties.texts("barriers", MOST_BARRIERS, |text| Pattern::parse(text).map(|_| text.to_owned()));
+    Policies {
+        delete: delete.unwrap_or(defaults.delete),
+        drift: drift.unwrap_or(defaults.drift),
+        mass_delete_limit,
+        trash_retention_seconds: properties
+            .duration("trashRetention", RETENTION)
+            .unwrap_or(defaults.trash_retention_seconds),
+        barriers: barriers.unwrap_or(defaults.barriers),
+    }
+}
+
 pub fn write(document: &Document<Migration>, status: &MigrationStatus) -> Map<String, Value> {
     let migration = &document.spec;
+    let policies = &migration.policies;
+    let limit = policies.mass_delete_limit;
+    let limit = json!({
+        "count": limit.count, "percent": limit.percent, "window": duration::format(limit.window_seconds)
+    });
     Map::from_iter([
         ("path".to_owned(), json!(migration.path)),
         ("targetId".to_owned(), json!(migration.target_id)),
         ("targetPath".to_owned(), json!(migration.target_path)),
         ("mode".to_owned(), json!(migration.mode.as_str())),
         ("autoStart".to_owned(), json!(migration.auto_start)),
+        ("deletePolicy".to_owned(), json!(policies.delete.as_str())),
+        ("driftPolicy".to_owned(), json!(policies.drift.as_str())),
+        ("massDeleteLimit".to_owned(), limit),
+        ("trashRetention".to_owned(), json!(duration::format(policies.trash_retention_seconds))),
+        ("barriers".to_owned(), json!(policies.barriers)),
         ("generation".to_owned(), json!(document.generation)),
         ("observedGeneration".to_owned(), json!(status.observed_generation)),
         ("status".to_owned(), json!(status)),

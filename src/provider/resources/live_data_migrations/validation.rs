@@ -16,8 +16,8 @@ pub fn check(wire: Wire) -> Option<MigrationInput> {
         None => path.clone(),
     };
     let mode = wire.mode.unwrap_or(Mode::OneTime);
-    if mode != Mode::OneTime {
-        let message = format!("The mode {} is not available yet; use OneTime.", mode.as_str());
+    if mode == Mode::Recurring {
+        let message = format!("The mode {} is not available yet; use Live or OneTime.", mode.as_str());
         wire.findings.add(&errors::MODE_NOT_SUPPORTED, "properties.mode", message);
     }
     let target_id = wire.target_id.and_then(|given| {
@@ -34,10 +34,11 @@ pub fn check(wire: Wire) -> Option<MigrationInput> {
         target_path: target_path?,
         mode,
         auto_start: wire.auto_start.unwrap_or(false),
+        policies: wire.policies,
     })
 }
 
-fn canonical(given: &str, target: &str, findings: &Findings) -> Option<String> {
+pub fn canonical(given: &str, target: &str, findings: &Findings) -> Option<String> {
     let error = match path::canonical(given) {
         Ok(path) => return Some(path),
         Err(error) => error,

@@ -198,13 +198,13 @@ async fn migration_documents_path_not_absolute_target_of_another_migrator() {
             ("/properties/targetId", json!(m), "InvalidPropertyValue", id),
             ("/properties/targetId", json!(foreign), "TargetOfAnotherMigrator", id),
             ("/properties/targetId", json!(format!("{m}/targets/none")), "TargetNotFound", id),
-            ("/properties/mode", json!("Live"), "ModeNotSupported", "properties.mode"),
             ("/properties/mode", json!("Recurring"), "ModeNotSupported", "properties.mode"),
             ("/properties/autoStart", json!("yes"), "InvalidPropertyValue", "properties.autoStart"),
         ],
     )
     .await;
     client.make(&migration, &good).await;
+    let other_mode = json!("Live");
     let fixed = "PropertyChangeNotAllowed";
     refused(
         &world,
@@ -215,9 +215,54 @@ async fn migration_documents_path_not_absolute_target_of_another_migrator() {
             ("/properties/path", json!("/elsewhere"), fixed, path),
             ("/properties/targetPath", json!("/elsewhere"), fixed, "properties.targetPath"),
             ("/properties/targetId", json!(foreign), fixed, id),
+            ("/properties/mode", other_mode, fixed, "properties.mode"),
         ],
     )
     .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_a_migration() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let mut good = migration_body(&target, "/data");
+    good["properties"]["massDeleteLimit"] = json!({});
+    let (value, unknown) = ("InvalidPropertyValue", "UnknownProperty");
+    let (limit, barriers, trash) =
+        ("/properties/massDeleteLimit", "properties.barriers", "properties.trashRetention");
+    let within = |name: &str| (format!("{limit}/{name}"), format!("properties.massDeleteLimit.{name}"));
+    let [count, percent, window, days] = ["count", "percent", "window", "days"].map(within);
+    let long: Vec<String> = (0..65).map(|n| format!("f{n}")).collect();
+    let cases = [
+        ("/properties/deletePolicy", json!("Ask"), value, "properties.deletePolicy"),
+        ("/properties/deletePolicy", json!(1), value, "properties.deletePolicy"),
+        ("/properties/driftPolicy", json!("Mirror"), value, "properties.driftPolicy"),
+        (limit, json!(10), value, "properties.massDeleteLimit"),
+        (&count.0, json!(-1), value, &count.1),
+        (&count.0, json!(1.5), value, &count.1),
+        (&count.0, json!(1_000_000_000_001_u64), value, &count.1),
+        (&percent.0, json!(101), value, &percent.1),
+        (&percent.0, json!("25"), value, &percent.1),
+        (&window.0, json!("1h"), value, &window.1),
+        (&window.0, json!("PT59S"), value, &window.1),
+        (&window.0, json!("P31D"), value, &window.1),
+        (&window.0, json!(3600), value, &window.1),
+        (&days.0, json!(1), unknown, &days.1),
+        ("/properties/trashRetention", json!("P1M"), value, trash),
+        ("/properties/trashRetention", json!("P366D"), value, trash),
+        ("/properties/barriers", json!("_SUCCESS"), value, barriers),
+        ("/properties/barriers", json!([1]), value, barriers),
+        ("/properties/barriers", json!(["x".repeat(257)]), value, barriers),
+        ("/properties/barriers", json!(long), value, barriers),
+        ("/properties/barriers", json!(["_SUCCESS", "/a"]), value, "properties.barriers[1]"),
+        ("/properties/barriers", json!(["**"]), value, "properties.barriers[0]"),
+        ("/properties/barriers", json!([""]), value, "properties.barriers[0]"),
+        ("/properties/actionPolicy", json!("Overwrite"), unknown, "properties.actionPolicy"),
+    ];
+    refused(&world, &client, &format!("{m}/liveDataMigrations/x"), &good, &cases).await;
     running.stop().await;
 }
 

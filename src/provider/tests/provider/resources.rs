@@ -145,6 +145,65 @@ async fn auto_start_counts_at_creation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn policies_have_defaults_and_change_by_put_and_patch() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (migrator, target) = client.make_pair("m").await;
+    let migration = format!("{migrator}/liveDataMigrations/x");
+    let mut body = migration_body(&target, "/data");
+    body["properties"]["mode"] = json!("Live");
+    client.make(&migration, &body).await;
+    let policies = |properties: &serde_json::Value| {
+        ["mode", "deletePolicy", "driftPolicy", "massDeleteLimit", "trashRetention", "barriers"]
+            .map(|name| properties[name].clone())
+    };
+    let read = client.get(&migration).await.body;
+    let defaults = policies(&read["properties"]);
+    let limit = json!({"count": 10000, "percent": 25, "window": "PT1H"});
+    let expected = [json!("Live"), json!("Mirror"), json!("Overwrite"), limit, json!("P7D"), json!([])];
+    assert_eq!(defaults, expected);
+
+    // Started, they may still be changed.
+    let started = client.post(&format!("{migration}/start")).await;
+    Client::made(&client.finish(&started).await);
+    let patch = json!({"properties": {
+        "deletePolicy": "keep",
+        "massDeleteLimit": {"percent": 0, "window": "PT90M"},
+        "trashRetention": "PT0S",
+        "barriers": ["_SUCCESS", "_delta_log/*.json"]
+    }});
+    let patched = client.send(Method::PATCH, &migration, Some(&patch)).await;
+    assert_eq!(patched.status, 202, "{}", patched.body);
+    Client::made(&client.finish(&patched).await);
+    let changed = client.get(&migration).await.body;
+    let limit = json!({"count": 10000, "percent": 0, "window": "PT1H30M"});
+    let barriers = json!(["_SUCCESS", "_delta_log/*.json"]);
+    let expected = [json!("Live"), json!("Keep"), json!("Overwrite"), limit, json!("PT0S"), barriers];
+    assert_eq!(policies(&changed["properties"]), expected);
+    assert_ne!(changed["etag"], read["etag"]);
+    assert_eq!(changed["properties"]["status"]["state"], "Scheduled");
+
+    // What was read goes back without effect; what is left out, or null, is at its default again.
+    let echoed = client.put(&migration, &changed).await;
+    assert_eq!((echoed.status, &echoed.body["etag"]), (200, &changed["etag"]));
+    let patch = json!({"properties": {"barriers": null, "massDeleteLimit": {"percent": null}}});
+    let patched = client.send(Method::PATCH, &migration, Some(&patch)).await;
+    Client::made(&client.finish(&patched).await);
+    let now = client.get(&migration).await.body["properties"].clone();
+    assert_eq!((&now["barriers"], &now["massDeleteLimit"]["percent"]), (&json!([]), &json!(25)));
+    body["properties"]["driftPolicy"] = json!("Halt");
+    client.make(&migration, &body).await;
+    let now = client.get(&migration).await.body["properties"].clone();
+    assert_eq!(now["driftPolicy"], "Halt");
+    body["properties"].as_object_mut().unwrap().remove("driftPolicy");
+    client.make(&migration, &body).await;
+    assert_eq!(policies(&client.get(&migration).await.body["properties"]), defaults);
+    assert_eq!(client.get(&migration).await.body["properties"]["status"]["state"], "Scheduled");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn generations_go_on_when_a_migration_is_made_anew() {
     let world = World::new();
     let running = world.start().await;

@@ -2,11 +2,13 @@
 //! a few lines: it keeps what it is told and reports what a test gives it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livedata_model::message::{Hello, Known, ListenToken, Report, Sync, Welcome};
+use livedata_model::command::Command;
+use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Report, Sync, Welcome};
 use livedata_model::report::{AgentReport, MigrationReport, Progress};
 use livedata_model::spec::{Body, Item, RunState};
 use livedata_model::state::MigrationState;
@@ -21,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{ACCOUNT_KEY, Client, World, migration_body, migrator};
 
-async fn relay(world: &mut World) -> livedata_relay_server::Running {
+pub async fn relay(world: &mut World) -> livedata_relay_server::Running {
     let rule = |name: &str, right| Rule {
         name: name.into(),
         primary_key: Key(format!("{name}-key")),
@@ -43,12 +45,18 @@ async fn relay(world: &mut World) -> livedata_relay_server::Running {
 }
 
 /// What the agent holds, and what it is to report.
-struct Agent {
+pub struct Agent {
     instance: String,
-    items: Mutex<BTreeMap<String, Item>>,
+    pub items: Mutex<BTreeMap<String, Item>>,
     told: watch::Sender<u64>,
     epoch: Mutex<(u64, u64)>,
     reports: tokio::sync::Mutex<mpsc::UnboundedReceiver<MigrationReport>>,
+    /// In the order of their arrival, each once.
+    pub commands: Mutex<Vec<Command>>,
+    /// How often commands came, and whether the first time ends the session before they are acknowledged.
+    pub lists: Mutex<u32>,
+    pub loses_first_list: AtomicBool,
+    failed_paths: tokio::sync::Mutex<mpsc::UnboundedReceiver<FailedPathsPart>>,
 }
 
 #[async_trait]
@@ -88,6 +96,35 @@ impl AgentHandler for Agent {
         Ok(stale)
     }
 
+    async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError> {
+        let ids = commands.iter().map(|command| command.id.clone()).collect();
+        {
+            let (items, mut held) = (self.items.lock().unwrap(), self.commands.lock().unwrap());
+            for command in commands {
+                assert!(
+                    items.contains_key(&command.migration),
+                    "a command before its migration: {command:?}"
+                );
+                if held.iter().all(|known| known.id != command.id) {
+                    held.push(command);
+                }
+            }
+            *self.lists.lock().unwrap() += 1;
+        }
+        self.told.send_modify(|count| *count += 1);
+        if self.loses_first_list.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Err("the power went".into());
+        }
+        Ok(ids)
+    }
+
+    async fn next_failed_paths(&self) -> FailedPathsPart {
+        match self.failed_paths.lock().await.recv().await {
+            Some(part) => part,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn full_report(&self) -> Report {
         report(Vec::new())
     }
@@ -113,14 +150,15 @@ fn report(migrations: Vec<MigrationReport>) -> Report {
 }
 
 /// An enrolled agent that listens at the relay.
-struct Installed {
-    agent: Arc<Agent>,
-    reports: mpsc::UnboundedSender<MigrationReport>,
+pub struct Installed {
+    pub agent: Arc<Agent>,
+    pub reports: mpsc::UnboundedSender<MigrationReport>,
+    pub failed_paths: mpsc::UnboundedSender<FailedPathsPart>,
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -> Enrolled {
+pub async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -> Enrolled {
     let minted = client.post(&format!("{migrator}/listInstallKey")).await;
     let key = InstallKey::from_text(minted.body["installKey"].as_str().unwrap()).unwrap();
     let folder = world.folder.path().join(instance);
@@ -128,14 +166,19 @@ async fn enrol(world: &World, client: &Client, migrator: &str, instance: &str) -
     client::enrol(&key, &folder, instance, "9.9.9").await.unwrap()
 }
 
-fn install(world: &World, enrolled: Enrolled, items: BTreeMap<String, Item>) -> Installed {
+pub fn install(world: &World, enrolled: Enrolled, items: BTreeMap<String, Item>) -> Installed {
     let (reports, due) = mpsc::unbounded_channel();
+    let (failed_paths, paths_due) = mpsc::unbounded_channel();
     let agent = Arc::new(Agent {
         instance: enrolled.name.instance_id().to_owned(),
         items: Mutex::new(items),
         told: watch::Sender::new(0),
         epoch: Mutex::default(),
         reports: tokio::sync::Mutex::new(due),
+        commands: Mutex::default(),
+        lists: Mutex::default(),
+        loses_first_list: AtomicBool::new(false),
+        failed_paths: tokio::sync::Mutex::new(paths_due),
     });
     let cancel = CancellationToken::new();
     let endpoint = Endpoint::new(
@@ -144,7 +187,7 @@ fn install(world: &World, enrolled: Enrolled, items: BTreeMap<String, Item>) -> 
         Arc::clone(&world.relay.tls),
     );
     let task = tokio::spawn(listen(endpoint, enrolled, Arc::clone(&agent), cancel.clone()));
-    Installed { agent, reports, cancel, task }
+    Installed { agent, reports, failed_paths, cancel, task }
 }
 
 async fn listen(endpoint: Endpoint, enrolled: Enrolled, agent: Arc<Agent>, cancel: CancellationToken) {
@@ -172,7 +215,7 @@ async fn listen(endpoint: Endpoint, enrolled: Enrolled, agent: Arc<Agent>, cance
 }
 
 impl Installed {
-    async fn wait(&self, what: &str, expected: impl Fn(&BTreeMap<String, Item>) -> bool) {
+    pub async fn wait(&self, what: &str, expected: impl Fn(&BTreeMap<String, Item>) -> bool) {
         let mut told = self.agent.told.subscribe();
         let waiting = async {
             while !expected(&self.agent.items.lock().unwrap()) {
@@ -184,7 +227,21 @@ impl Installed {
         }
     }
 
-    async fn stop(self) {
+    /// Waits until the agent has had so many commands.
+    pub async fn wait_for_commands(&self, count: usize) -> Vec<Command> {
+        let mut told = self.agent.told.subscribe();
+        let waiting = async {
+            while self.agent.commands.lock().unwrap().len() < count {
+                told.changed().await.unwrap();
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        let commands = self.agent.commands.lock().unwrap().clone();
+        assert!(waited.is_ok(), "only {commands:?}");
+        commands
+    }
+
+    pub async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap();
     }
@@ -235,6 +292,7 @@ async fn desired_state_reaches_the_agent_and_its_progress_a_get() {
         conditions: Vec::new(),
         last_error: None,
         estimated_seconds: Some(60),
+        lag: None,
     };
     installed.reports.send(told.clone()).unwrap();
     let shown = client.wait(&migration, "progress", |reply| {
@@ -291,6 +349,7 @@ async fn what_was_reported_survives_a_restart_and_says_that_the_agent_is_away() 
         conditions: Vec::new(),
         last_error: Some("/data is not there".into()),
         estimated_seconds: None,
+        lag: None,
     };
     installed.reports.send(told).unwrap();
     client.wait(&migration, "Failed", |reply| reply.body["properties"]["status"]["state"] == "Failed").await;

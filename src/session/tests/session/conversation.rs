@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use livedata_model::message::{Message, ReportAck, Sync, Welcome};
+use livedata_model::message::{FailedPathsAck, Message, ReportAck, Sync, Welcome};
 use livedata_session::{Channel, End, Error, agent, provider};
 use tokio::io::{copy_bidirectional, duplex};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ends::{Agent, AgentEvent, Provider, ProviderEvent, TOKEN_LIFE_SECONDS, item, report, sized_item};
+use crate::ends::{
+    Agent, AgentEvent, Provider, ProviderEvent, TOKEN_LIFE_SECONDS, item, part, report, sized_item,
+};
 use crate::world::World;
 
 type Ended = JoinHandle<Result<End, Error>>;
@@ -99,6 +101,104 @@ async fn a_session_with_a_current_agent_sends_nothing_of_desired_state() {
         }
     }
     assert!(agent_saw.try_recv().is_err());
+}
+
+fn texts(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+fn commanded(all: &[&str], new: &[&str]) -> AgentEvent {
+    AgentEvent::Commanded(texts(all), texts(new))
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_come_after_the_desired_state_that_they_rely_on() {
+    let (provider, mut provider_saw) = Provider::new(Some(8), vec![]);
+    provider.want_with(vec![item("a", 1)], &["one", "two"]);
+    let (agent, mut agent_saw) = Agent::new(7, &[]);
+    let _session = session(&provider, &agent).await;
+    let is_about_work = |event: &AgentEvent| applied(event) || matches!(event, AgentEvent::Commanded(..));
+    let first = until(&mut agent_saw, is_about_work).await;
+    assert_eq!(first, AgentEvent::Applied(upserts(&[("a", 1)]), vec![]));
+    assert_eq!(until(&mut agent_saw, is_about_work).await, commanded(&["one", "two"], &["one", "two"]));
+    until(&mut provider_saw, |event| *event == ProviderEvent::Taken(texts(&["one", "two"]))).await;
+
+    // Both at once, and what was taken still in the list: its owner is slow to remove it.
+    provider.want_with(vec![item("a", 2)], &["one", "two", "three"]);
+    let change = until(&mut agent_saw, is_about_work).await;
+    assert_eq!(change, AgentEvent::Applied(upserts(&[("a", 2)]), vec![]));
+    assert_eq!(until(&mut agent_saw, is_about_work).await, commanded(&["three"], &["three"]));
+    until(&mut provider_saw, |event| *event == ProviderEvent::Taken(texts(&["three"]))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_of_which_the_acknowledgement_was_lost_come_again_in_the_next_session() {
+    let (provider, mut provider_saw) = Provider::new(Some(8), vec![]);
+    provider.want_with(vec![], &["one"]);
+    let (agent, mut agent_saw) = Agent::new(7, &[]);
+    agent.loses_acknowledgements.store(true, Relaxed);
+    let (provider_end, agent_end, _cancel) = session(&provider, &agent).await;
+    assert!(matches!(agent_end.await.unwrap(), Err(Error::Handler(_))));
+    provider_end.await.unwrap().unwrap();
+    let is_command = |event: &AgentEvent| matches!(event, AgentEvent::Commanded(..));
+    assert_eq!(until(&mut agent_saw, is_command).await, commanded(&["one"], &["one"]));
+
+    agent.loses_acknowledgements.store(false, Relaxed);
+    provider.want_with(vec![], &["one", "two"]);
+    let _session = session(&provider, &agent).await;
+    assert_eq!(until(&mut agent_saw, is_command).await, commanded(&["one", "two"], &["two"]));
+    let taken = until(&mut provider_saw, |event| matches!(event, ProviderEvent::Taken(_))).await;
+    assert_eq!(taken, ProviderEvent::Taken(texts(&["one", "two"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_of_commands_that_were_not_sent_ends_the_session() {
+    let (near, mut far) = channels(16 * 1024).await;
+    let (provider, _provider_saw) = Provider::new(Some(2), vec![]);
+    let provider_end = tokio::spawn(provider::run(near, provider as _, CancellationToken::new()));
+    let (agent, _agent_saw) = Agent::new(1, &[]);
+    let hello = livedata_session::agent::AgentHandler::hello(agent.as_ref()).await;
+    far.send(&Message::Hello(livedata_model::message::Hello { protocol_min: 1, protocol_max: 1, ..hello }))
+        .await
+        .unwrap();
+    let ack = livedata_model::message::CommandAck { ids: texts(&["never sent"]) };
+    far.send(&Message::CommandAck(ack)).await.unwrap();
+    assert!(matches!(provider_end.await.unwrap(), Err(Error::Unexpected { received: "CommandAck", .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_failed_paths_go_beside_reports_part_by_part() {
+    let (mut near, far) = channels(16 * 1024).await;
+    let (agent, _agent_saw) = Agent::new(1, &[]);
+    for number in [0, 1] {
+        agent.failed_paths.send(part("/m", number)).unwrap();
+    }
+    let _agent = tokio::spawn(agent::run(far, agent as _, CancellationToken::new()));
+    assert!(matches!(near.recv().await, Ok(Some(Message::Hello(_)))));
+    let welcome = Welcome { protocol: 1, session_epoch: 2, coordinator_epoch: 1, clock_ms: 0 };
+    near.send(&Message::Welcome(welcome)).await.unwrap();
+    assert!(matches!(near.recv().await, Ok(Some(Message::Report(_)))));
+    // The report is not acknowledged: that holds nothing up.
+    match near.recv().await {
+        Ok(Some(Message::FailedPathsPart(part))) => assert_eq!((part.sequence, part.part), (1, 0)),
+        other => panic!("{other:?}"),
+    }
+    near.send(&Message::Sync(Sync { revision: 1, upserts: vec![], removals: vec![] })).await.unwrap();
+    assert!(matches!(near.recv().await, Ok(Some(Message::SyncAck(_)))), "the next part waits");
+    near.send(&Message::FailedPathsAck(FailedPathsAck { sequence: 1 })).await.unwrap();
+    match near.recv().await {
+        Ok(Some(Message::FailedPathsPart(part))) => assert_eq!((part.sequence, part.part), (2, 1)),
+        other => panic!("{other:?}"),
+    }
+
+    let (provider, mut provider_saw) = Provider::new(Some(2), vec![]);
+    let (agent, _agent_saw) = Agent::new(1, &[]);
+    agent.failed_paths.send(part("/m", 0)).unwrap();
+    agent.failed_paths.send(part("/m", 1)).unwrap();
+    let _session = session(&provider, &agent).await;
+    for number in [0, 1] {
+        until(&mut provider_saw, |event| *event == ProviderEvent::FailedPaths("/m".into(), number)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

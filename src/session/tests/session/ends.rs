@@ -1,17 +1,18 @@
 //! The two handlers as tests need them: they tell a channel what they were called with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use livedata_model::message::{Hello, Known, ListenToken, Refused, Report, Sync, Welcome};
+use livedata_model::command::{Command, CommandKind};
+use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Refused, Report, Sync, Welcome};
 use livedata_model::report::AgentReport;
 use livedata_model::spec::{Body, Item, MigratorSpec, Secret, SourceKind};
 use livedata_session::HandlerError;
 use livedata_session::agent::AgentHandler;
-use livedata_session::provider::ProviderHandler;
+use livedata_session::provider::{Desired, ProviderHandler};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
@@ -23,24 +24,33 @@ pub enum ProviderEvent {
     Reported(Report),
     Acknowledged(String, u64),
     Stale(String, u64),
+    Taken(Vec<String>),
+    /// Migration and part.
+    FailedPaths(String, u32),
     Alive,
 }
 
 pub struct Provider {
     /// The epoch that the next session gets; `None`: no session.
     pub epoch: Option<u64>,
-    pub desired: watch::Sender<Arc<Vec<Item>>>,
+    pub desired: watch::Sender<Arc<Desired>>,
     events: UnboundedSender<ProviderEvent>,
 }
 
 impl Provider {
     pub fn new(epoch: Option<u64>, desired: Vec<Item>) -> (Arc<Self>, UnboundedReceiver<ProviderEvent>) {
         let (events, seen) = unbounded_channel();
+        let desired = Desired { items: desired, commands: vec![] };
         (Arc::new(Self { epoch, desired: watch::Sender::new(Arc::new(desired)), events }), seen)
     }
 
-    pub fn want(&self, desired: Vec<Item>) {
-        self.desired.send_replace(Arc::new(desired));
+    pub fn want(&self, items: Vec<Item>) {
+        self.want_with(items, &[]);
+    }
+
+    pub fn want_with(&self, items: Vec<Item>, commands: &[&str]) {
+        let commands = commands.iter().map(|id| command(id)).collect();
+        self.desired.send_replace(Arc::new(Desired { items, commands }));
     }
 
     fn tell(&self, event: ProviderEvent) {
@@ -59,7 +69,7 @@ impl ProviderHandler for Provider {
         Ok(Welcome { protocol: 0, session_epoch, coordinator_epoch: 1, clock_ms: 0 })
     }
 
-    fn desired(&self) -> watch::Receiver<Arc<Vec<Item>>> {
+    fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.desired.subscribe()
     }
 
@@ -75,6 +85,16 @@ impl ProviderHandler for Provider {
 
     async fn stale(&self, id: &str, agent_generation: u64) -> Result<(), HandlerError> {
         self.tell(ProviderEvent::Stale(id.to_owned(), agent_generation));
+        Ok(())
+    }
+
+    async fn taken(&self, commands: Vec<String>) -> Result<(), HandlerError> {
+        self.tell(ProviderEvent::Taken(commands));
+        Ok(())
+    }
+
+    async fn failed_paths(&self, part: FailedPathsPart) -> Result<(), HandlerError> {
+        self.tell(ProviderEvent::FailedPaths(part.migration, part.part));
         Ok(())
     }
 
@@ -94,12 +114,20 @@ pub enum AgentEvent {
     Welcomed(u64),
     /// Ids and generations of the upserts, and the removals.
     Applied(Vec<(String, u64)>, Vec<String>),
+    /// All that were in the list, and those of them that were not on the disk yet.
+    Commanded(Vec<String>, Vec<String>),
     Token(String),
 }
 
 pub struct Agent {
     pub disk: Mutex<BTreeMap<String, u64>>,
     pub disk_is_full: AtomicBool,
+    /// Ids of commands on the disk.
+    pub commands: Mutex<BTreeSet<String>>,
+    /// The session ends when commands are on the disk, before they are acknowledged.
+    pub loses_acknowledgements: AtomicBool,
+    paths: AsyncMutex<UnboundedReceiver<FailedPathsPart>>,
+    pub failed_paths: UnboundedSender<FailedPathsPart>,
     pub epoch: u64,
     pub full_report: Report,
     /// What `next_report` waits for.
@@ -122,8 +150,21 @@ impl Agent {
         let (change, changes) = unbounded_channel();
         let disk = disk.iter().map(|(id, generation)| ((*id).to_owned(), *generation)).collect();
         let changes = AsyncMutex::new(changes);
-        let (disk, disk_is_full) = (Mutex::new(disk), AtomicBool::new(false));
-        (Arc::new(Self { disk, disk_is_full, epoch, full_report, changes, change, events }), seen)
+        let (failed_paths, paths) = unbounded_channel();
+        let agent = Self {
+            disk: Mutex::new(disk),
+            disk_is_full: AtomicBool::new(false),
+            commands: Mutex::default(),
+            loses_acknowledgements: AtomicBool::new(false),
+            paths: AsyncMutex::new(paths),
+            failed_paths,
+            epoch,
+            full_report,
+            changes,
+            change,
+            events,
+        };
+        (Arc::new(agent), seen)
     }
 
     fn tell(&self, event: AgentEvent) {
@@ -179,6 +220,26 @@ impl AgentHandler for Agent {
         Ok(stale)
     }
 
+    async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError> {
+        let ids: Vec<String> = commands.into_iter().map(|command| command.id).collect();
+        let new = {
+            let mut held = self.commands.lock().unwrap();
+            ids.iter().filter(|id| held.insert((*id).clone())).cloned().collect()
+        };
+        self.tell(AgentEvent::Commanded(ids.clone(), new));
+        if self.loses_acknowledgements.load(Relaxed) {
+            return Err("the power went".into());
+        }
+        Ok(ids)
+    }
+
+    async fn next_failed_paths(&self) -> FailedPathsPart {
+        match self.paths.lock().await.recv().await {
+            Some(part) => part,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn full_report(&self) -> Report {
         self.full_report.clone()
     }
@@ -210,6 +271,30 @@ pub fn sized_item(id: &str, generation: u64, bytes: usize) -> Item {
         max_running_migrations: None,
     };
     Item { id: id.into(), generation, body: Body::Migrator(spec) }
+}
+
+fn command(id: &str) -> Command {
+    Command {
+        id: id.into(),
+        migration: "/m".into(),
+        incarnation: "one".into(),
+        reset_count: 0,
+        kind: CommandKind::RetryFailed,
+    }
+}
+
+pub fn part(migration: &str, part: u32) -> FailedPathsPart {
+    FailedPathsPart {
+        sequence: 0,
+        migration: migration.into(),
+        incarnation: "one".into(),
+        start: 1,
+        revision: 1,
+        part,
+        parts: 2,
+        entries: vec![],
+        truncated: false,
+    }
 }
 
 pub fn report(version: &str) -> Report {

@@ -1,0 +1,40 @@
+//! What the actions of a migration are given.
+
+use livedata_arm::ArmError;
+use livedata_model::path;
+use serde_json::Map;
+
+use super::Migration;
+use super::validation::canonical;
+use crate::errors;
+use crate::request::Request;
+use crate::wire::{Findings, Reader};
+
+/// An action without input: no body, or an empty object.
+pub fn none(request: &Request) -> Result<(), ArmError> {
+    read(request, |_, _| ())
+}
+
+/// `{"path": …}`: the migration's own path if there is none.
+pub fn rescan(request: &Request, migration: &Migration) -> Result<String, ArmError> {
+    let path = read(request, |reader, findings| {
+        let given = reader.text("path")?;
+        let path = canonical(&given, "path", findings)?;
+        if !path::is_inside(&migration.path, &path) {
+            let message = format!("'{path}' is not inside '{}', the path of the migration.", migration.path);
+            findings.add(&errors::PATH_OUTSIDE_MIGRATION, "path", message);
+        }
+        Some(path)
+    })?;
+    Ok(path.unwrap_or_else(|| migration.path.clone()))
+}
+
+fn read<T>(request: &Request, take: impl FnOnce(&mut Reader<'_>, &Findings) -> T) -> Result<T, ArmError> {
+    let body = if request.body.is_empty() { Map::new() } else { request.document()? };
+    let findings = Findings::default();
+    let mut reader = Reader::new("", &body, &findings);
+    let taken = take(&mut reader, &findings);
+    reader.finish();
+    findings.verdict()?;
+    Ok(taken)
+}
