@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use livedata_filesystem::{
-    Attributes, Condition, Error, ErrorKind, Etag, Result, Target, TargetEntry, TargetPath, Upload,
+    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPath, Upload,
 };
 
 use crate::{
@@ -60,8 +60,8 @@ impl Target for AdlsTarget {
         self.filesystem.append(path, upload, after).await
     }
 
-    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag> {
-        self.filesystem.flush(path, length_bytes, close).await
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag> {
+        self.filesystem.flush(path, length_bytes, flush).await
     }
 
     async fn rename(

@@ -23,4 +23,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use feed::{Change, ChangeFeed, Event, Position, Reading};
 pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKind, Extras, NodeId};
 pub use source::{ByteStream, Page, Source};
-pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};
+pub use target::{Attributes, Condition, Etag, Flush, Target, TargetEntry, TargetPath, Upload};

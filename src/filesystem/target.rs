@@ -73,6 +73,15 @@ pub struct Upload {
     pub data: Bytes,
 }
 
+/// What a flush means for the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flush {
+    /// More is to come: bytes that were uploaded beyond the flushed length wait on for a later flush.
+    Prefix,
+    /// The file is complete: it is closed, and bytes that were uploaded beyond the flushed length are dropped.
+    Complete,
+}
+
 #[async_trait]
 pub trait Target: Send + Sync + 'static {
     /// Makes a directory and its missing parents. `Conflict` if the condition does not hold or a file is in the way.
@@ -91,13 +100,15 @@ pub trait Target: Send + Sync + 'static {
         condition: &Condition,
     ) -> Result<Etag>;
 
-    /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. With `flush`
-    /// they become the end of the file in the same request, whose etag is returned. Appending the same bytes at the
-    /// same position again is harmless.
+    /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. Appends of one
+    /// file may be under way together and arrive in any order. With `flush` they become the end of the file in the same
+    /// request, which closes it and whose etag is returned. Appending the same bytes at the same position again is
+    /// harmless, until a flush has passed them: then only repeating an append that flushed is.
     async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>>;
 
-    /// Makes everything up to `length_bytes` durable and visible.
-    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag>;
+    /// Makes everything up to `length_bytes` durable and visible; refused unless all of it was uploaded. A flush that
+    /// has already happened succeeds.
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag>;
 
     /// Moves one file or a whole directory atomically; the etag survives. A reply that was lost is resolved by looking
     /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist.

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use livedata_engine::{Checkpoint, Edge, Staged};
 use livedata_filesystem::{
-    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Result, TargetPath, Upload,
+    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Flush, Result, TargetPath, Upload,
 };
 
 use super::executor::{Context, attributes_of};
@@ -90,22 +90,22 @@ impl<'a> Transfer<'a> {
                 if let Some(etag) = upload.await? {
                     return Ok((etag, crc32c));
                 }
-                return Ok((self.flush(length, crc32c, true).await?, crc32c));
+                return Ok((self.flush(length, crc32c, Flush::Complete).await?, crc32c));
             }
             let (sent, filled) = tokio::join!(upload, reader.fill());
             sent?;
             piece = filled?;
             offset = next_offset;
             if offset - flushed >= FLUSH_EVERY_BYTES {
-                self.flush(offset, crc32c, false).await?;
+                self.flush(offset, crc32c, Flush::Prefix).await?;
                 flushed = offset;
             }
         }
     }
 
-    async fn flush(&self, offset: u64, crc32c: u32, close: bool) -> Result<Etag> {
+    async fn flush(&self, offset: u64, crc32c: u32, flush: Flush) -> Result<Etag> {
         self.context.announce_flush(self.edge, offset, crc32c).await;
-        let etag = self.at_target(|| self.context.plan.target.flush(self.staging, offset, close)).await?;
+        let etag = self.at_target(|| self.context.plan.target.flush(self.staging, offset, flush)).await?;
         self.context.flushed(self.edge, offset).await;
         Ok(etag)
     }
