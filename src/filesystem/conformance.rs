@@ -286,7 +286,8 @@ async fn names<T: ReadableTarget>(subject: &T, root: &TargetPath) {
 }
 
 fn with_property(name: &str, value: &str) -> Attributes {
-    Attributes { permissions: None, properties: BTreeMap::from([(name.to_owned(), value.to_owned())]) }
+    let properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    Attributes { properties, ..Attributes::default() }
 }
 
 async fn append<T: Target>(

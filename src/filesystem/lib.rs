@@ -5,7 +5,7 @@
 //! [`Condition`]; [`ChangeFeed`] tells in order what happened at a source. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
 //!
 //! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
-//! Wrappers ([`throttle`]) implement the same traits. Nesting order, outside in: chaos, throttle, implementation.
+//! Wrappers ([`throttle`]) nest, outside in: chaos, throttle, implementation.
 //!
 //! Implementations here: [`local`] (a local directory as source). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
 //! Start reading at [`Source`].
@@ -18,6 +18,7 @@ pub mod local;
 mod source;
 mod target;
 pub mod throttle;
+pub mod xattr_properties;
 
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Change, ChangeFeed, Event, Position, Reading};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use livedata_model::node::AclEntry;
 
 use crate::Result;
 
@@ -47,11 +48,16 @@ pub enum Condition {
     Any,
 }
 
-/// What is set on a new file or directory, in the same request that creates it.
+/// What is set on a file or directory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Attributes {
-    /// POSIX permission bits, set exactly (umask 0).
+    /// POSIX permission bits, set exactly (umask 0). `None`: what the target gives or has.
     pub permissions: Option<u16>,
+    /// Access control entries beyond the permission bits, which they complete: empty together with permissions takes away
+    /// what the target has. Without permissions they are not looked at. Entries that name a user or a group are left
+    /// out by the target: the names are the source's, and nobody maps them to the target's identities. Whoever
+    /// has such entries reports them.
+    pub acl: Vec<AclEntry>,
     /// User properties; names `[A-Za-z0-9_]+`, values any UTF-8.
     pub properties: BTreeMap<String, String>,
 }
@@ -127,8 +133,8 @@ pub trait Target: Send + Sync + 'static {
     /// Properties of a path, `None` if there is nothing.
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
 
-    /// Sets what is given on an existing path: permissions if there are any, and, if there are user properties, these
-    /// in place of all that it had. The root keeps its properties: they are the container's.
+    /// Sets what is given on an existing path: permissions, if there are any, with the access control entries in place of
+    /// all that it had; user properties, if there are any, in place of all that it had. The root keeps its properties: they are the container's.
     async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag>;
 
     /// Removes a file or (with `recursive`) a directory; absent is fine.

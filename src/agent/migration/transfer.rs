@@ -26,7 +26,8 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use livedata_engine::{Checkpoint, Edge, Staged};
 use livedata_filesystem::{
-    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Flush, Result, TargetPath, Upload,
+    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, Flush, Result, TargetPath,
+    Upload, xattr_properties,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -47,6 +48,9 @@ const UNFLUSHED_BYTES: u64 = 64 * 1024 * 1024 + LANES as u64 * APPEND_BYTES;
 
 /// Less than half of what may be unflushed, so that the lanes have work while a flush is on its way.
 const FLUSH_EVERY_BYTES: u64 = 32 * 1024 * 1024;
+
+// Otherwise a copy could stand with nothing to flush and no stripe that may begin.
+const _: () = assert!(FLUSH_EVERY_BYTES + STRIPE_BYTES <= UNFLUSHED_BYTES);
 
 /// Lanes of all copies of this process beyond each one's first.
 static SPARE_LANES: Semaphore = Semaphore::const_new(16);
@@ -118,7 +122,13 @@ impl<'a> Transfer<'a> {
     }
 
     async fn create(&self) -> Result<Etag> {
-        let attributes = attributes_of(self.entry);
+        let mut attributes = attributes_of(self.entry);
+        let extras = extras_of(self.context, self.edge, self.entry).await?;
+        match xattr_properties::properties_of(&extras.xattrs) {
+            Ok(properties) => attributes.properties.extend(properties),
+            Err(too_large) => return Err(self.error(ErrorKind::Fatal, &too_large.to_string())),
+        }
+        attributes.acl = extras.acl;
         self.at_target(|| self.context.plan.target.create_file(self.staging, &attributes, &Condition::Any))
             .await
     }
@@ -225,6 +235,14 @@ impl<'a> Transfer<'a> {
     fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, "copy", &self.entry.name, what)
     }
+}
+
+/// What the entry has besides what a listing shows: asked of the source where the look that made the entry did not.
+pub(super) async fn extras_of(context: &Context, edge: &Edge, entry: &Entry) -> Result<Extras> {
+    if let Some(extras) = &entry.extras {
+        return Ok(extras.clone());
+    }
+    persist(&context.views, Side::Source, || context.plan.source.extras(entry, &edge.directory)).await
 }
 
 /// All lanes get something to do, also of a file that is not much larger than one append. Whole appends, so that a copy
