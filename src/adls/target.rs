@@ -1,8 +1,10 @@
 //! The client as the migration engine's [`Target`].
 
+mod access;
+
 use async_trait::async_trait;
 use livedata_filesystem::{
-    Attributes, Condition, Error, ErrorKind, Etag, Result, Target, TargetEntry, TargetPath, Upload,
+    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPath, Upload,
 };
 
 use crate::{
@@ -26,11 +28,29 @@ impl AdlsTarget {
     }
 }
 
-fn options(attributes: &Attributes) -> CreateOptions {
-    CreateOptions {
-        access: attributes.permissions.map(Access::Permissions),
-        properties: attributes.properties.clone(),
-        ..CreateOptions::default()
+/// Sets the sticky bit, which no list can say; of a list it changes nothing, for the bits are those of the list.
+fn sticky(attributes: &Attributes) -> Option<AccessControlChange> {
+    let permissions = attributes.permissions.filter(|bits| bits & 0o1000 != 0)?;
+    Some(AccessControlChange { access: Some(Access::Permissions(permissions)), ..Default::default() })
+}
+
+impl AdlsTarget {
+    /// One request, and another one for a sticky bit.
+    async fn create(
+        &self,
+        path: &TargetPath,
+        kind: ResourceKind,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
+        let access = attributes.permissions.map(|bits| Access::List(access::list(bits, &attributes.acl)));
+        let properties = attributes.properties.clone();
+        let options = CreateOptions { access, properties, ..CreateOptions::default() };
+        let etag = self.filesystem.create(path, kind, &options, condition).await?;
+        match sticky(attributes) {
+            Some(change) => self.filesystem.set_access_control(path, &change, &Condition::Any).await,
+            None => Ok(etag),
+        }
     }
 }
 
@@ -42,7 +62,7 @@ impl Target for AdlsTarget {
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<Etag> {
-        self.filesystem.create(path, ResourceKind::Directory, &options(attributes), condition).await
+        self.create(path, ResourceKind::Directory, attributes, condition).await
     }
 
     async fn create_file(
@@ -51,7 +71,7 @@ impl Target for AdlsTarget {
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<Etag> {
-        self.filesystem.create(path, ResourceKind::File, &options(attributes), condition).await
+        self.create(path, ResourceKind::File, attributes, condition).await
     }
 
     async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>> {
@@ -60,8 +80,8 @@ impl Target for AdlsTarget {
         self.filesystem.append(path, upload, after).await
     }
 
-    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag> {
-        self.filesystem.flush(path, length_bytes, close).await
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag> {
+        self.filesystem.flush(path, length_bytes, flush).await
     }
 
     async fn rename(
@@ -87,11 +107,12 @@ impl Target for AdlsTarget {
     async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
         let mut etag = None;
         if let Some(permissions) = attributes.permissions {
-            let change = AccessControlChange {
-                access: Some(Access::Permissions(permissions)),
-                ..AccessControlChange::default()
-            };
+            let access = Some(Access::List(access::list(permissions, &attributes.acl)));
+            let change = AccessControlChange { access, ..AccessControlChange::default() };
             etag = Some(self.filesystem.set_access_control(path, &change, &Condition::Any).await?);
+            if let Some(change) = sticky(attributes) {
+                etag = Some(self.filesystem.set_access_control(path, &change, &Condition::Any).await?);
+            }
         }
         // An empty header would not clear: in HTTP it says the same as none.
         if !attributes.properties.is_empty() && !path.is_root() {

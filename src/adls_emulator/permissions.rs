@@ -71,6 +71,35 @@ impl AccessControl {
     }
 }
 
+/// What a request says about the access control of a path that it makes.
+#[derive(Debug, Clone)]
+pub(crate) enum NewAccess {
+    /// `x-ms-acl`: exactly this list.
+    Exactly(AccessControl),
+    /// Under a parent with default entries these count, cut down to the bits that were asked for; elsewhere the bits less
+    /// the umask. That the parent's entries stay whole when no bits are asked for is what the service's documentation
+    /// says; that asking cuts them down is how POSIX has it.
+    Bits { asked: Option<u16>, otherwise: u16, umask: u16 },
+}
+
+impl NewAccess {
+    pub(crate) fn under(&self, parent: &AccessControl, is_directory: bool) -> AccessControl {
+        let (asked, otherwise, umask) = match self {
+            Self::Exactly(access) => return access.clone(),
+            Self::Bits { asked, otherwise, umask } => (*asked, *otherwise, *umask),
+        };
+        let Some(acl) = parent.extended.as_ref().and_then(|acl| acl.inherited(is_directory)) else {
+            return AccessControl::from_mode(asked.unwrap_or(otherwise) & !umask);
+        };
+        let mut access = AccessControl::from_mode(0);
+        access.set_acl(acl);
+        if let Some(asked) = asked {
+            access.set_mode((access.mode & asked) | (asked & STICKY));
+        }
+        access
+    }
+}
+
 pub(crate) fn triple(bits: u16) -> String {
     let letter = |bit: u16, name: char| if bits & bit != 0 { name } else { '-' };
     [letter(4, 'r'), letter(2, 'w'), letter(1, 'x')].iter().collect()
@@ -126,6 +155,24 @@ mod tests {
             assert_eq!(parse_permissions(symbolic).unwrap(), mode);
             assert_eq!(AccessControl::from_mode(mode).permissions_text(), symbolic);
         }
+    }
+
+    #[test]
+    fn default_entries_of_the_parent_count_unless_a_list_is_given() {
+        let mut parent = AccessControl::from_mode(0o755);
+        let list = "user::rwx,group::r-x,other::r-x,default:user::rwx,default:user:bob:rwx,default:group::r-x,default:other::---";
+        parent.set_acl(Acl::parse(list, true).unwrap());
+        let bits = |asked| NewAccess::Bits { asked, otherwise: 0o666, umask: 0o077 };
+        let file = bits(None).under(&parent, false);
+        assert_eq!(file.acl_text(), "user::rwx,user:bob:rwx,group::r-x,mask::rwx,other::---");
+        let cut = bits(Some(0o1640)).under(&parent, false);
+        assert_eq!(cut.acl_text(), "user::rw-,user:bob:rwx,group::r-x,mask::r--,other::---");
+        assert_eq!(cut.permissions_text(), "rw-r----T+");
+        let directory = bits(None).under(&parent, true);
+        assert!(directory.acl_text().ends_with("default:group::r-x,default:mask::rwx,default:other::---"));
+        let exactly = NewAccess::Exactly(AccessControl::from_mode(0o640)).under(&parent, true);
+        assert_eq!(exactly, AccessControl::from_mode(0o640));
+        assert_eq!(bits(Some(0o777)).under(&exactly, false), AccessControl::from_mode(0o700));
     }
 
     #[test]

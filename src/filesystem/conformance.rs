@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Attributes, Condition, ErrorKind, Etag, Result, Target, TargetEntry, TargetPath, Upload};
+use crate::{Attributes, Condition, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPath, Upload};
 
 /// A [`Target`] together with a way to see file content, which the trait does not have.
 #[async_trait]
@@ -108,13 +108,16 @@ async fn appends<T: ReadableTarget>(subject: &T, root: &TargetPath) {
     assert_eq!(look(target, &path).await.length_bytes, 0, "appended bytes stay invisible");
     append(target, &path, 0, b"hello", false).await.unwrap();
     append(target, &path, 0, b"hello", false).await.unwrap();
-    let etag = target.flush(&path, 10, false).await.unwrap();
+    let etag = target.flush(&path, 10, Flush::Prefix).await.unwrap();
     assert_eq!(subject.content(&path).await, b"helloworld", "any order, and twice, makes the same file");
     assert_eq!(look(target, &path).await.etag, etag);
 
     let etag = append(target, &path, 10, b"!", true).await.unwrap();
     assert_eq!(subject.content(&path).await, b"helloworld!", "an append that flushes is visible");
     assert_eq!(Some(look(target, &path).await.etag), etag, "an append that flushes returns the new etag");
+
+    let again = append(target, &path, 10, b"!", true).await.unwrap();
+    assert_eq!(again, etag, "an append that flushed already succeeds again and changes nothing");
 
     assert_eq!(append(target, &path, 11, b"", false).await.unwrap(), None, "no bytes are no append");
     assert_eq!(subject.content(&path).await, b"helloworld!");
@@ -124,18 +127,31 @@ async fn flushes<T: ReadableTarget>(subject: &T, root: &TargetPath) {
     let target = subject.target();
     let path = root.join("file");
     target.create_file(&path, &Attributes::default(), &Condition::Absent).await.unwrap();
-    let beyond = target.flush(&path, 4, false).await.unwrap_err();
+    let beyond = target.flush(&path, 4, Flush::Prefix).await.unwrap_err();
     assert!(!beyond.kind().is_retryable(), "a flush beyond the data is refused for good: {beyond}");
 
     append(target, &path, 0, b"abcd", false).await.unwrap();
-    target.flush(&path, 4, false).await.unwrap();
-    target.flush(&path, 4, true).await.unwrap();
+    target.flush(&path, 4, Flush::Prefix).await.unwrap();
+    target.flush(&path, 4, Flush::Complete).await.unwrap();
     assert_eq!(subject.content(&path).await, b"abcd", "a flush that has already happened succeeds");
 
     append(target, &path, 6, b"gh", false).await.unwrap();
-    let gap = target.flush(&path, 8, false).await.unwrap_err();
+    let gap = target.flush(&path, 8, Flush::Complete).await.unwrap_err();
     assert!(!gap.kind().is_retryable(), "a flush over a gap is refused for good: {gap}");
     assert_eq!(subject.content(&path).await, b"abcd", "a refused flush changes nothing");
+
+    append(target, &path, 4, b"ef", false).await.unwrap();
+    target.flush(&path, 6, Flush::Prefix).await.unwrap();
+    assert_eq!(subject.content(&path).await, b"abcdef", "only what the flush passed is visible");
+    target.flush(&path, 6, Flush::Prefix).await.unwrap();
+    target.flush(&path, 8, Flush::Prefix).await.unwrap();
+    assert_eq!(subject.content(&path).await, b"abcdefgh", "bytes beyond a flushed prefix were kept");
+
+    append(target, &path, 8, b"ijkl", false).await.unwrap();
+    target.flush(&path, 10, Flush::Complete).await.unwrap();
+    let dropped = target.flush(&path, 12, Flush::Complete).await.unwrap_err();
+    assert!(!dropped.kind().is_retryable(), "a complete file keeps nothing beyond its end: {dropped}");
+    assert_eq!(subject.content(&path).await, b"abcdefghij");
 }
 
 async fn renames_of_files<T: ReadableTarget>(subject: &T, root: &TargetPath) {
@@ -270,7 +286,8 @@ async fn names<T: ReadableTarget>(subject: &T, root: &TargetPath) {
 }
 
 fn with_property(name: &str, value: &str) -> Attributes {
-    Attributes { permissions: None, properties: BTreeMap::from([(name.to_owned(), value.to_owned())]) }
+    let properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    Attributes { properties, ..Attributes::default() }
 }
 
 async fn append<T: Target>(

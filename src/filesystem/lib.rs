@@ -5,7 +5,7 @@
 //! [`Condition`]; [`ChangeFeed`] tells in order what happened at a source. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
 //!
 //! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
-//! Wrappers ([`throttle`]) implement the same traits. Nesting order, outside in: chaos, throttle, implementation.
+//! Wrappers ([`throttle`]) nest, outside in: chaos, throttle, implementation.
 //!
 //! Implementations here: [`local`] (a local directory as source, and its changes). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
 //! Start reading at [`Source`].
@@ -18,10 +18,11 @@ pub mod local;
 mod source;
 mod target;
 pub mod throttle;
+pub mod xattr_properties;
 
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Change, ChangeFeed, Event, Position, Reading};
 pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKind, Extras, NodeId};
 pub use local::feed::{FeedOptions, Limits, LocalFeed};
 pub use source::{ByteStream, Page, Source};
-pub use target::{Attributes, Condition, Etag, Target, TargetEntry, TargetPath, Upload};
+pub use target::{Attributes, Condition, Etag, Flush, Target, TargetEntry, TargetPath, Upload};

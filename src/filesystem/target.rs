@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use livedata_model::node::AclEntry;
 
 use crate::Result;
 
@@ -47,11 +48,16 @@ pub enum Condition {
     Any,
 }
 
-/// What is set on a new file or directory, in the same request that creates it.
+/// What is set on a file or directory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Attributes {
-    /// POSIX permission bits, set exactly (umask 0).
+    /// POSIX permission bits, set exactly (umask 0). `None`: what the target gives or has.
     pub permissions: Option<u16>,
+    /// Access control entries beyond the permission bits, which they complete: empty together with permissions takes away
+    /// what the target has. Without permissions they are not looked at. Entries that name a user or a group are left
+    /// out by the target: the names are the source's, and nobody maps them to the target's identities. Whoever
+    /// has such entries reports them.
+    pub acl: Vec<AclEntry>,
     /// User properties; names `[A-Za-z0-9_]+`, values any UTF-8.
     pub properties: BTreeMap<String, String>,
 }
@@ -73,6 +79,15 @@ pub struct Upload {
     pub data: Bytes,
 }
 
+/// What a flush means for the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flush {
+    /// More is to come: bytes that were uploaded beyond the flushed length wait on for a later flush.
+    Prefix,
+    /// The file is complete: it is closed, and bytes that were uploaded beyond the flushed length are dropped.
+    Complete,
+}
+
 #[async_trait]
 pub trait Target: Send + Sync + 'static {
     /// Makes a directory and its missing parents. `Conflict` if the condition does not hold or a file is in the way.
@@ -91,13 +106,15 @@ pub trait Target: Send + Sync + 'static {
         condition: &Condition,
     ) -> Result<Etag>;
 
-    /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. With `flush`
-    /// they become the end of the file in the same request, whose etag is returned. Appending the same bytes at the
-    /// same position again is harmless.
+    /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. Appends of one
+    /// file may be under way together and arrive in any order. With `flush` they become the end of the file in the same
+    /// request, which closes it and whose etag is returned. Appending the same bytes at the same position again is
+    /// harmless, until a flush has passed them: then only repeating an append that flushed is.
     async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>>;
 
-    /// Makes everything up to `length_bytes` durable and visible.
-    async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag>;
+    /// Makes everything up to `length_bytes` durable and visible; refused unless all of it was uploaded. A flush that
+    /// has already happened succeeds.
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag>;
 
     /// Moves one file or a whole directory atomically; the etag survives. A reply that was lost is resolved by looking
     /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist.
@@ -116,8 +133,8 @@ pub trait Target: Send + Sync + 'static {
     /// Properties of a path, `None` if there is nothing.
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
 
-    /// Sets what is given on an existing path: permissions if there are any, and, if there are user properties, these
-    /// in place of all that it had. The root keeps its properties: they are the container's.
+    /// Sets what is given on an existing path: permissions, if there are any, with the access control entries in place of
+    /// all that it had; user properties, if there are any, in place of all that it had. The root keeps its properties: they are the container's.
     async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag>;
 
     /// Removes a file or (with `recursive`) a directory; absent is fine.

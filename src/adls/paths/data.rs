@@ -2,7 +2,7 @@
 
 use azure_core::http::{Body, Method};
 use futures::StreamExt;
-use livedata_filesystem::{ByteStream, Condition, Error, ErrorKind, Etag, Result, TargetPath, Upload};
+use livedata_filesystem::{ByteStream, Condition, Error, ErrorKind, Etag, Flush, Result, TargetPath, Upload};
 
 use super::{PathProperties, required_etag};
 use crate::connection::etag;
@@ -15,8 +15,6 @@ use crate::{Filesystem, encoding};
 pub enum AfterAppend {
     /// They wait, invisible, for a flush.
     Wait,
-    /// They become the end of the file.
-    Flush,
     /// They become the end of the file, and the service tells its event subscribers that the file is complete.
     FlushAndClose,
 }
@@ -38,8 +36,9 @@ pub struct Content {
 impl Filesystem {
     /// Uploads bytes at a position, with a CRC-64 that the service checks. The etag is there when they were flushed.
     ///
-    /// Sending the same bytes to the same position again is harmless. When an answer was lost and the repetition is
-    /// refused because the first one flushed, the file's length decides: callers must be a file's only writers.
+    /// Sending the same bytes to the same position again is harmless. When a repetition is refused because the first one
+    /// flushed, whose answer this call or an earlier one missed, the file's length decides: callers must be a file's
+    /// only writers.
     pub async fn append(
         &self,
         path: &TargetPath,
@@ -51,16 +50,13 @@ impl Filesystem {
             // The service refuses an append without bytes.
             return match after {
                 AfterAppend::Wait => Ok(None),
-                _ => self.flush(path, end, after == AfterAppend::FlushAndClose).await.map(Some),
+                AfterAppend::FlushAndClose => self.flush(path, end, Flush::Complete).await.map(Some),
             };
         }
         let position = upload.position.to_string();
         let mut query = vec![("action", "append"), ("position", position.as_str())];
-        if after != AfterAppend::Wait {
-            query.push(("flush", "true"));
-        }
         if after == AfterAppend::FlushAndClose {
-            query.push(("close", "true"));
+            query.extend([("flush", "true"), ("close", "true")]);
         }
         let mut call = self.call("append", Method::Patch, path, &query)?;
         call.header("x-ms-content-crc64", encoding::crc64(&upload.data));
@@ -74,21 +70,24 @@ impl Filesystem {
                 // Not every version of the service puts it into this answer.
                 None => self.flushed_etag(path).await.map(Some),
             },
-            Err(failure) if after != AfterAppend::Wait && failure.outcome_unknown => {
+            Err(failure)
+                if after == AfterAppend::FlushAndClose
+                    && (failure.outcome_unknown || failure.code == Code::InvalidFlushPosition) =>
+            {
                 self.find_flushed(path, end, failure).await.map(Some)
             }
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Makes everything up to `length_bytes` durable and visible; bytes uploaded beyond it are dropped. A flush that has
-    /// already happened succeeds.
-    pub async fn flush(&self, path: &TargetPath, length_bytes: u64, close: bool) -> Result<Etag> {
+    /// Makes everything up to `length_bytes` durable and visible. A flush that has already happened succeeds.
+    pub async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag> {
         let position = length_bytes.to_string();
         let mut query = vec![("action", "flush"), ("position", position.as_str())];
-        if close {
-            query.push(("close", "true"));
-        }
+        query.push(match flush {
+            Flush::Prefix => ("retainUncommittedData", "true"),
+            Flush::Complete => ("close", "true"),
+        });
         let call = self.call("flush", Method::Patch, path, &query)?;
         let (operation, subject) = (call.operation, call.subject.clone());
         match self.send(call).await {

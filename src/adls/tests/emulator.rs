@@ -10,7 +10,9 @@ use livedata_adls::{
 };
 use livedata_adls_emulator::{Emulator, Options, Running};
 use livedata_filesystem::throttle::Bandwidth;
-use livedata_filesystem::{Attributes, Condition, ErrorKind, Target as _, TargetPath, Upload, conformance};
+use livedata_filesystem::{
+    AclEntry, AclKind, Attributes, Condition, ErrorKind, Target as _, TargetPath, Upload, conformance,
+};
 
 use crate::lossy_proxy::LossyProxy;
 
@@ -150,8 +152,11 @@ async fn the_root_is_a_directory_with_attributes() {
     let target = AdlsTarget::new(service.filesystem.clone());
     let root = TargetPath::new("/");
     assert!(target.properties(&root).await.unwrap().unwrap().is_directory);
-    let attributes =
-        Attributes { permissions: Some(0o711), properties: [("id".to_owned(), "1".to_owned())].into() };
+    let attributes = Attributes {
+        permissions: Some(0o711),
+        acl: Vec::new(),
+        properties: [("id".to_owned(), "1".to_owned())].into(),
+    };
     let etag = target.set_attributes(&root, &attributes).await.unwrap();
     let found = service.filesystem.access_control(&root).await.unwrap();
     assert_eq!(found.permissions.as_deref(), Some("rwx--x--x"));
@@ -243,6 +248,56 @@ async fn permissions_are_taken_exactly() {
         assert_eq!(found.permissions.as_deref(), Some(text));
         assert!(found.owner.is_some() && found.group.is_some());
     }
+}
+
+fn default_entry(kind: AclKind, name: Option<&str>, permissions: u8) -> AclEntry {
+    AclEntry { is_default: true, kind, name: name.map(str::to_owned), permissions }
+}
+
+#[tokio::test]
+async fn access_control_entries_are_set_with_the_file_in_one_request() {
+    let service = Service::start().await;
+    let target = AdlsTarget::new(service.filesystem.clone());
+    let path = TargetPath::new("file");
+    let mask =
+        |permissions| AclEntry { is_default: false, ..default_entry(AclKind::Mask, None, permissions) };
+    let group = AclEntry { is_default: false, ..default_entry(AclKind::Group, None, 7) };
+    let alice = AclEntry { is_default: false, ..default_entry(AclKind::User, Some("alice"), 7) };
+    let attributes = Attributes {
+        permissions: Some(0o640),
+        acl: vec![alice, group, mask(4)],
+        properties: [("id".to_owned(), "1".to_owned())].into(),
+    };
+    service.proxy.take_requests();
+    let etag = target.create_file(&path, &attributes, &Condition::Absent).await.unwrap();
+    assert_eq!(service.proxy.take_requests().len(), 1);
+    let list = || async { service.filesystem.access_control(&path).await.unwrap().list.unwrap() };
+    assert_eq!(list().await, "user::rw-,group::rwx,mask::r--,other::---");
+    let found = target.properties(&path).await.unwrap().unwrap();
+    assert_eq!((found.etag, found.properties), (etag, attributes.properties));
+    let without = Attributes { permissions: Some(0o604), ..Attributes::default() };
+    target.set_attributes(&path, &without).await.unwrap();
+    assert_eq!(list().await, "user::rw-,group::---,other::r--", "entries that the source no longer has go");
+}
+
+#[tokio::test]
+async fn directories_have_what_they_are_given_and_nothing_of_their_parent() {
+    let service = Service::start().await;
+    let target = AdlsTarget::new(service.filesystem.clone());
+    let (parent, child) = (TargetPath::new("parent"), TargetPath::new("parent/child"));
+    let entries = [(AclKind::User, 7), (AclKind::Group, 5), (AclKind::Other, 1)];
+    let acl = entries.map(|(kind, permissions)| default_entry(kind, None, permissions)).to_vec();
+    let inherited = Attributes { permissions: Some(0o1777), acl, ..Attributes::default() };
+    let etag = target.create_directory(&parent, &inherited, &Condition::Absent).await.unwrap();
+    let found = service.filesystem.access_control(&parent).await.unwrap();
+    assert_eq!(found.permissions.as_deref(), Some("rwxrwxrwt+"));
+    assert_eq!(found.etag, Some(etag));
+    let defaults = "default:user::rwx,default:group::r-x,default:other::--x";
+    assert_eq!(found.list.unwrap(), format!("user::rwx,group::rwx,other::rwx,{defaults}"));
+    let plain = Attributes { permissions: Some(0o750), ..Attributes::default() };
+    target.create_directory(&child, &plain, &Condition::Absent).await.unwrap();
+    let found = service.filesystem.access_control(&child).await.unwrap();
+    assert_eq!(found.list.as_deref(), Some("user::rwx,group::r-x,other::---"));
 }
 
 #[tokio::test]

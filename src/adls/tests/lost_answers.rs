@@ -1,7 +1,7 @@
 //! What the client makes of answers that never arrive, of refusals for a while and of damage on the way.
 
 use livedata_adls::{AfterAppend, CreateOptions, ResourceKind};
-use livedata_filesystem::{Condition, ErrorKind, TargetPath, Upload};
+use livedata_filesystem::{Condition, ErrorKind, Flush, TargetPath, Upload};
 
 use crate::emulator::{Service, read_all};
 use crate::lossy_proxy::Spoil;
@@ -55,7 +55,7 @@ async fn a_lost_create_does_not_claim_somebody_elses_file() {
     let service = Service::start().await;
     let path = TargetPath::new("theirs");
     new_file(&service, &path).await;
-    service.filesystem.append(&path, upload(0, b"theirs"), AfterAppend::Flush).await.unwrap();
+    service.filesystem.append(&path, upload(0, b"theirs"), AfterAppend::FlushAndClose).await.unwrap();
     service.proxy.spoil("resource=file", Spoil::LoseAnswer);
     let options = CreateOptions::default();
     let error =
@@ -87,7 +87,7 @@ async fn an_append_and_a_flush_whose_answers_were_lost_succeed_once() {
     service.proxy.spoil("action=flush", Spoil::LoseAnswer);
     service.filesystem.append(&path, upload(0, b"con"), AfterAppend::Wait).await.unwrap();
     service.filesystem.append(&path, upload(3, b"tent"), AfterAppend::Wait).await.unwrap();
-    let etag = service.filesystem.flush(&path, 7, true).await.unwrap();
+    let etag = service.filesystem.flush(&path, 7, Flush::Complete).await.unwrap();
     service.proxy.take_requests();
     let found = service.filesystem.properties(&path).await.unwrap().unwrap();
     assert_eq!(found.etag, etag);
@@ -172,7 +172,7 @@ async fn damage_on_the_way_is_noticed_and_repaired() {
     new_file(&service, &path).await;
     service.proxy.take_requests();
     service.proxy.spoil("action=append", Spoil::DamageBody);
-    service.filesystem.append(&path, upload(0, b"content"), AfterAppend::Flush).await.unwrap();
+    service.filesystem.append(&path, upload(0, b"content"), AfterAppend::FlushAndClose).await.unwrap();
     assert_eq!(count(&service.proxy.take_requests(), "PATCH"), 2, "the service refused the first one");
     assert_eq!(read_all(&service.filesystem, &path).await, b"content");
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::node::{NodeKind, etag_text};
 use super::tree::{self, Create};
 use super::writer::Writing;
-use crate::permissions::AccessControl;
+use crate::permissions::{AccessControl, NewAccess};
 use crate::service_error::ServiceError;
 
 /// The root directory's permissions in a new filesystem, as the service sets them.
@@ -78,16 +78,17 @@ pub(crate) fn create_filesystem(
         Err(error) if error.code != ServiceError::filesystem_not_found().code => return Err(error),
         Err(_) => {}
     }
+    let access = AccessControl::from_mode(ROOT_MODE);
     let root = Create {
         kind: NodeKind::Directory,
         owner: None,
         group: None,
-        access: AccessControl::from_mode(ROOT_MODE),
-        parent_mode: ROOT_MODE,
+        access: NewAccess::Exactly(access.clone()),
+        parent_umask: 0,
         properties: String::new(),
         settings: String::new(),
     };
-    let root = tree::insert(writing, None, "", &root)?;
+    let root = tree::insert(writing, None, "", &root, &access)?;
     let etag = writing.next_etag();
     writing
         .connection

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::node::{COLUMNS, Node, NodeKind};
 use super::writer::Writing;
-use crate::permissions::AccessControl;
+use crate::permissions::{AccessControl, Acl, DEFAULT_DIRECTORY_MODE, NewAccess};
 use crate::service_error::ServiceError;
 
 /// The account owner's name, which SharedKey callers act as.
@@ -60,9 +60,9 @@ pub(crate) struct Create {
     pub kind: NodeKind,
     pub owner: Option<String>,
     pub group: Option<String>,
-    pub access: AccessControl,
+    pub access: NewAccess,
     /// For parents that have to be made on the way.
-    pub parent_mode: u16,
+    pub parent_umask: u16,
     pub properties: String,
     pub settings: String,
 }
@@ -90,17 +90,36 @@ pub(crate) fn create(
                     kind: NodeKind::Directory,
                     owner: None,
                     group: None,
-                    access: AccessControl::from_mode(new.parent_mode),
-                    parent_mode: new.parent_mode,
+                    access: NewAccess::Bits {
+                        asked: None,
+                        otherwise: DEFAULT_DIRECTORY_MODE,
+                        umask: new.parent_umask,
+                    },
+                    parent_umask: new.parent_umask,
                     properties: String::new(),
                     settings: String::new(),
                 };
-                insert(writing, Some(parent), parent_name, &implicit)?
+                let access = implicit.access.under(&access_of(writing.connection, parent)?, true);
+                insert(writing, Some(parent), parent_name, &implicit, &access)?
             }
         };
     }
-    let id = insert(writing, Some(parent), name, new)?;
+    let access = match &new.access {
+        NewAccess::Exactly(access) => access.clone(),
+        access => access.under(&access_of(writing.connection, parent)?, new.kind.is_directory()),
+    };
+    let id = insert(writing, Some(parent), name, new, &access)?;
     node_by_id(writing.connection, id)?.ok_or_else(ServiceError::path_not_found)
+}
+
+fn access_of(connection: &Connection, directory: i64) -> Result<AccessControl, ServiceError> {
+    let mut statement = connection.prepare_cached("SELECT mode, acl FROM nodes WHERE id = ?1")?;
+    let access = statement.query_row([directory], |row| {
+        let acl: Option<String> = row.get(1)?;
+        let extended = acl.and_then(|text| Acl::parse(&text, true).ok());
+        Ok(AccessControl { mode: row.get(0)?, extended })
+    });
+    access.optional()?.ok_or_else(ServiceError::path_not_found)
 }
 
 pub(super) fn insert(
@@ -108,6 +127,7 @@ pub(super) fn insert(
     parent: Option<i64>,
     name: &str,
     new: &Create,
+    access: &AccessControl,
 ) -> Result<i64, ServiceError> {
     let etag = writing.next_etag();
     let mut statement = writing.connection.prepare_cached(
@@ -122,8 +142,8 @@ pub(super) fn insert(
         writing.now_ms,
         new.owner.as_deref().unwrap_or(SUPERUSER),
         new.group.as_deref().unwrap_or(SUPERUSER),
-        new.access.mode,
-        new.access.extended.as_ref().map(ToString::to_string),
+        access.mode,
+        access.extended.as_ref().map(ToString::to_string),
         new.properties,
         new.settings,
     ])?;

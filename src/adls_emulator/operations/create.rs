@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 
 use super::{Context, reply};
 use crate::index::{self, Create, NodeKind};
-use crate::permissions::{self, AccessControl, Acl};
+use crate::permissions::{self, AccessControl, Acl, NewAccess};
 use crate::properties::{ContentSettings, UserProperties};
 use crate::request::{Call, Conditions, Location};
 use crate::service_error::ServiceError;
@@ -53,13 +53,17 @@ fn description(call: &Call, kind: NodeKind) -> Result<Create, ServiceError> {
         NodeKind::Directory => permissions::DEFAULT_DIRECTORY_MODE,
     };
     let mode = call.header("x-ms-permissions").map(permissions::parse_permissions).transpose()?;
-    let mut access = AccessControl::from_mode(mode.unwrap_or(default_mode) & !umask);
-    if let Some(acl) = call.header("x-ms-acl") {
-        if mode.is_some() {
+    let access = match call.header("x-ms-acl") {
+        Some(_) if mode.is_some() => {
             return Err(ServiceError::invalid_header("x-ms-acl", "it excludes x-ms-permissions"));
         }
-        access.set_acl(Acl::parse(acl, kind.is_directory())?);
-    }
+        Some(acl) => {
+            let mut access = AccessControl::from_mode(0);
+            access.set_acl(Acl::parse(acl, kind.is_directory())?);
+            NewAccess::Exactly(access)
+        }
+        None => NewAccess::Bits { asked: mode, otherwise: default_mode, umask },
+    };
     let mut settings = ContentSettings::default();
     settings.update_from(&call.headers, "x-ms-");
     Ok(Create {
@@ -67,7 +71,7 @@ fn description(call: &Call, kind: NodeKind) -> Result<Create, ServiceError> {
         owner: call.header("x-ms-owner").map(str::to_owned),
         group: call.header("x-ms-group").map(str::to_owned),
         access,
-        parent_mode: permissions::DEFAULT_DIRECTORY_MODE & !umask,
+        parent_umask: umask,
         properties: UserProperties::parse(call.header("x-ms-properties").unwrap_or(""))?.to_text(),
         settings: settings.to_text(),
     })

@@ -78,6 +78,20 @@ impl Acl {
         self.entries.len() > 3
     }
 
+    /// What a child starts with: the default entries, which a directory also hands on. `None` without any.
+    pub(crate) fn inherited(&self, by_directory: bool) -> Option<Self> {
+        let defaults = || self.entries.iter().filter(|entry| entry.default_scope).cloned();
+        let mut entries: Vec<Entry> =
+            defaults().map(|entry| Entry { default_scope: false, ..entry }).collect();
+        if entries.is_empty() {
+            return None;
+        }
+        if by_directory {
+            entries.extend(defaults());
+        }
+        Some(Self { entries })
+    }
+
     pub(crate) fn apply_mode(&mut self, mode: u16) {
         let group_tag = if self.base(false, Tag::Mask).is_some() { Tag::Mask } else { Tag::Group };
         for (tag, bits) in [(Tag::User, mode >> 6), (group_tag, mode >> 3), (Tag::Other, mode)] {

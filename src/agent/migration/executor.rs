@@ -272,7 +272,7 @@ pub(super) fn attributes_of(entry: &Entry) -> Attributes {
     if let EntryKind::File { version, .. } = &entry.kind {
         properties.insert("livedata_version".to_owned(), version.to_hex());
     }
-    Attributes { permissions: Some(entry.permissions), properties }
+    Attributes { permissions: Some(entry.permissions), properties, ..Attributes::default() }
 }
 
 fn failure(error: &Error) -> Failure {

@@ -1,32 +1,85 @@
 //! One file from source to staging: read by node id, CRC32C over everything, CRC64 on each append (the client's work),
-//! a flush every 64 MiB to resume from. Memory: one append being sent and one being filled.
+//! flushed now and then to resume from.
+//!
+//! A file that fits into one append is created and appended with a flush: two requests. A larger one is cut into stripes.
+//! Lanes work on one stripe each: they read it at its offset and append it piece by piece, so appends of the file are under
+//! way together and arrive out of order. Whenever enough of the file's beginning has arrived whole, that prefix is
+//! flushed while the rest goes on.
+//!
+//! What holds:
+//! - The checkpoint of a flush (offset, and CRC32C of all before it) is durable before the flush is sent.
+//! - A copy that dies re-sends at most [`UNFLUSHED_BYTES`].
+//! - A copy that fails has no request under way any more when it says so: one that arrived later could mix into the next
+//!   copy's file at the same path.
+//! - Memory: one append buffer per lane. A copy always has its first lane; further ones come from [`SPARE_LANES`], so no
+//!   copy ever waits for another, which may be waiting for a store that is away.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use livedata_engine::{Checkpoint, Edge, Staged};
 use livedata_filesystem::{
-    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Result, TargetPath, Upload,
+    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, Flush, Result, TargetPath,
+    Upload, xattr_properties,
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::executor::{Context, attributes_of};
 use super::patience::{Side, persist};
 
 /// Bytes of one append request.
-pub const APPEND_BYTES: usize = 4 * 1024 * 1024;
+const APPEND_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A copy that dies re-sends at most this and one append.
-const FLUSH_EVERY_BYTES: u64 = 64 * 1024 * 1024;
+/// Lanes of one copy, and so its appends under way.
+const LANES: usize = 4;
+
+/// A lane reads this much in one go, because to open a source costs requests too. A multiple of [`APPEND_BYTES`].
+const STRIPE_BYTES: u64 = 4 * APPEND_BYTES;
+
+/// No stripe is begun whose end would be further than this from what is flushed.
+const UNFLUSHED_BYTES: u64 = 64 * 1024 * 1024 + LANES as u64 * APPEND_BYTES;
+
+/// Less than half of what may be unflushed, so that the lanes have work while a flush is on its way.
+const FLUSH_EVERY_BYTES: u64 = 32 * 1024 * 1024;
+
+// Otherwise a copy could stand with nothing to flush and no stripe that may begin.
+const _: () = assert!(FLUSH_EVERY_BYTES + STRIPE_BYTES <= UNFLUSHED_BYTES);
+
+/// Lanes of all copies of this process beyond each one's first.
+static SPARE_LANES: Semaphore = Semaphore::const_new(16);
 
 pub(super) struct Transfer<'a> {
     context: &'a Context,
     edge: &'a Edge,
     entry: &'a Entry,
     staging: &'a TargetPath,
+    /// A part has failed: no lane begins another piece.
+    failed: AtomicBool,
+}
+
+enum Work {
+    /// With its place among the lanes; `None`: the copy's own.
+    Stripe(Range<u64>, Option<SemaphorePermit<'static>>),
+    Flush(Checkpoint),
+}
+
+enum Done {
+    Sent(Stripe),
+    Flushed(u64),
+    /// Given up in the middle because another part has failed.
+    Stopped,
 }
 
 impl<'a> Transfer<'a> {
     pub fn new(context: &'a Context, edge: &'a Edge, entry: &'a Entry, staging: &'a TargetPath) -> Self {
-        Self { context, edge, entry, staging }
+        Self { context, edge, entry, staging, failed: AtomicBool::new(false) }
     }
 
     /// Copies the whole file, or what is missing after the checkpoint that the staging file stands at.
@@ -44,6 +97,8 @@ impl<'a> Transfer<'a> {
         }
         let (etag, crc32c) = if from.offset == length_bytes {
             (etag, from.crc32c)
+        } else if from.offset == 0 && length_bytes <= APPEND_BYTES {
+            self.send_at_once(length_bytes).await?
         } else {
             self.send(from, length_bytes).await?
         };
@@ -67,45 +122,98 @@ impl<'a> Transfer<'a> {
     }
 
     async fn create(&self) -> Result<Etag> {
-        let attributes = attributes_of(self.entry);
+        let mut attributes = attributes_of(self.entry);
+        let extras = extras_of(self.context, self.edge, self.entry).await?;
+        match xattr_properties::properties_of(&extras.xattrs) {
+            Ok(properties) => attributes.properties.extend(properties),
+            Err(too_large) => return Err(self.error(ErrorKind::Fatal, &too_large.to_string())),
+        }
+        attributes.acl = extras.acl;
         self.at_target(|| self.context.plan.target.create_file(self.staging, &attributes, &Condition::Any))
             .await
     }
 
+    /// Flushed by its only append: such a file has no checkpoint.
+    async fn send_at_once(&self, length: u64) -> Result<(Etag, u32)> {
+        let piece = Reader::new(self, 0..length).fill().await?;
+        let crc32c = checksum(&piece);
+        match self.append(0, piece, true).await? {
+            Some(etag) => Ok((etag, crc32c)),
+            None => Ok((self.flush(Checkpoint { offset: length, crc32c }, Flush::Complete).await?, crc32c)),
+        }
+    }
+
     async fn send(&self, from: Checkpoint, length: u64) -> Result<(Etag, u32)> {
-        let mut reader =
-            Reader { transfer: self, stream: None, leftover: Bytes::new(), position: from.offset, length };
-        let mut crc32c = from.crc32c;
-        let (mut offset, mut flushed) = (from.offset, from.offset);
-        let mut piece = reader.fill().await?;
+        let stripe_bytes = stripe_bytes(length - from.offset);
+        let mut prefix = Prefix { reached: from, beyond: BTreeMap::new() };
+        let (mut flushed, mut next) = (from.offset, from.offset);
+        let (mut lanes, mut flushing) = (0, false);
+        let mut parts = FuturesUnordered::new();
+        let mut first_error = None;
         loop {
-            let next_offset = offset + piece.len() as u64;
-            let last = next_offset == length;
-            let piece_crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &piece);
-            crc32c = combine(crc32c, piece_crc as u32, piece.len() as u64);
-            // Only a file that fits into one append is flushed by it: a checkpoint must be durable before its flush.
-            let alone = last && from.offset == 0 && offset == 0;
-            let upload = self.append(offset, piece, alone);
-            if last {
-                if let Some(etag) = upload.await? {
-                    return Ok((etag, crc32c));
+            while first_error.is_none() && next < length && lanes < LANES {
+                let end = length.min(next + stripe_bytes);
+                let spare = if lanes > 0 { SPARE_LANES.try_acquire().ok() } else { None };
+                if end > flushed + UNFLUSHED_BYTES || (lanes > 0 && spare.is_none()) {
+                    break;
                 }
-                return Ok((self.flush(length, crc32c, true).await?, crc32c));
+                parts.push(self.part(Work::Stripe(next..end, spare)));
+                (next, lanes) = (end, lanes + 1);
             }
-            let (sent, filled) = tokio::join!(upload, reader.fill());
-            sent?;
-            piece = filled?;
-            offset = next_offset;
-            if offset - flushed >= FLUSH_EVERY_BYTES {
-                self.flush(offset, crc32c, false).await?;
-                flushed = offset;
+            if first_error.is_none() && !flushing && prefix.reached.offset - flushed >= FLUSH_EVERY_BYTES {
+                parts.push(self.part(Work::Flush(prefix.reached)));
+                flushing = true;
+            }
+            match parts.next().await {
+                Some(Ok(Done::Sent(stripe))) => {
+                    prefix.add(stripe);
+                    lanes -= 1;
+                }
+                Some(Ok(Done::Flushed(offset))) => (flushed, flushing) = (offset, false),
+                Some(Ok(Done::Stopped)) => {}
+                Some(Err(error)) => {
+                    self.failed.store(true, Ordering::Relaxed);
+                    first_error.get_or_insert(error);
+                }
+                None => break,
+            }
+        }
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok((self.flush(prefix.reached, Flush::Complete).await?, prefix.reached.crc32c)),
+        }
+    }
+
+    async fn part(&self, work: Work) -> Result<Done> {
+        match work {
+            Work::Stripe(range, _lane) => self.stripe(range).await,
+            Work::Flush(point) => {
+                self.flush(point, Flush::Prefix).await?;
+                Ok(Done::Flushed(point.offset))
             }
         }
     }
 
-    async fn flush(&self, offset: u64, crc32c: u32, close: bool) -> Result<Etag> {
+    async fn stripe(&self, range: Range<u64>) -> Result<Done> {
+        let mut stripe = Stripe { offset: range.start, length: 0, crc32c: 0 };
+        let mut reader = Reader::new(self, range.clone());
+        while stripe.offset + stripe.length < range.end {
+            if self.failed.load(Ordering::Relaxed) {
+                return Ok(Done::Stopped);
+            }
+            let piece = reader.fill().await?;
+            let position = stripe.offset + stripe.length;
+            stripe.crc32c = combine(stripe.crc32c, checksum(&piece), piece.len() as u64);
+            stripe.length += piece.len() as u64;
+            self.append(position, piece, false).await?;
+        }
+        Ok(Done::Sent(stripe))
+    }
+
+    async fn flush(&self, point: Checkpoint, flush: Flush) -> Result<Etag> {
+        let Checkpoint { offset, crc32c } = point;
         self.context.announce_flush(self.edge, offset, crc32c).await;
-        let etag = self.at_target(|| self.context.plan.target.flush(self.staging, offset, close)).await?;
+        let etag = self.at_target(|| self.context.plan.target.flush(self.staging, offset, flush)).await?;
         self.context.flushed(self.edge, offset).await;
         Ok(etag)
     }
@@ -129,7 +237,46 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// The source's bytes in pieces of one append.
+/// What the entry has besides what a listing shows: asked of the source where the look that made the entry did not.
+pub(super) async fn extras_of(context: &Context, edge: &Edge, entry: &Entry) -> Result<Extras> {
+    if let Some(extras) = &entry.extras {
+        return Ok(extras.clone());
+    }
+    persist(&context.views, Side::Source, || context.plan.source.extras(entry, &edge.directory)).await
+}
+
+/// All lanes get something to do, also of a file that is not much larger than one append. Whole appends, so that a copy
+/// that goes on after a crash cuts the file at the same places.
+fn stripe_bytes(remaining: u64) -> u64 {
+    remaining.div_ceil(LANES as u64).next_multiple_of(APPEND_BYTES).min(STRIPE_BYTES)
+}
+
+/// A part of the file that has arrived.
+struct Stripe {
+    offset: u64,
+    length: u64,
+    crc32c: u32,
+}
+
+/// The file's beginning that has arrived without a gap, put together from stripes in any order.
+struct Prefix {
+    reached: Checkpoint,
+    beyond: BTreeMap<u64, Stripe>,
+}
+
+impl Prefix {
+    fn add(&mut self, stripe: Stripe) {
+        self.beyond.insert(stripe.offset, stripe);
+        while let Some(next) = self.beyond.remove(&self.reached.offset) {
+            self.reached = Checkpoint {
+                offset: next.offset + next.length,
+                crc32c: combine(self.reached.crc32c, next.crc32c, next.length),
+            };
+        }
+    }
+}
+
+/// A range of the source's bytes in pieces of one append.
 struct Reader<'a> {
     transfer: &'a Transfer<'a>,
     stream: Option<ByteStream>,
@@ -137,15 +284,18 @@ struct Reader<'a> {
     leftover: Bytes,
     /// Where the next byte out of `leftover`, then `stream`, stands in the file.
     position: u64,
-    length: u64,
+    end: u64,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(transfer: &'a Transfer<'a>, range: Range<u64>) -> Self {
+        Self { transfer, stream: None, leftover: Bytes::new(), position: range.start, end: range.end }
+    }
+
     /// Exactly one append's worth of bytes, or all that remain. A stream that breaks is opened again where it broke; that
     /// the file is still the same one is checked before publication. A source that ends early has changed.
     async fn fill(&mut self) -> Result<Bytes> {
-        let remaining = self.length - self.position;
-        let wanted = usize::try_from(remaining).unwrap_or(usize::MAX).min(APPEND_BYTES);
+        let wanted = (self.end - self.position).min(APPEND_BYTES) as usize;
         let mut piece = BytesMut::with_capacity(wanted);
         while piece.len() < wanted {
             if self.leftover.is_empty() {
@@ -162,7 +312,7 @@ impl Reader<'_> {
         loop {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
-                None => open(self.transfer, self.position, self.length).await?,
+                None => open(self.transfer, self.position, self.end).await?,
             };
             match stream.next().await {
                 Some(Ok(bytes)) => {
@@ -184,10 +334,14 @@ impl Reader<'_> {
     }
 }
 
-async fn open(transfer: &Transfer<'_>, position: u64, length: u64) -> Result<ByteStream> {
+async fn open(transfer: &Transfer<'_>, position: u64, end: u64) -> Result<ByteStream> {
     let Transfer { context, edge, entry, .. } = transfer;
     let at = (&edge.directory, edge.name.as_str());
-    persist(&context.views, Side::Source, || context.plan.source.open(&entry.id, at, position, length)).await
+    persist(&context.views, Side::Source, || context.plan.source.open(&entry.id, at, position, end)).await
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
 /// CRC32C of two byte strings joined, from their own.

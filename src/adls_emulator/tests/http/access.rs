@@ -55,6 +55,40 @@ async fn access_control_is_set_and_read() {
 }
 
 #[tokio::test]
+async fn a_list_is_taken_at_creation_and_default_entries_are_handed_on() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let list = "user::rwx,group::r-x,other::---,default:user::rwx,default:user:bob:rwx,default:group::r-x,default:other::---";
+    let with = [("x-ms-acl", list), ("x-ms-properties", "a=MQ==")];
+    client.put("lake/dir?resource=directory", &with).await.expect(201);
+    let acl = async |path: &str| {
+        let reply = client.head(&format!("lake/{path}?action=getAccessControl"), &[]).await.expect(200);
+        reply.header("x-ms-acl").to_owned()
+    };
+    let handed_on =
+        "default:user::rwx,default:user:bob:rwx,default:group::r-x,default:mask::rwx,default:other::---";
+    assert_eq!(acl("dir").await, format!("user::rwx,group::r-x,other::---,{handed_on}"));
+    assert_eq!(client.head("lake/dir", &[]).await.expect(200).header("x-ms-properties"), "a=MQ==");
+
+    client.put("lake/dir/made/on/the/way?resource=file", &[]).await.expect(201);
+    let inherited = "user::rwx,user:bob:rwx,group::r-x,mask::rwx,other::---";
+    assert_eq!(acl("dir/made/on/the").await, format!("{inherited},{handed_on}"));
+    assert_eq!(acl("dir/made/on/the/way").await, inherited);
+    client.put("lake/dir/asked?resource=file", &[("x-ms-permissions", "0640")]).await.expect(201);
+    assert_eq!(acl("dir/asked").await, "user::rw-,user:bob:rwx,group::r-x,mask::r--,other::---");
+    let exactly = [("x-ms-acl", "user::rw-,group::r--,mask::r--,other::---")];
+    client.put("lake/dir/exact?resource=file", &exactly).await.expect(201);
+    assert_eq!(acl("dir/exact").await, exactly[0].1);
+    let both = [exactly[0], ("x-ms-permissions", "0640")];
+    client.put("lake/dir/both?resource=file", &both).await.refused(400, "InvalidHeaderValue");
+    client
+        .put("lake/dir/defaults?resource=file", &[("x-ms-acl", list)])
+        .await
+        .refused(400, "InvalidHeaderValue");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn bad_access_control_is_refused() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;

@@ -81,6 +81,16 @@ async fn data_behind_the_flush_goes_unless_it_is_retained() {
     append(client, 6, b"abc").await.expect(202);
     flush(client, 9).await.expect(200);
     assert_eq!(content(client).await, b"012345abc");
+
+    // A prefix is flushed while later parts are there already and the one between is not.
+    append(client, 12, b"789").await.expect(202);
+    append(client, 9, b"d").await.expect(202);
+    let prefix = |position| format!("lake/file?action=flush&position={position}&retainUncommittedData=true");
+    client.patch(&prefix(12), &[], b"").await.refused(400, "InvalidFlushPosition");
+    client.patch(&prefix(10), &[], b"").await.expect(200);
+    append(client, 10, b"ef").await.expect(202);
+    client.patch(&prefix(15), &[], b"").await.expect(200);
+    assert_eq!(content(client).await, b"012345abcdef789");
     fixture.running.stop().await.unwrap();
 }
 

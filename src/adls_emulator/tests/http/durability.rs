@@ -97,6 +97,30 @@ async fn data_appended_before_a_kill_can_be_flushed_after_it() {
 }
 
 #[tokio::test]
+async fn data_retained_by_a_flush_survives_a_kill_and_a_repeated_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    client.put("lake?resource=filesystem", &[]).await.expect(201);
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    client.patch("lake/file?action=append&position=8", &[], b"89").await.expect(202);
+    client.patch("lake/file?action=append&position=0", &[], b"0123456").await.expect(202);
+    // Overlaps what is there and reaches over the flush position, so one of its halves is committed from a spool file.
+    client.patch("lake/file?action=append&position=2", &[], b"abcdef").await.expect(202);
+    let flush = "lake/file?action=flush&position=5&retainUncommittedData=true";
+    client.patch(flush, &[], b"").await.expect(200);
+    process.kill();
+
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "01abc");
+    client.patch(flush, &[], b"").await.expect(200);
+    client.patch("lake/file?action=flush&position=10", &[], b"").await.expect(200);
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "01abcdef89");
+    process.kill();
+}
+
+#[tokio::test]
 async fn whatever_a_kill_interrupts_what_was_acknowledged_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Vec::new();

@@ -1,0 +1,297 @@
+//! The parts on their own, and whole copies of one file from a local directory to the emulator through a target that counts
+//! and that can hold an append back.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
+use livedata_adls_emulator::{Emulator, Options, Running};
+use livedata_engine::Phase;
+use livedata_filesystem::local::LocalSource;
+use livedata_filesystem::{Attributes, NodeId, Page, Source, Target, TargetEntry};
+use livedata_workload::{SourceSide, TargetSide, compare};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::migration::{Migration, Plan};
+
+const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
+
+#[test]
+fn a_prefix_grows_without_gaps_and_its_checksum_is_that_of_its_bytes() {
+    let data: Vec<u8> = (0..1_000_u32).map(|at| (at * 7 % 251) as u8).collect();
+    let stripe = |range: Range<usize>| Stripe {
+        offset: range.start as u64,
+        length: range.len() as u64,
+        crc32c: checksum(&data[range]),
+    };
+    let mut prefix = Prefix { reached: Checkpoint { offset: 0, crc32c: 0 }, beyond: BTreeMap::new() };
+    for (part, reached) in [(300..600, 0), (900..1_000, 0), (0..300, 600), (600..900, 1_000)] {
+        prefix.add(stripe(part));
+        let expected = Checkpoint { offset: reached as u64, crc32c: checksum(&data[..reached]) };
+        assert_eq!(prefix.reached, expected);
+    }
+}
+
+#[test]
+fn stripes_are_whole_appends_for_every_lane() {
+    assert_eq!(stripe_bytes(1), APPEND_BYTES);
+    assert_eq!(stripe_bytes(4 * APPEND_BYTES), APPEND_BYTES);
+    assert_eq!(stripe_bytes(4 * APPEND_BYTES + 1), 2 * APPEND_BYTES);
+    assert_eq!(stripe_bytes(u64::MAX / 2), STRIPE_BYTES);
+}
+
+/// The local directory; can end one stream early.
+struct Cut {
+    inner: LocalSource,
+    /// The first stream that is opened at this offset ends right away.
+    at: Mutex<Option<u64>>,
+}
+
+#[async_trait]
+impl Source for Cut {
+    async fn resolve(&self, path: &str) -> Result<Entry> {
+        self.inner.resolve(path).await
+    }
+
+    async fn list(&self, directory: &NodeId, after: Option<&str>) -> Result<Page> {
+        self.inner.list(directory, after).await
+    }
+
+    async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>> {
+        self.inner.look_up(directory, name).await
+    }
+
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
+        self.inner.extras(entry, directory).await
+    }
+
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
+        self.inner.is_alive(node).await
+    }
+
+    async fn open(
+        &self,
+        file: &NodeId,
+        at: (&NodeId, &str),
+        offset: u64,
+        length_bytes: u64,
+    ) -> Result<ByteStream> {
+        let cut = self.at.lock().unwrap().take_if(|at| *at == offset).is_some();
+        if cut {
+            return Ok(futures::stream::empty().boxed());
+        }
+        self.inner.open(file, at, offset, length_bytes).await
+    }
+}
+
+/// The emulator; counts, and holds appends back as told.
+struct Observed {
+    inner: AdlsTarget,
+    requests: Mutex<Vec<String>>,
+    appended_bytes: AtomicU64,
+    under_way: AtomicUsize,
+    /// Appends at or beyond this position wait; the first one below it too, until one beyond it was answered.
+    hold: watch::Sender<Hold>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Hold {
+    #[default]
+    Nothing,
+    /// The append at 0 waits until another one was answered.
+    FirstUntilAnother,
+    /// Appends from this position on are never answered.
+    From(u64),
+}
+
+impl Observed {
+    fn note(&self, request: &str) {
+        self.requests.lock().unwrap().push(request.to_owned());
+    }
+}
+
+#[async_trait]
+impl Target for Observed {
+    async fn create_directory(&self, path: &TargetPath, with: &Attributes, on: &Condition) -> Result<Etag> {
+        self.inner.create_directory(path, with, on).await
+    }
+
+    async fn create_file(&self, path: &TargetPath, with: &Attributes, on: &Condition) -> Result<Etag> {
+        assert_eq!(self.under_way.load(Ordering::SeqCst), 0, "an append of an earlier copy is under way");
+        self.note("create file");
+        self.inner.create_file(path, with, on).await
+    }
+
+    async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>> {
+        let (position, length) = (upload.position, upload.data.len() as u64);
+        let mut hold = self.hold.subscribe();
+        let may_go = |hold: &Hold| match *hold {
+            Hold::Nothing => true,
+            Hold::FirstUntilAnother => position > 0,
+            Hold::From(from) => position < from,
+        };
+        hold.wait_for(may_go).await.unwrap();
+        self.note(if flush { "append and flush" } else { "append" });
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let answer = self.inner.append(path, upload, flush).await;
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.appended_bytes.fetch_add(length, Ordering::SeqCst);
+        self.hold.send_if_modified(|hold| {
+            let other = *hold == Hold::FirstUntilAnother;
+            if other {
+                *hold = Hold::Nothing;
+            }
+            other
+        });
+        answer
+    }
+
+    async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag> {
+        self.note("flush");
+        self.inner.flush(path, length_bytes, flush).await
+    }
+
+    async fn rename(
+        &self,
+        from: &TargetPath,
+        to: &TargetPath,
+        condition: &Condition,
+        source_etag: Option<&Etag>,
+    ) -> Result<()> {
+        self.note("rename");
+        self.inner.rename(from, to, condition, source_etag).await
+    }
+
+    async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>> {
+        self.inner.properties(path).await
+    }
+
+    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
+        self.inner.set_attributes(path, attributes).await
+    }
+
+    async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()> {
+        self.inner.delete(path, recursive, condition).await
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    endpoint: url::Url,
+    target: Arc<Observed>,
+    _emulator: Running,
+}
+
+impl World {
+    /// A lake of one file.
+    async fn new(length: u64, hold: Hold) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lake")).unwrap();
+        // No two appends of it are alike.
+        let data: Vec<u8> =
+            (0..length / 8).flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+        std::fs::write(folder.path().join("lake/file"), data).unwrap();
+        let emulator = Emulator::start(Options {
+            data_folder: folder.path().join("emulator"),
+            storage_address: "127.0.0.1:0".parse().unwrap(),
+            admin_address: "127.0.0.1:0".parse().unwrap(),
+            admin_token: "admin".into(),
+            storage_tls: None,
+            accounts: vec![format!("lake={KEY}").parse().unwrap()],
+        })
+        .await
+        .unwrap();
+        let endpoint: url::Url = format!("{}/lake", emulator.storage_url()).parse().unwrap();
+        let credential = Credential::SharedKey(AccountKey::from_base64(KEY).unwrap());
+        let filesystem = Filesystem::new(Config::new(endpoint.clone(), "lake", "data", credential)).unwrap();
+        filesystem.create_filesystem().await.unwrap();
+        let target = Arc::new(Observed {
+            inner: AdlsTarget::new(filesystem),
+            requests: Mutex::default(),
+            appended_bytes: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
+            hold: watch::Sender::new(hold),
+        });
+        Self { folder, endpoint, target, _emulator: emulator }
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    fn start(&self, cut: Option<u64>) -> Migration {
+        let source = Cut { inner: LocalSource::new(self.lake()), at: Mutex::new(cut) };
+        let plan = Plan {
+            name: "test".into(),
+            journal: self.folder.path().join("journal.db"),
+            source: Arc::new(source),
+            source_path: "/".into(),
+            target: self.target.clone(),
+            target_path: TargetPath::new("lake"),
+            staging: TargetPath::new(".livedata/test/staging"),
+            start: 1,
+        };
+        Migration::start(plan, CancellationToken::new()).unwrap()
+    }
+
+    async fn finish(&self, migration: Migration) {
+        let mut view = migration.view();
+        let completed = view.wait_for(|view| view.phase == Phase::Completed);
+        tokio::time::timeout(std::time::Duration::from_secs(120), completed).await.unwrap().unwrap();
+        migration.stop().await;
+        let client = reqwest::Client::new();
+        let target = TargetSide::new(client, self.endpoint.clone(), "lake", KEY, "data", "lake").unwrap();
+        let report = compare(&SourceSide::Directory(self.lake()), &target).await.unwrap();
+        assert!(report.equal(), "{report}");
+    }
+
+    fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.target.requests.lock().unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_file_takes_two_requests_and_a_rename() {
+    let world = World::new(APPEND_BYTES, Hold::Nothing).await;
+    world.finish(world.start(None)).await;
+    assert_eq!(world.requests(), ["create file", "append and flush", "rename"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_arrives_out_of_order_and_whole() {
+    let world = World::new(2 * APPEND_BYTES + 1_000, Hold::FirstUntilAnother).await;
+    world.finish(world.start(None)).await;
+    assert_eq!(world.requests(), ["create file", "append", "append", "append", "flush", "rename"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_killed_sends_little_again() {
+    let length = 2 * UNFLUSHED_BYTES;
+    let world = World::new(length, Hold::From(UNFLUSHED_BYTES)).await;
+    let migration = world.start(None);
+    let mut view = migration.view();
+    // Everything that may be sent before the held appends has been flushed, as far as it is contiguous.
+    let flushed = view.wait_for(|view| view.bytes_in_flight >= FLUSH_EVERY_BYTES);
+    tokio::time::timeout(std::time::Duration::from_secs(60), flushed).await.unwrap().unwrap();
+    migration.stop().await;
+    let flushes = world.requests().iter().filter(|request| *request == "flush").count();
+    assert!(flushes >= 1);
+    world.target.hold.send_replace(Hold::Nothing);
+    world.finish(world.start(None)).await;
+    assert!(!world.requests().contains(&"create file".to_owned()), "it began anew");
+    let sent = world.target.appended_bytes.load(Ordering::SeqCst);
+    assert!(sent <= length + UNFLUSHED_BYTES, "{sent} bytes were sent for a file of {length}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ends_early_ends_the_copy_and_leaves_no_request_under_way() {
+    let world = World::new(5 * APPEND_BYTES, Hold::Nothing).await;
+    world.finish(world.start(Some(2 * APPEND_BYTES))).await;
+    let created = world.requests().iter().filter(|request| *request == "create file").count();
+    assert_eq!(created, 2, "the copy that met the early end, and the one after it");
+}
