@@ -228,6 +228,8 @@ impl Wire for Message {
 mod tests {
     use super::*;
     use crate::cbor::{decode, encode};
+    use crate::command::CommandKind;
+    use crate::report::FailureKind;
     use crate::spec::{Body, DeletePolicy, DriftPolicy, MassDeleteLimit, MigrationSpec, Mode, RunState};
 
     fn sync() -> Message {
@@ -274,6 +276,60 @@ mod tests {
         assert_eq!(Message::from_value(newer), Ok(Message::Echo(Echo { sent_ms: 4, clock_ms: 5 })));
         let kind = ciborium::Value::Array(vec![77u64.to_value(), ciborium::Value::Null]);
         assert_eq!(Message::from_value(kind), Ok(Message::Unknown(77)));
+    }
+
+    #[test]
+    fn what_an_older_provider_says_of_a_migration_means_the_defaults() {
+        let Message::Sync(Sync { upserts, .. }) = sync() else { panic!() };
+        let Body::Migration(spec) = &upserts[0].body else { panic!() };
+        let ciborium::Value::Map(mut fields) = spec.to_value() else { panic!() };
+        // The keys that there were before there were policies.
+        fields.retain(|(key, _)| key.as_integer().is_some_and(|key| key <= 7.into()));
+        let expected = MigrationSpec {
+            delete_policy: DeletePolicy::Mirror,
+            drift_policy: DriftPolicy::Overwrite,
+            mass_delete_limit: MassDeleteLimit { count: 10_000, percent: 25, window_seconds: 3600 },
+            trash_retention_seconds: 7 * 24 * 3600,
+            barriers: vec![],
+            reset_count: 0,
+            ..spec.clone()
+        };
+        assert_eq!(MigrationSpec::from_value(ciborium::Value::Map(fields)), Ok(expected));
+    }
+
+    #[test]
+    fn commands_and_lists_of_failed_paths_cross() {
+        let command = Command {
+            id: "c".into(),
+            migration: "/m".into(),
+            incarnation: "one".into(),
+            reset_count: 0,
+            kind: CommandKind::Rescan { path: "/data".into() },
+        };
+        let path = FailedPath {
+            path: "/data/x".into(),
+            kind: FailureKind::OpenForWrite,
+            reason: "it is open for writing".into(),
+            at_ms: 7,
+        };
+        for message in [
+            Message::Commands(Commands { commands: vec![command] }),
+            Message::CommandAck(CommandAck { ids: vec!["c".into()] }),
+            Message::FailedPathsPart(FailedPathsPart {
+                sequence: 1,
+                migration: "/m".into(),
+                incarnation: "one".into(),
+                start: 2,
+                revision: 3,
+                part: 0,
+                parts: 1,
+                entries: vec![path],
+                truncated: true,
+            }),
+            Message::FailedPathsAck(FailedPathsAck { sequence: 1 }),
+        ] {
+            assert_eq!(decode::<Message>(&encode(&message)), Ok(message));
+        }
     }
 
     #[test]

@@ -62,3 +62,17 @@ pub struct MigrationInput {
     pub auto_start: bool,
     pub policies: Policies,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_before_there_were_policies_is_at_the_defaults() {
+        let stored = r#"{"path": "/a", "target_id": "/t", "target_path": "/b", "mode": "OneTime", "auto_start": false,
+            "run": "Running", "start_count": 3, "area": "x"}"#;
+        let migration: Migration = serde_json::from_str(stored).unwrap();
+        assert_eq!((migration.start_count, migration.reset_count), (3, 0));
+        assert_eq!(migration.policies, Policies::default());
+    }
+}

@@ -124,6 +124,19 @@ async fn commands_wait_for_an_agent_that_is_away_over_a_restart_up_to_a_limit() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_of_the_same_moment_are_all_kept() {
+    let scene = Scene::live().await;
+    let mut posts = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (client, address) = (scene.client.clone(), format!("{}/retryFailed", scene.migration));
+        posts.spawn(async move { client.post(&address).await.status });
+    }
+    assert_eq!(posts.join_all().await, [202; 8]);
+    scene.installed.wait_for_commands(8).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_go_with_their_migration() {
     let scene = Scene::live().await;
     let Scene { world, relay, running, client, installed, migration, .. } = scene;
