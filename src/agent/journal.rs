@@ -9,11 +9,11 @@ mod state;
 
 use std::path::Path;
 
-use livedata_engine::{Counters, FailedEdge, Run};
+use livedata_engine::{Counters, Deletes, Run};
 use rusqlite::Connection;
 
 /// Of the schema below. A journal of another version is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -78,15 +78,26 @@ impl Journal {
         Ok(result)
     }
 
-    /// The path and reason of the edge that was given up last in the present run.
-    pub fn last_failed(&self) -> Result<Option<FailedEdge>, Error> {
+    /// What was given up and still is, latest first, at most `limit`: the path below the migration's root, the reason, and when,
+    /// milliseconds since 1970.
+    pub fn failed_paths(&self, limit: usize) -> Result<Vec<FailedPath>, Error> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT path, reason FROM failed ORDER BY sequence DESC LIMIT 1")?;
-        let mut rows = query.query([])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some(FailedEdge { path: row.get(0)?, reason: row.get(1)? }))
+            .prepare_cached("SELECT path, reason, at_ms FROM failed ORDER BY sequence DESC LIMIT ?")?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = query.query_map([limit], |row| {
+            Ok(FailedPath { path: row.get(0)?, reason: row.get(1)?, at_ms: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// A path that was given up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FailedPath {
+    pub path: String,
+    pub reason: String,
+    pub at_ms: i64,
 }
 
 /// The state within one transaction. The run record changes with nearly every step, so it is kept here and written once.
@@ -96,30 +107,62 @@ pub struct JournalState<'transaction> {
     run_changed: bool,
 }
 
+const RUN: [&str; 20] = [
+    "number",
+    "start",
+    "phase",
+    "generation",
+    "live",
+    "cursor",
+    "scan_from",
+    "directories_scanned",
+    "files_scanned",
+    "bytes_scanned",
+    "files_migrated",
+    "bytes_migrated",
+    "files_excluded",
+    "files_failed",
+    "gaps",
+    "drifted",
+    "window_began_ms",
+    "deleted_in_window",
+    "deletes_objects",
+    "deletes_approved",
+];
+
 impl<'transaction> JournalState<'transaction> {
     fn new(connection: &'transaction Connection) -> Result<Self, Error> {
-        let run = connection
-            .prepare_cached(
-                "SELECT number, start, phase, generation, directories_scanned, files_scanned, bytes_scanned, files_migrated,
-                        bytes_migrated, files_excluded, files_failed FROM run",
-            )?
-            .query_row([], |row| {
+        let run = connection.prepare_cached(&format!("SELECT {} FROM run", RUN.join(", ")))?.query_row(
+            [],
+            |row| {
                 Ok(Run {
                     number: row.get(0)?,
                     start: row.get(1)?,
                     phase: rows::phase(row.get(2)?),
                     generation: row.get(3)?,
+                    live: row.get(4)?,
+                    cursor: row.get(5)?,
+                    scan_from: row.get(6)?,
                     counters: Counters {
-                        directories_scanned: row.get(4)?,
-                        files_scanned: row.get(5)?,
-                        bytes_scanned: row.get(6)?,
-                        files_migrated: row.get(7)?,
-                        bytes_migrated: row.get(8)?,
-                        files_excluded: row.get(9)?,
-                        files_failed: row.get(10)?,
+                        directories_scanned: row.get(7)?,
+                        files_scanned: row.get(8)?,
+                        bytes_scanned: row.get(9)?,
+                        files_migrated: row.get(10)?,
+                        bytes_migrated: row.get(11)?,
+                        files_excluded: row.get(12)?,
+                        files_failed: row.get(13)?,
+                        gaps: row.get(14)?,
+                        drifted: row.get(15)?,
+                    },
+                    deletes: Deletes {
+                        window_began_ms: row.get(16)?,
+                        in_window: row.get(17)?,
+                        objects: row.get(18)?,
+                        approved: row.get(19)?,
                     },
                 })
-            })?;
+            },
+        )?;
         Ok(Self { connection, run, run_changed: false })
     }
 
@@ -127,61 +170,77 @@ impl<'transaction> JournalState<'transaction> {
         if !self.run_changed {
             return Ok(());
         }
-        let counters = self.run.counters;
-        self.connection
-            .prepare_cached(
-                "UPDATE run SET number = ?, start = ?, phase = ?, generation = ?, directories_scanned = ?, files_scanned = ?,
-                        bytes_scanned = ?, files_migrated = ?, bytes_migrated = ?, files_excluded = ?, files_failed = ?",
-            )?
-            .execute(rusqlite::params![
+        let Run { counters, deletes, .. } = &self.run;
+        self.connection.prepare_cached(&format!("UPDATE run SET {} = ?", RUN.join(" = ?, ")))?.execute(
+            rusqlite::params![
                 self.run.number,
                 self.run.start,
                 rows::phase_number(self.run.phase),
                 self.run.generation,
+                self.run.live,
+                self.run.cursor,
+                self.run.scan_from,
                 counters.directories_scanned,
                 counters.files_scanned,
                 counters.bytes_scanned,
                 counters.files_migrated,
                 counters.bytes_migrated,
                 counters.files_excluded,
-                counters.files_failed
-            ])?;
+                counters.files_failed,
+                counters.gaps,
+                counters.drifted,
+                deletes.window_began_ms,
+                deletes.in_window,
+                deletes.objects,
+                deletes.approved
+            ],
+        )?;
         Ok(())
     }
 }
 
 /// Nodes and edges are one table: an edge leads to at most one node. Blobs are node ids and versions as the source made
-/// them. `mark`, `front` and `in_flight` stay small while a migration runs.
+/// them. `mark`, `front`, `in_flight`, `garbage` and `intent` stay small while a migration keeps up.
 const SCHEMA: &str = "
 CREATE TABLE run (
     number INTEGER NOT NULL, start INTEGER NOT NULL, phase INTEGER NOT NULL, generation INTEGER NOT NULL,
+    live INTEGER NOT NULL, cursor INTEGER NOT NULL, scan_from INTEGER NOT NULL,
     directories_scanned INTEGER NOT NULL, files_scanned INTEGER NOT NULL, bytes_scanned INTEGER NOT NULL,
-    files_migrated INTEGER NOT NULL, bytes_migrated INTEGER NOT NULL,
-    files_excluded INTEGER NOT NULL, files_failed INTEGER NOT NULL
+    files_migrated INTEGER NOT NULL, bytes_migrated INTEGER NOT NULL, files_excluded INTEGER NOT NULL,
+    files_failed INTEGER NOT NULL, gaps INTEGER NOT NULL, drifted INTEGER NOT NULL,
+    window_began_ms INTEGER NOT NULL, deleted_in_window INTEGER NOT NULL,
+    deletes_objects INTEGER NOT NULL, deletes_approved INTEGER NOT NULL
 ) STRICT;
-INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE node (
     id BLOB PRIMARY KEY, parent BLOB NOT NULL, name TEXT NOT NULL,
     version BLOB, length INTEGER, crc32c INTEGER, etag TEXT,
-    permissions INTEGER NOT NULL, modified_ms INTEGER NOT NULL, run INTEGER NOT NULL
+    attributes INTEGER NOT NULL, modified_ms INTEGER NOT NULL, run INTEGER NOT NULL, seen INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX node_by_edge ON node (parent, name);
 CREATE TABLE mark (
-    directory BLOB NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL,
-    PRIMARY KEY (directory, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE front (directory BLOB PRIMARY KEY, after TEXT) STRICT, WITHOUT ROWID;
-CREATE TABLE in_flight (
     directory BLOB NOT NULL, name TEXT NOT NULL,
-    node BLOB NOT NULL, version BLOB NOT NULL, length INTEGER NOT NULL, staging TEXT NOT NULL,
-    offset_1 INTEGER, crc32c_1 INTEGER, offset_2 INTEGER, crc32c_2 INTEGER,
-    staged_etag TEXT, staged_crc32c INTEGER, staged_permissions INTEGER, staged_modified_ms INTEGER,
+    generation INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, deep INTEGER NOT NULL,
     PRIMARY KEY (directory, name)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE move_intent (node BLOB NOT NULL, directory BLOB NOT NULL, name TEXT NOT NULL) STRICT;
+CREATE INDEX mark_by_generation ON mark (generation, directory, name);
+CREATE INDEX mark_by_first ON mark (first, directory, name);
+CREATE TABLE front (directory BLOB PRIMARY KEY, after TEXT, first INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX front_by_first ON front (first);
+CREATE TABLE in_flight (
+    node BLOB PRIMARY KEY, directory BLOB NOT NULL, name TEXT NOT NULL,
+    version BLOB NOT NULL, length INTEGER NOT NULL, staging TEXT NOT NULL,
+    offset_1 INTEGER, crc32c_1 INTEGER, offset_2 INTEGER, crc32c_2 INTEGER,
+    staged_etag TEXT, staged_crc32c INTEGER, staged_attributes INTEGER, staged_modified_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE garbage (staging TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE intent (
+    node BLOB PRIMARY KEY, is_move INTEGER NOT NULL, directory BLOB NOT NULL, name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE failed (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     directory BLOB NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL,
+    first INTEGER NOT NULL, deep INTEGER NOT NULL, at_ms INTEGER NOT NULL,
     UNIQUE (directory, name)
 ) STRICT;
 ";

@@ -39,7 +39,7 @@ impl Engine {
             return Some(1);
         }
         let own = name == "_SUCCESS" || name.starts_with("_committed_") || iceberg;
-        (own || self.policy.barriers.iter().any(|pattern| matches(pattern, name))).then_some(0)
+        (own || self.policy.barriers.iter().any(|pattern| pattern.matches(path))).then_some(0)
     }
 
     /// Whether a staged copy may be published now. If not, its edge waits.
@@ -297,30 +297,17 @@ impl Within {
     }
 }
 
-/// `*` stands for any part of a name.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
+    use livedata_model::pattern::Pattern;
+
     use super::*;
     use crate::{Limits, Policy, Rules};
 
     #[test]
     fn who_vouches_for_what() {
         let mut policy = Policy::new("/");
-        policy.barriers = vec!["*.done".into(), "end-*-of-*".into()];
+        policy.barriers = ["*.done", "end-*-of-*"].map(|text| Pattern::parse(text).unwrap()).into();
         let engine = Engine::new(Limits::default(), policy, Rules::default());
         for (path, levels) in [
             ("t/_SUCCESS", Some(0)),

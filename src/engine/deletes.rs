@@ -7,7 +7,7 @@ use crate::effect::{Effect, Place};
 use crate::input::Failure;
 use crate::machine::Engine;
 use crate::moves::{Mover, recovery_edge};
-use crate::policy::MassDeleteLimit;
+use crate::policy::PERCENT_FLOOR;
 use crate::rules::Rule;
 use crate::state::{Edge, State};
 
@@ -27,13 +27,14 @@ impl Engine {
             return Ok(true);
         }
         let limit = self.policy.mass_delete_limit;
-        if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= limit.window_ms {
+        let window_ms = i64::try_from(limit.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= window_ms {
             run.deletes.window_began_ms = self.now_ms;
             run.deletes.in_window = 0;
+            run.deletes.objects = state.count_nodes()?;
         }
         let more = run.deletes.in_window + state.count_subtree(id, limit.count.saturating_add(1))?;
-        let all = state.count_nodes()? + run.deletes.in_window;
-        let large_part = more > MassDeleteLimit::FLOOR && more * 100 > limit.percent * all;
+        let large_part = more > PERCENT_FLOOR && more * 100 > u64::from(limit.percent) * run.deletes.objects;
         if more > limit.count || large_part {
             state.put_run(&run)?;
             self.coverage.held += 1;

@@ -50,7 +50,7 @@ pub use input::{
 };
 pub use machine::{Engine, Limits};
 pub use paths::path_of;
-pub use policy::{DeletePolicy, DriftPolicy, MassDeleteLimit, Policy};
+pub use policy::Policy;
 pub use rules::{Rule, Rules};
 pub use state::{
     Checkpoint, Counters, Deletes, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase,

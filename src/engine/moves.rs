@@ -1,6 +1,7 @@
 //! Renames at the target: of what is found under another name, of what is removed (into the trash), of what is in the way.
 
 use livedata_model::node::{ContentVersion, NodeId};
+use livedata_model::spec::DriftPolicy;
 
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
@@ -8,7 +9,6 @@ use crate::ingest::feed_edge;
 use crate::input::{Failure, FailureKind, MoveOutcome, There};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, is_within, locate};
-use crate::policy::DriftPolicy;
 use crate::rules::Rule;
 use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN};
 

@@ -1,6 +1,7 @@
 //! R3: makes one edge at the target what the source has there now.
 
 use livedata_model::node::{Entry, EntryKind, NodeId};
+use livedata_model::spec::DeletePolicy;
 
 use crate::attributes;
 use crate::claims::Claim;
@@ -8,7 +9,6 @@ use crate::effect::{Effect, Expected};
 use crate::input::{AttributesOutcome, Failure, FailureKind, MakeOutcome};
 use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
 use crate::paths::{Located, is_within, locate};
-use crate::policy::DeletePolicy;
 use crate::rules::Rule;
 use crate::state::{Edge, Intent, Node, NodeKind, State, UNKNOWN};
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
-    Coverage, Edge, Effect, Engine, Input, Limits, MassDeleteLimit, Phase, Policy, Rule, Rules, State,
-    path_of,
+    Coverage, Edge, Effect, Engine, Input, Limits, Phase, Policy, Rule, Rules, State, path_of,
 };
+
+use livedata_model::spec::MassDeleteLimit;
 
 use crate::adls::{Adls, FOREIGN};
 use crate::hdfs::{Hdfs, SCOPES};
@@ -85,7 +86,7 @@ pub fn run(seed: u64, options: &Options) -> Result<Outcome, String> {
         migrations: Vec::new(),
         denied: BTreeSet::new(),
         limits,
-        policy_limit: MassDeleteLimit { count, percent: 100, window_ms: 50 },
+        policy_limit: MassDeleteLimit { count, percent: 100, window_seconds: u64::from(count > 100) },
         retention_ms: 5 + random.below(60) as i64,
         flaky: random.one_in(4),
         drifting: random.one_in(8),
