@@ -1,0 +1,247 @@
+//! The change feed of one source, for all its migrations.
+//!
+//! A reader of its own, which waits for nobody, writes what the source tells into the [`EventJournal`] on disk; each
+//! migration takes it from there at its own pace. So a migration that is slow or stopped never makes the source's
+//! history go by unread, and the source is read once however many migrations it has.
+//!
+//! A feed that breaks for good (a kernel that gives up, a directory that came back) is opened anew; what was missed is a
+//! gap, which every migration answers by looking at everything.
+
+mod journal;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use livedata_filesystem::{ChangeFeed, Error, ErrorKind, Position, Reading, Result};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use journal::EventJournal;
+
+/// Opens the source's feed; called again after a failure that no retry helps.
+pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ChangeFeed>>> + Send + Sync>;
+
+/// Between reads that found something: a read costs a NameNode the more the longer its unfinished log segment is, so it is
+/// better to find much.
+const PAUSE_BUSY: Duration = Duration::from_millis(50);
+const PAUSE_IDLE: Duration = Duration::from_millis(150);
+const PAUSE_BROKEN: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Everything up to here is in the journal; `None` before the source has said where it is.
+    pub read_to: Option<Position>,
+    /// Why the source's history cannot be read at present.
+    pub fault: Option<(ErrorKind, String)>,
+}
+
+pub struct Feed {
+    journal: Arc<Mutex<EventJournal>>,
+    status: watch::Receiver<Status>,
+    asked: mpsc::Sender<oneshot::Sender<Result<Position>>>,
+    cancel: CancellationToken,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Feed {
+    /// Begins to read. The journal lies in `folder`, which is made.
+    pub fn start(
+        open: Open,
+        folder: &Path,
+        cancel: CancellationToken,
+    ) -> std::result::Result<Self, journal::Error> {
+        let journal = Arc::new(Mutex::new(EventJournal::open(folder)?));
+        let (status, watched) = watch::channel(Status { read_to: lock(&journal).read_to(), fault: None });
+        let (asked, questions) = mpsc::channel(1_024);
+        let reader = Reader { open, journal: Arc::clone(&journal), status, feed: None };
+        let stop = cancel.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(reader.run(questions)).await;
+        });
+        Ok(Self { journal, status: watched, asked, cancel })
+    }
+
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Where the source is now. Many that ask at once are answered by one question to the source, asked after all of theirs.
+    pub async fn position(&self) -> Result<Position> {
+        let gone = || Error::new(ErrorKind::Unreachable, "read", "the change feed", "its reader has ended");
+        let (answer, answered) = oneshot::channel();
+        self.asked.send(answer).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// What `consumer` has not seen yet, as soon as there is something. What all consumers have seen is dropped.
+    pub async fn after(&self, consumer: &str, after: Position) -> std::result::Result<Reading, journal::Error> {
+        let mut status = self.status.clone();
+        loop {
+            status.borrow_and_update();
+            if let Some(reading) = lock(&self.journal).read(consumer, after)? {
+                return Ok(reading);
+            }
+            if status.changed().await.is_err() {
+                // The reader ends with the agent.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// A migration that is no more needs nothing kept.
+    pub fn forget(&self, consumer: &str) {
+        if let Err(error) = lock(&self.journal).forget(consumer) {
+            tracing::warn!(error = &error as &dyn std::error::Error, consumer, "its events stay for a while");
+        }
+    }
+
+    /// When the first change after this position was read, milliseconds since 1970; `None`: there is none.
+    pub fn first_after_ms(&self, position: Position) -> Option<i64> {
+        lock(&self.journal).first_after_ms(position).ok().flatten()
+    }
+}
+
+fn lock(journal: &Mutex<EventJournal>) -> std::sync::MutexGuard<'_, EventJournal> {
+    // A transaction that a panic interrupted was rolled back.
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Reader {
+    open: Open,
+    journal: Arc<Mutex<EventJournal>>,
+    status: watch::Sender<Status>,
+    feed: Option<Arc<dyn ChangeFeed>>,
+}
+
+impl Reader {
+    async fn run(mut self, mut questions: mpsc::Receiver<oneshot::Sender<Result<Position>>>) {
+        loop {
+            let pause = match self.turn(&mut questions).await {
+                Ok(true) => PAUSE_BUSY,
+                Ok(false) => PAUSE_IDLE,
+                Err(error) => self.failed(&error),
+            };
+            let until = tokio::time::Instant::now() + pause;
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => break,
+                    question = questions.recv() => {
+                        let Some(question) = question else { return };
+                        self.answer(question, &mut questions).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads once. Whether there was something new.
+    async fn turn(&mut self, questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>) -> Result<bool> {
+        let feed = match &self.feed {
+            Some(feed) => Arc::clone(feed),
+            None => {
+                let feed = (self.open)().await?;
+                self.feed = Some(Arc::clone(&feed));
+                feed
+            }
+        };
+        let known = lock(&self.journal).read_to();
+        let Some(after) = known else {
+            let now = feed.position().await?;
+            self.write(|journal| journal.begin(now))?;
+            return Ok(true);
+        };
+        let reading = {
+            let read = feed.read(after);
+            tokio::pin!(read);
+            loop {
+                tokio::select! {
+                    reading = &mut read => break reading?,
+                    // A long read must not keep looks waiting.
+                    Some(question) = questions.recv() => self.answer(question, questions).await,
+                }
+            }
+        };
+        let news = match &reading {
+            Reading::Events { events, read_to } => !events.is_empty() || *read_to > after,
+            Reading::Gap { reason, .. } => {
+                tracing::warn!(reason, "changes of the source are lost; everything will be looked at again");
+                true
+            }
+        };
+        let now_ms = crate::clock::now_ms();
+        if news {
+            self.write(|journal| journal.append(&reading, now_ms))?;
+        } else if self.status.borrow().fault.is_some() {
+            self.status.send_modify(|status| status.fault = None);
+        }
+        Ok(news)
+    }
+
+    fn write(
+        &self,
+        write: impl FnOnce(&mut EventJournal) -> std::result::Result<(), journal::Error>,
+    ) -> Result<()> {
+        let mut journal = lock(&self.journal);
+        write(&mut journal).map_err(|error| {
+            Error::new(ErrorKind::Unreachable, "write", "the event journal", error.to_string())
+        })?;
+        let read_to = journal.read_to();
+        drop(journal);
+        self.status.send_modify(|status| *status = Status { read_to, fault: None });
+        Ok(())
+    }
+
+    /// Says so, and how long to wait.
+    fn failed(&mut self, error: &Error) -> Duration {
+        if self.status.borrow().fault.is_none() {
+            tracing::warn!(error = error as &dyn std::error::Error, "the source's changes cannot be read");
+        }
+        let fault = (error.kind(), error.message().to_owned());
+        self.status.send_modify(|status| status.fault = Some(fault));
+        if error.kind().is_retryable() {
+            return PAUSE_IDLE;
+        }
+        self.feed = None;
+        PAUSE_BROKEN
+    }
+
+    async fn answer(
+        &self,
+        first: oneshot::Sender<Result<Position>>,
+        questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>,
+    ) {
+        let mut all = vec![first];
+        while let Ok(question) = questions.try_recv() {
+            all.push(question);
+        }
+        let position = match &self.feed {
+            Some(feed) => feed.position().await,
+            None => {
+                let (kind, message) = self.status.borrow().fault.clone().unwrap_or((
+                    ErrorKind::Unreachable,
+                    "it is being opened".to_owned(),
+                ));
+                Err(Error::new(kind, "read", "the change feed", message))
+            }
+        };
+        for question in all {
+            let answer = match &position {
+                Ok(position) => Ok(*position),
+                Err(error) => {
+                    Err(Error::new(error.kind(), "read", "the change feed", error.message()))
+                }
+            };
+            // Whoever does not wait any more needs no answer.
+            let _ = question.send(answer);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What a source told, on disk until every migration has taken it.
+//!
+//! One SQLite file. A crash may lose its last transactions but never what is before them: the reader then reads them again.
+//! A consumer that asks for what is not there any more gets a gap.
+
+use std::path::Path;
+
+use livedata_filesystem::{Change, Event, Position, Reading};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// Of one answer to a consumer, besides events of the same position.
+const EVENTS_PER_READ: i64 = 1_000;
+
+/// Beyond this many events, consumers that do not run are not waited for: they will look at everything.
+const MOST_EVENTS: u64 = 20_000_000;
+
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE feed (read_to INTEGER, starts_after INTEGER) STRICT;
+INSERT INTO feed VALUES (NULL, NULL);
+CREATE TABLE event (
+    sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL, kind INTEGER NOT NULL,
+    path TEXT NOT NULL, other TEXT, modified_ms INTEGER
+) STRICT;
+CREATE INDEX event_by_position ON event (position);
+CREATE TABLE clock (position INTEGER PRIMARY KEY, read_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE consumer (name TEXT PRIMARY KEY, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the event journal {path} cannot be used: {message}; move it away and every migration of this source looks at everything once")]
+    Open { path: String, message: String },
+    #[error("the event journal cannot be read or written")]
+    Database(#[from] rusqlite::Error),
+}
+
+pub struct EventJournal {
+    connection: Connection,
+    read_to: Option<Position>,
+    /// What is after this position is here.
+    starts_after: Position,
+}
+
+const TOUCHED: i64 = 0;
+const TIMES_SET: i64 = 1;
+const RENAMED: i64 = 2;
+const UNWATCHED: i64 = 3;
+/// `path` is the reason, `position` where it ends.
+const GAP: i64 = 4;
+
+impl EventJournal {
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join("events.db");
+        let unusable = |message: String| Error::Open { path: path.display().to_string(), message };
+        std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open(&path).map_err(|error| unusable(error.to_string()))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // What a power failure takes away is read again.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.set_prepared_statement_cache_capacity(32);
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(unusable(format!("its integrity check says '{verdict}'")));
+        }
+        match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+            0 => {
+                connection.execute_batch(SCHEMA)?;
+                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            SCHEMA_VERSION => {}
+            other => {
+                return Err(unusable(format!(
+                    "it has schema version {other}, this agent knows {SCHEMA_VERSION}"
+                )));
+            }
+        }
+        let (read_to, starts_after): (Option<u64>, Option<u64>) =
+            connection.query_row("SELECT read_to, starts_after FROM feed", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let starts_after = Position(starts_after.unwrap_or(0));
+        Ok(Self { connection, read_to: read_to.map(Position), starts_after })
+    }
+
+    pub fn read_to(&self) -> Option<Position> {
+        self.read_to
+    }
+
+    /// The source is here now, and nothing is known of what was before.
+    pub fn begin(&mut self, now: Position) -> Result<(), Error> {
+        self.connection.execute("UPDATE feed SET read_to = ?, starts_after = ?", params![now.0, now.0])?;
+        (self.read_to, self.starts_after) = (Some(now), now);
+        Ok(())
+    }
+
+    /// `now_ms`: when it was read, milliseconds since 1970.
+    pub fn append(&mut self, reading: &Reading, now_ms: i64) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        let read_to = match reading {
+            Reading::Events { events, read_to } => {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO event (position, kind, path, other, modified_ms) VALUES (?, ?, ?, ?, ?)",
+                )?;
+                for Event { position, change } in events {
+                    let (kind, path, other, modified_ms) = match change {
+                        Change::Touched { path } => (TOUCHED, path, None, None),
+                        Change::TimesSet { path, modified_ms } => (TIMES_SET, path, None, Some(*modified_ms)),
+                        Change::Renamed { from, to } => (RENAMED, from, Some(to), None),
+                        Change::Unwatched { path } => (UNWATCHED, path, None, None),
+                    };
+                    insert.execute(params![position.0, kind, path, other, modified_ms])?;
+                }
+                if let Some(first) = events.first() {
+                    transaction.execute(
+                        "INSERT OR IGNORE INTO clock VALUES (?, ?)",
+                        params![first.position.0, now_ms],
+                    )?;
+                }
+                *read_to
+            }
+            Reading::Gap { resume_at, reason } => {
+                transaction.execute(
+                    "INSERT INTO event (position, kind, path) VALUES (?, ?, ?)",
+                    params![resume_at.0, GAP, reason],
+                )?;
+                *resume_at
+            }
+        };
+        transaction.execute("UPDATE feed SET read_to = ?", params![read_to.0])?;
+        transaction.commit()?;
+        self.read_to = Some(read_to);
+        Ok(())
+    }
+
+    /// What comes after a position; `None`: nothing yet. Notes that the consumer has taken everything up to it.
+    pub fn read(&mut self, consumer: &str, after: Position) -> Result<Option<Reading>, Error> {
+        self.taken(consumer, after)?;
+        let Some(read_to) = self.read_to else { return Ok(None) };
+        if after < self.starts_after {
+            let reason = "the agent did not keep what came after".to_owned();
+            return Ok(Some(Reading::Gap { resume_at: read_to, reason }));
+        }
+        let mut query = self.connection.prepare_cached(
+            "SELECT position, kind, path, other, modified_ms FROM event WHERE position > ? ORDER BY sequence LIMIT ?",
+        )?;
+        let mut rows = query.query(params![after.0, EVENTS_PER_READ + 1])?;
+        let (mut events, mut whole) = (Vec::new(), true);
+        while let Some(row) = rows.next()? {
+            let position = Position(row.get(0)?);
+            let path: String = row.get(2)?;
+            let change = match row.get::<_, i64>(1)? {
+                GAP if events.is_empty() => {
+                    return Ok(Some(Reading::Gap { resume_at: position, reason: path }));
+                }
+                GAP => {
+                    whole = false;
+                    break;
+                }
+                TIMES_SET => Change::TimesSet { path, modified_ms: row.get(4)? },
+                RENAMED => Change::Renamed { from: path, to: row.get(3)? },
+                UNWATCHED => Change::Unwatched { path },
+                _ => Change::Touched { path },
+            };
+            events.push(Event { position, change });
+        }
+        if events.len() > usize::try_from(EVENTS_PER_READ).unwrap_or(usize::MAX) {
+            whole = false;
+            // Events of one position belong together: the last one may have more of it. A position that does not fit is read
+            // to its end.
+            let last = events.last().map(|event| event.position);
+            let complete = events.iter().filter(|event| Some(event.position) != last).count();
+            if complete == 0 {
+                return self.read_position(last.unwrap_or(after)).map(Some);
+            }
+            events.truncate(complete);
+        }
+        let reached = match events.last() {
+            Some(last) if !whole => last.position,
+            _ => read_to,
+        };
+        Ok((!events.is_empty() || reached > after).then_some(Reading::Events { events, read_to: reached }))
+    }
+
+    /// All events of one position.
+    fn read_position(&self, position: Position) -> Result<Reading, Error> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT kind, path, other, modified_ms FROM event WHERE position = ? AND kind <> ? ORDER BY sequence",
+        )?;
+        let events = query.query_map(params![position.0, GAP], |row| {
+            let path: String = row.get(1)?;
+            let change = match row.get::<_, i64>(0)? {
+                TIMES_SET => Change::TimesSet { path, modified_ms: row.get(3)? },
+                RENAMED => Change::Renamed { from: path, to: row.get(2)? },
+                UNWATCHED => Change::Unwatched { path },
+                _ => Change::Touched { path },
+            };
+            Ok(Event { position, change })
+        })?;
+        Ok(Reading::Events { events: events.collect::<Result<_, _>>()?, read_to: position })
+    }
+
+    fn taken(&mut self, consumer: &str, up_to: Position) -> Result<(), Error> {
+        let known: Option<u64> = self
+            .connection
+            .prepare_cached("SELECT taken FROM consumer WHERE name = ?")?
+            .query_row([consumer], |row| row.get(0))
+            .optional()?;
+        if known == Some(up_to.0) {
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO consumer VALUES (?, ?)")?
+            .execute(params![consumer, up_to.0])?;
+        self.drop_taken(Some(up_to))
+    }
+
+    pub fn forget(&mut self, consumer: &str) -> Result<(), Error> {
+        self.connection.execute("DELETE FROM consumer WHERE name = ?", [consumer])?;
+        self.drop_taken(None)
+    }
+
+    /// Drops what nobody needs; `reader`: the one that is reading, which is waited for in any case.
+    fn drop_taken(&mut self, reader: Option<Position>) -> Result<(), Error> {
+        let lowest: Option<u64> =
+            self.connection.prepare_cached("SELECT min(taken) FROM consumer")?.query_row([], |row| row.get(0))?;
+        let Some(mut lowest) = lowest else { return Ok(()) };
+        if lowest <= self.starts_after.0 {
+            let kept: u64 = self
+                .connection
+                .prepare_cached("SELECT coalesce(max(sequence) - min(sequence), 0) FROM event")?
+                .query_row([], |row| row.get(0))?;
+            match reader {
+                Some(reader) if kept > MOST_EVENTS => lowest = reader.0,
+                _ => return Ok(()),
+            }
+        }
+        let transaction = self.connection.transaction()?;
+        transaction.prepare_cached("DELETE FROM event WHERE position <= ?")?.execute([lowest])?;
+        // The clock keeps one more, so that the age of what is left is known.
+        transaction
+            .prepare_cached(
+                "DELETE FROM clock WHERE position < (SELECT max(position) FROM clock WHERE position <= ?)",
+            )?
+            .execute([lowest])?;
+        transaction.prepare_cached("UPDATE feed SET starts_after = ?")?.execute([lowest])?;
+        transaction.commit()?;
+        self.starts_after = Position(lowest);
+        Ok(())
+    }
+
+    pub fn first_after_ms(&self, position: Position) -> Result<Option<i64>, Error> {
+        let first: Option<u64> = self
+            .connection
+            .prepare_cached("SELECT min(position) FROM event WHERE position > ?")?
+            .query_row([position.0], |row| row.get(0))?;
+        let Some(first) = first else { return Ok(None) };
+        Ok(self
+            .connection
+            .prepare_cached("SELECT read_ms FROM clock WHERE position <= ? ORDER BY position DESC LIMIT 1")?
+            .query_row([first], |row| row.get(0))
+            .optional()?)
+    }
+}
