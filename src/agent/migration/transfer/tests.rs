@@ -2,13 +2,14 @@
 //! and that can hold an append back.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
 use livedata_adls_emulator::{Emulator, Options, Running};
 use livedata_engine::Phase;
+use livedata_filesystem::chaos::{Chaos, Rates};
 use livedata_filesystem::local::LocalSource;
 use livedata_filesystem::{Attributes, NodeId, Page, Source, Target, TargetEntry};
 use livedata_workload::{SourceSide, TargetSide, compare};
@@ -93,7 +94,8 @@ struct Observed {
     inner: AdlsTarget,
     requests: Mutex<Vec<String>>,
     appended_bytes: AtomicU64,
-    under_way: AtomicUsize,
+    /// Where appends are under way.
+    under_way: Mutex<Vec<TargetPath>>,
     /// Appends at or beyond this position wait; the first one below it too, until one beyond it was answered.
     hold: watch::Sender<Hold>,
 }
@@ -121,7 +123,7 @@ impl Target for Observed {
     }
 
     async fn create_file(&self, path: &TargetPath, with: &Attributes, on: &Condition) -> Result<Etag> {
-        assert_eq!(self.under_way.load(Ordering::SeqCst), 0, "an append of an earlier copy is under way");
+        assert!(!self.under_way.lock().unwrap().contains(path), "an append of an earlier copy is under way");
         self.note("create file");
         self.inner.create_file(path, with, on).await
     }
@@ -136,9 +138,13 @@ impl Target for Observed {
         };
         hold.wait_for(may_go).await.unwrap();
         self.note(if flush { "append and flush" } else { "append" });
-        self.under_way.fetch_add(1, Ordering::SeqCst);
+        self.under_way.lock().unwrap().push(path.clone());
         let answer = self.inner.append(path, upload, flush).await;
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        {
+            let mut under_way = self.under_way.lock().unwrap();
+            let ours = under_way.iter().position(|other| other == path).unwrap();
+            under_way.swap_remove(ours);
+        }
         self.appended_bytes.fetch_add(length, Ordering::SeqCst);
         self.hold.send_if_modified(|hold| {
             let other = *hold == Hold::FirstUntilAnother;
@@ -214,7 +220,7 @@ impl World {
             inner: AdlsTarget::new(filesystem),
             requests: Mutex::default(),
             appended_bytes: AtomicU64::new(0),
-            under_way: AtomicUsize::new(0),
+            under_way: Mutex::default(),
             hold: watch::Sender::new(hold),
         });
         Self { folder, endpoint, target, _emulator: emulator }
@@ -225,13 +231,17 @@ impl World {
     }
 
     fn start(&self, cut: Option<u64>) -> Migration {
+        self.start_with(self.target.clone(), cut)
+    }
+
+    fn start_with(&self, target: Arc<dyn Target>, cut: Option<u64>) -> Migration {
         let source = Cut { inner: LocalSource::new(self.lake()), at: Mutex::new(cut) };
         let plan = Plan {
             name: "test".into(),
             journal: self.folder.path().join("journal.db"),
             source: Arc::new(source),
             source_path: "/".into(),
-            target: self.target.clone(),
+            target,
             target_path: TargetPath::new("lake"),
             staging: TargetPath::new(".livedata/test/staging"),
             start: 1,
@@ -294,4 +304,19 @@ async fn a_source_that_ends_early_ends_the_copy_and_leaves_no_request_under_way(
     world.finish(world.start(Some(2 * APPEND_BYTES))).await;
     let created = world.requests().iter().filter(|request| *request == "create file").count();
     assert_eq!(created, 2, "the copy that met the early end, and the one after it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_replies_and_refusals_change_nothing_but_the_time() {
+    let world = World::new(3 * APPEND_BYTES, Hold::Nothing).await;
+    for number in 0..20 {
+        let directory = world.lake().join(format!("directory {}", number % 3));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(number.to_string()), vec![number; 1_000]).unwrap();
+    }
+    let rates = Rates { unreachable: 0.05, lost_replies: 0.15, throttled: 0.05 };
+    let pause = Some(std::time::Duration::from_millis(1));
+    let chaos = Arc::new(Chaos::new(world.target.clone(), 4, rates, pause));
+    world.finish(world.start_with(chaos.clone(), None)).await;
+    assert!(chaos.faults() > 5, "only {} calls failed", chaos.faults());
 }
