@@ -11,7 +11,7 @@ use livedata_adls_emulator::{Emulator, Options, Running};
 use livedata_engine::Phase;
 use livedata_filesystem::chaos::{Chaos, Rates};
 use livedata_filesystem::local::LocalSource;
-use livedata_filesystem::{Attributes, NodeId, Page, Source, Target, TargetEntry};
+use livedata_filesystem::{AclEntry, AclKind, Attributes, NodeId, Page, Source, Target, TargetEntry};
 use livedata_workload::{SourceSide, TargetSide, compare};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +45,10 @@ fn stripes_are_whole_appends_for_every_lane() {
     assert_eq!(stripe_bytes(u64::MAX / 2), STRIPE_BYTES);
 }
 
-/// The local directory; can end one stream early.
+/// The local directory; can end one stream early, and says of everything that it has these extras.
 struct Cut {
     inner: LocalSource,
+    extras: Extras,
     /// The first stream that is opened at this offset ends right away.
     at: Mutex<Option<u64>>,
 }
@@ -66,8 +67,8 @@ impl Source for Cut {
         self.inner.look_up(directory, name).await
     }
 
-    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
-        self.inner.extras(entry, directory).await
+    async fn extras(&self, _: &Entry, _: &NodeId) -> Result<Extras> {
+        Ok(self.extras.clone())
     }
 
     async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
@@ -189,6 +190,7 @@ struct World {
     folder: tempfile::TempDir,
     endpoint: url::Url,
     target: Arc<Observed>,
+    extras: Extras,
     _emulator: Running,
 }
 
@@ -223,7 +225,7 @@ impl World {
             under_way: Mutex::default(),
             hold: watch::Sender::new(hold),
         });
-        Self { folder, endpoint, target, _emulator: emulator }
+        Self { folder, endpoint, target, extras: Extras::default(), _emulator: emulator }
     }
 
     fn lake(&self) -> PathBuf {
@@ -235,7 +237,8 @@ impl World {
     }
 
     fn start_with(&self, target: Arc<dyn Target>, cut: Option<u64>) -> Migration {
-        let source = Cut { inner: LocalSource::new(self.lake()), at: Mutex::new(cut) };
+        let inner = LocalSource::new(self.lake());
+        let source = Cut { inner, extras: self.extras.clone(), at: Mutex::new(cut) };
         let plan = Plan {
             name: "test".into(),
             journal: self.folder.path().join("journal.db"),
@@ -319,4 +322,35 @@ async fn lost_replies_and_refusals_change_nothing_but_the_time() {
     let chaos = Arc::new(Chaos::new(world.target.clone(), 4, rates, pause));
     world.finish(world.start_with(chaos.clone(), None)).await;
     assert!(chaos.faults() > 5, "only {} calls failed", chaos.faults());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_listing_shows_arrives_with_the_file() {
+    let mut world = World::new(1_000, Hold::Nothing).await;
+    let entry = |kind, permissions| AclEntry { is_default: false, kind, name: None, permissions };
+    world.extras = Extras {
+        acl: vec![entry(AclKind::Group, 7), entry(AclKind::Mask, 4)],
+        xattrs: [("user.origin".to_owned(), b"\xff\0".to_vec())].into(),
+    };
+    world.finish(world.start(None)).await;
+    assert_eq!(world.requests(), ["create file", "append and flush", "rename"]);
+    let (target, path) = (&world.target.inner, TargetPath::new("lake/file"));
+    let list = target.filesystem().access_control(&path).await.unwrap().list.unwrap();
+    assert!(list.contains("group::rwx,mask::r--"), "{list}");
+    let properties = target.properties(&path).await.unwrap().unwrap().properties;
+    assert_eq!(xattr_properties::xattrs_of(&properties), world.extras.xattrs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extended_attributes_that_do_not_fit_fail_the_path_and_say_which() {
+    let mut world = World::new(1_000, Hold::Nothing).await;
+    world.extras.xattrs.insert("user.big".to_owned(), vec![0; 10_000]);
+    let migration = world.start(None);
+    let mut view = migration.view();
+    let failed = view.wait_for(|view| view.last_failed.is_some());
+    let failed = tokio::time::timeout(std::time::Duration::from_secs(60), failed).await.unwrap().unwrap();
+    let failed = failed.last_failed.clone().unwrap();
+    assert!(failed.path.ends_with("file") && failed.reason.contains("user.big"), "{failed:?}");
+    migration.stop().await;
+    assert!(world.requests().is_empty());
 }
