@@ -1,11 +1,12 @@
 //! The bytes: one file per node that has any, named by node id under a fan-out folder, and spool files for appended data that
-//! overlaps other uncommitted data.
+//! overlaps other uncommitted data or comes through the Blob endpoint.
 //!
 //! A content file may hold more than the committed length; only the index says what counts.
 
 mod appending;
 mod claims;
 mod reading;
+mod spool;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use appending::{Appending, Digests};
 pub(crate) use claims::Claims;
 pub(crate) use reading::Reading;
+pub(crate) use spool::Spool;
 
 /// Bytes moved between socket and disk in one step.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;

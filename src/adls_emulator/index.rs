@@ -1,4 +1,4 @@
-//! The namespace on SQLite: accounts, filesystems, nodes, uncommitted ranges, garbage.
+//! The namespace on SQLite: accounts, filesystems, nodes, uncommitted ranges and blocks, garbage.
 //!
 //! A node is keyed by (parent id, name), so moving a directory is one row whatever lies under it. Content files are
 //! named by node id; ids are never used twice.
@@ -8,6 +8,7 @@
 //! database is in WAL mode with `synchronous = NORMAL`: a commit survives the death of the process.
 
 mod accounts;
+mod blocks;
 mod extents;
 mod filesystems;
 mod garbage;
@@ -27,6 +28,7 @@ use rusqlite::Connection;
 use crate::error::EmulatorError;
 use crate::service_error::ServiceError;
 pub(crate) use accounts::{all_accounts, forget_account, save_account};
+pub(crate) use blocks::{Block, BlockPlace, blocks, discard_blocks, put_block};
 pub(crate) use extents::{NewExtent, add_extent, commit_up_to, live_spools, overlaps_extents};
 pub(crate) use filesystems::{
     Filesystem, create_filesystem, delete_filesystem, filesystem, filesystems_after, update_filesystem,

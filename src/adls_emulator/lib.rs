@@ -1,5 +1,5 @@
 //! An Azure Data Lake Storage Gen2 service on this machine: the DFS endpoint and the part of the Blob endpoint that
-//! the DataLake SDKs use, over the same data, on one port, kept on disk.
+//! the DataLake SDKs and rclone use, over the same data, on one port, kept on disk.
 //!
 //! What it promises:
 //! - requests are authenticated for real (SharedKey); a wrong signature is answered as the service answers it;

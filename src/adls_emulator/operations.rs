@@ -2,6 +2,9 @@
 
 mod account;
 mod append;
+mod blob;
+mod blob_list;
+mod body;
 mod create;
 mod delete;
 mod filesystem;
@@ -46,6 +49,10 @@ pub(crate) enum Operation {
     PathStatus,
     PathRead,
     PathDelete,
+    BlobList,
+    BlobPut,
+    BlobPutBlock,
+    BlobPutBlockList,
     BlobSetMetadata,
     BlobSetHttpHeaders,
 }
@@ -86,6 +93,7 @@ impl Operation {
                 Ok(Self::FilesystemSetProperties)
             }
             ("GET", None, Api::Dfs) => Ok(Self::PathList),
+            ("GET", Some("list"), Api::Blob) => Ok(Self::BlobList),
             ("HEAD", None, _)
             | ("GET", None | Some("metadata"), Api::Blob)
             | ("HEAD", Some("metadata"), Api::Blob) => Ok(Self::FilesystemProperties),
@@ -97,6 +105,8 @@ impl Operation {
     fn of_path(call: &Call) -> Result<Self, ServiceError> {
         if let Some(comp) = call.query.get("comp") {
             return match (call.method.as_str(), comp) {
+                ("PUT", "block") => Ok(Self::BlobPutBlock),
+                ("PUT", "blocklist") => Ok(Self::BlobPutBlockList),
                 ("PUT", "metadata") => Ok(Self::BlobSetMetadata),
                 ("PUT", "properties") => Ok(Self::BlobSetHttpHeaders),
                 ("GET" | "HEAD", "metadata") => Ok(Self::PathStatus),
@@ -106,6 +116,7 @@ impl Operation {
         match (call.method.as_str(), call.query.get("action")) {
             ("PUT", _) if call.header("x-ms-rename-source").is_some() => Ok(Self::PathRename),
             ("PUT", _) if call.query.get("resource").is_some() => Ok(Self::PathCreate),
+            ("PUT", None) if call.header("x-ms-blob-type").is_some() => Ok(Self::BlobPut),
             ("PUT", _) => {
                 Err(ServiceError::not_implemented("PUT of a path without resource or x-ms-rename-source"))
             }
@@ -146,6 +157,10 @@ impl Operation {
             Self::PathStatus => "PathStatus",
             Self::PathRead => "PathRead",
             Self::PathDelete => "PathDelete",
+            Self::BlobList => "BlobList",
+            Self::BlobPut => "BlobPut",
+            Self::BlobPutBlock => "BlobPutBlock",
+            Self::BlobPutBlockList => "BlobPutBlockList",
             Self::BlobSetMetadata => "BlobSetMetadata",
             Self::BlobSetHttpHeaders => "BlobSetHttpHeaders",
         }
@@ -198,7 +213,8 @@ pub(crate) async fn run(
     context: Context,
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
-    let on_paths = !context.call.location.path.is_empty() || operation == Operation::PathList;
+    let on_paths = !context.call.location.path.is_empty()
+        || matches!(operation, Operation::PathList | Operation::BlobList);
     if on_paths && !context.account.hierarchical_namespace {
         return Err(ServiceError::flat_namespace());
     }
@@ -224,6 +240,10 @@ pub(crate) async fn run(
         Operation::PathStatus => status::status(&context).await,
         Operation::PathRead => read::read(&context).await,
         Operation::PathDelete => delete::delete(&context).await,
+        Operation::BlobList => blob_list::list_blobs(&context).await,
+        Operation::BlobPut => blob::put_blob(&context, payload).await,
+        Operation::BlobPutBlock => blob::put_block(&context, payload).await,
+        Operation::BlobPutBlockList => blob::put_block_list(&context, payload).await,
         Operation::BlobSetMetadata => update::set_metadata(&context).await,
         Operation::BlobSetHttpHeaders => update::set_http_headers(&context).await,
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::service_error::ServiceError;
 
 /// Marks a directory on the Blob endpoint; it is computed, never stored.
-const FOLDER_MARK: &str = "hdi_isfolder";
+pub(crate) const FOLDER_MARK: &str = "hdi_isfolder";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UserProperties {

@@ -55,7 +55,7 @@ impl Call {
         let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
         let host = authority.or_else(|| text(&headers, "host").map(str::to_owned)).unwrap_or_default();
         let (location, host_api) = Location::parse(&host, &raw_path, is_account)?;
-        let api = host_api.unwrap_or_else(|| guess_api(&query, &headers));
+        let api = host_api.unwrap_or_else(|| guess_api(&method, &query, &headers));
         let scheme = if request.app_config().secure() { "https" } else { "http" };
         let base_url = match host_api {
             Some(_) => format!("{scheme}://{host}"),
@@ -74,13 +74,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }
 
-/// In path style both endpoints share host and port. `comp` and `restype` exist only on Blob, `resource` and `action` only on DFS;
+/// In path style both endpoints share host and port. `comp`, `restype` and `x-ms-blob-type` exist only on Blob, `resource` and `action` only on DFS;
 /// the calls without any of them differ by what the generated clients accept.
-fn guess_api(query: &Query, headers: &HeaderMap) -> Api {
+fn guess_api(method: &Method, query: &Query, headers: &HeaderMap) -> Api {
     if query.get("resource").is_some() || query.get("action").is_some() {
         return Api::Dfs;
     }
-    let named = query.get("comp").is_some() || query.get("restype").is_some();
-    let wants_xml = text(headers, "accept").is_some_and(|accept| accept.contains("application/xml"));
-    if named || wants_xml { Api::Blob } else { Api::Dfs }
+    let named = query.get("comp").is_some()
+        || query.get("restype").is_some()
+        || text(headers, "x-ms-blob-type").is_some();
+    let accepts = |form: &str| text(headers, "accept").is_some_and(|accept| accept.contains(form));
+    // On DFS a delete says whether it is recursive, or is sent by an SDK that wants JSON; some Blob clients say nothing.
+    let bare_delete =
+        *method == Method::DELETE && query.get("recursive").is_none() && !accepts("application/json");
+    if named || bare_delete || accepts("application/xml") { Api::Blob } else { Api::Dfs }
 }

@@ -42,6 +42,8 @@ errors! {
     rename_destination_not_empty = CONFLICT, "DirectoryNotEmpty", "The rename destination is a directory that is not empty.";
     filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
     filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
+    invalid_block_list = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid: it names a block that was not put, or not any more.";
+    invalid_xml = BAD_REQUEST, "InvalidXmlDocument", "XML specified is not syntactically valid.";
     invalid_flush_position = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
     invalid_range = RANGE_NOT_SATISFIABLE, "InvalidRange", "The range specified is invalid for the current size of the resource.";
     invalid_rename_source_path = CONFLICT, "InvalidRenameSourcePath", "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory.";
@@ -118,6 +120,7 @@ impl ServiceError {
     pub(crate) fn code_for(&self, api: Api) -> &'static str {
         match (api, self.code) {
             (Api::Blob, "PathNotFound") => "BlobNotFound",
+            (Api::Blob, "PathAlreadyExists") => "BlobAlreadyExists",
             (Api::Blob, "FilesystemNotFound") => "ContainerNotFound",
             (Api::Blob, "FilesystemAlreadyExists") => "ContainerAlreadyExists",
             (_, code) => code,

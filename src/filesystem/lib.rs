@@ -5,11 +5,12 @@
 //! [`Condition`]; [`ChangeFeed`] tells in order what happened at a source. Identifiers and versions are opaque bytes: only the implementation that made them reads them.
 //!
 //! Errors carry a [`ErrorKind`] that a caller acts on: retry, treat as gone, report as denied, give up.
-//! Wrappers ([`throttle`]) nest, outside in: chaos, throttle, implementation.
+//! Wrappers ([`chaos`], [`throttle`]) nest, outside in: chaos, throttle, implementation.
 //!
 //! Implementations here: [`local`] (a local directory as source, and its changes). HDFS is `livedata-hdfs`, ADLS is `livedata-adls`.
 //! Start reading at [`Source`].
 
+pub mod chaos;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;

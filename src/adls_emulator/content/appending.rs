@@ -1,18 +1,16 @@
-//! Taking one append body to disk while it arrives, with its checksums.
+//! Taking one body to disk while it arrives, with its checksums.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use md5::{Digest as _, Md5};
 
 use super::claims::Claim;
-use super::{Content, unlink};
+use super::{Content, Spool};
 use crate::service_error::ServiceError;
 
-/// Where an append body goes. Removes its spool file when dropped without [`Appending::keep`].
+/// Where a body goes.
 pub(crate) struct Appending {
     file: File,
     place: Place,
@@ -23,15 +21,11 @@ pub(crate) struct Appending {
 enum Place {
     /// In the content file, at the claimed range.
     Direct(Claim),
-    Spool {
-        name: String,
-        path: PathBuf,
-        origin: u64,
-        kept: bool,
-    },
+    /// In a spool file, whose first byte will be at `origin` in the file.
+    Aside { origin: u64 },
 }
 
-/// Checksums over the body so far. MD5 only when the request carries one: it costs forty times the CRC.
+/// Checksums over the body so far. MD5 only where somebody needs it: it costs forty times the CRC.
 pub(crate) struct Digests {
     /// CRC-64/NVME, which is the service's transactional CRC64.
     crc64: Crc,
@@ -72,11 +66,10 @@ impl Appending {
         Ok(Self { file, place: Place::Direct(claim), next: position, digests: Digests::new(md5) })
     }
 
-    pub(crate) fn spooled(content: &Arc<Content>, position: u64, md5: bool) -> std::io::Result<Self> {
-        let name = uuid::Uuid::new_v4().to_string();
-        let path = content.spool_path(&name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        let place = Place::Spool { name, path, origin: position, kept: false };
+    /// `position`: where in the file the body will be.
+    pub(crate) fn aside(spool: &Spool, position: u64, md5: bool) -> std::io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).open(spool.path())?;
+        let place = Place::Aside { origin: position };
         Ok(Self { file, place, next: position, digests: Digests::new(md5) })
     }
 
@@ -89,7 +82,7 @@ impl Appending {
                     return Err(ServiceError::invalid_flush_position());
                 }
             }
-            Place::Spool { origin, .. } => self.file.write_all_at(data, self.next - origin)?,
+            Place::Aside { origin } => self.file.write_all_at(data, self.next - origin)?,
         }
         self.next += data.len() as u64;
         Ok(())
@@ -97,27 +90,5 @@ impl Appending {
 
     pub(crate) fn digests(&self) -> &Digests {
         &self.digests
-    }
-
-    pub(crate) fn spool_name(&self) -> Option<String> {
-        match &self.place {
-            Place::Direct(_) => None,
-            Place::Spool { name, .. } => Some(name.clone()),
-        }
-    }
-
-    /// The index refers to the data now.
-    pub(crate) fn keep(&mut self) {
-        if let Place::Spool { kept, .. } = &mut self.place {
-            *kept = true;
-        }
-    }
-}
-
-impl Drop for Appending {
-    fn drop(&mut self) {
-        if let Place::Spool { path, kept: false, .. } = &self.place {
-            unlink(path);
-        }
     }
 }

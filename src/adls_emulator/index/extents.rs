@@ -134,7 +134,8 @@ pub(crate) fn commit_up_to(
 
 /// Spool files that hold data still needed; all others are left-overs of cut requests.
 pub(crate) fn live_spools(connection: &Connection) -> Result<Vec<String>, ServiceError> {
-    let mut statement = connection.prepare("SELECT DISTINCT spool FROM extents WHERE spool IS NOT NULL")?;
+    let mut statement = connection
+        .prepare("SELECT spool FROM extents WHERE spool IS NOT NULL UNION SELECT spool FROM blocks")?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

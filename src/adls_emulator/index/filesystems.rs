@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::blocks;
 use super::node::{NodeKind, etag_text};
 use super::tree::{self, Create};
 use super::writer::Writing;
@@ -130,5 +131,6 @@ pub(crate) fn delete_filesystem(
         .connection
         .prepare_cached("DELETE FROM filesystems WHERE account = ?1 AND name = ?2")?
         .execute(params![account, filesystem.name])?;
+    blocks::forget_blocks(writing.connection, filesystem.root)?;
     tree::remove(writing, filesystem.root)
 }

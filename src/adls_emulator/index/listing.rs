@@ -25,6 +25,8 @@ struct Level {
     directory: i64,
     /// Ends with `/` unless empty.
     prefix: String,
+    /// Only names that begin with it.
+    named: String,
     after: String,
     buffer: VecDeque<Node>,
     exhausted: bool,
@@ -32,20 +34,24 @@ struct Level {
 
 impl Level {
     fn new(directory: i64, prefix: String, after: String) -> Self {
-        Self { directory, prefix, after, buffer: VecDeque::new(), exhausted: false }
+        Self { directory, prefix, named: String::new(), after, buffer: VecDeque::new(), exhausted: false }
     }
 
     fn next(&mut self, connection: &Connection, wanted: usize) -> Result<Option<Node>, ServiceError> {
         if self.buffer.is_empty() && !self.exhausted {
             let limit = wanted.clamp(1, READ_AHEAD);
-            let sql =
-                format!("SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND name > ?2 ORDER BY name LIMIT ?3");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND name > ?2 AND name >= ?4 ORDER BY name LIMIT ?3"
+            );
             let mut statement = connection.prepare_cached(&sql)?;
             let limit_value = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows =
-                statement.query_map(params![self.directory, self.after, limit_value], Node::from_row)?;
-            for row in rows {
-                self.buffer.push_back(row?);
+            let values = params![self.directory, self.after, limit_value, self.named];
+            for row in statement.query_map(values, Node::from_row)? {
+                let node = row?;
+                if !node.name.starts_with(&self.named) {
+                    break;
+                }
+                self.buffer.push_back(node);
             }
             self.exhausted = self.buffer.len() < limit;
             if let Some(last) = self.buffer.back() {
@@ -56,14 +62,19 @@ impl Level {
     }
 }
 
+/// `named`: how the names of the directory's own children begin.
 pub(crate) fn list_paths(
     connection: &Connection,
     directory: i64,
+    named: &str,
     recursive: bool,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Page, ServiceError> {
     let mut levels = starting_levels(connection, directory, recursive, after)?;
+    if let Some(level) = levels.first_mut() {
+        level.named = named.to_owned();
+    }
     let mut entries: Vec<(String, Node)> = Vec::new();
     while let Some(level) = levels.last_mut() {
         // One more than fits, to know whether there is a next page.

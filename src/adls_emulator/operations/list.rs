@@ -60,7 +60,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         if !node.kind.is_directory() {
             return Ok(Page { entries: vec![(path, node)], next: None });
         }
-        let mut page = index::list_paths(connection, node.id, recursive, after.as_deref(), limit)?;
+        let mut page = index::list_paths(connection, node.id, "", recursive, after.as_deref(), limit)?;
         if !path.is_empty() {
             path.push('/');
             for (name, _) in &mut page.entries {

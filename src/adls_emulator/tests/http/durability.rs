@@ -121,6 +121,31 @@ async fn data_retained_by_a_flush_survives_a_kill_and_a_repeated_flush() {
 }
 
 #[tokio::test]
+async fn blocks_put_before_a_kill_can_be_listed_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    client.put("lake?resource=filesystem", &[]).await.expect(201);
+    let put = async |client: &Client, target: &str, body: &[u8]| {
+        client.send(reqwest::Method::PUT, target, &[], body.to_vec()).await.expect(201)
+    };
+    put(client, "lake/file?comp=block&blockid=YQ%3D%3D", b"first").await;
+    process.kill();
+
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    client.head("lake/file", &[]).await.expect(404);
+    let list = b"<BlockList><Latest>YQ==</Latest></BlockList>";
+    let listed = put(client, "lake/file?comp=blocklist", list).await.etag().to_owned();
+    process.kill();
+
+    let process = Process::start(folder.path());
+    let read = process.client.get("lake/file", &[]).await.expect(200);
+    assert_eq!((read.text().as_str(), read.etag()), ("first", listed.as_str()));
+    process.kill();
+}
+
+#[tokio::test]
 async fn whatever_a_kill_interrupts_what_was_acknowledged_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Vec::new();

@@ -56,13 +56,13 @@ async fn deleting_respects_what_is_inside_and_conditions() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     let file = client.write("lake/dir/sub/file", b"x").await;
-    client.delete("lake/dir", &[]).await.refused(409, "DirectoryNotEmpty");
+    client.delete("lake/dir?recursive=false", &[]).await.refused(409, "DirectoryNotEmpty");
     client.delete("lake/dir?recursive=false", &[]).await.refused(409, "DirectoryNotEmpty");
     let stale = [("if-match", "\"0x1\"")];
-    client.delete("lake/dir/sub/file", &stale).await.refused(412, "ConditionNotMet");
-    client.delete("lake/dir/sub/file", &[("if-match", file.etag())]).await.expect(200);
-    client.delete("lake/dir/sub/file", &[]).await.refused(404, "PathNotFound");
-    client.delete("lake/dir/sub", &[]).await.expect(200);
+    client.delete("lake/dir/sub/file?recursive=false", &stale).await.refused(412, "ConditionNotMet");
+    client.delete("lake/dir/sub/file?recursive=false", &[("if-match", file.etag())]).await.expect(200);
+    client.delete("lake/dir/sub/file?recursive=false", &[]).await.refused(404, "PathNotFound");
+    client.delete("lake/dir/sub", &[("accept", "application/json")]).await.expect(200);
     client.write("lake/dir/other/file", b"x").await;
     client.delete("lake/dir?recursive=true", &[]).await.expect(200);
     client.head("lake/dir/other/file", &[]).await.refused(404, "PathNotFound");
@@ -89,7 +89,7 @@ async fn what_is_not_served_says_so() {
     let client = &fixture.client;
     client.write("lake/file", b"x").await;
     client.send(reqwest::Method::POST, "lake/file", &[], Vec::new()).await.refused(501, "NotImplemented");
-    client.put("lake/file?comp=block", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/file?comp=copy", &[]).await.refused(501, "NotImplemented");
     let acl = "lake/file?action=setAccessControlRecursive&mode=set";
     client.patch(acl, &[], b"").await.refused(501, "NotImplemented");
     let leased = [("x-ms-lease-id", "8d0b6d5e-3b47-4d5a-9d4e-0d9f1ad4f8a5")];

@@ -2,15 +2,16 @@
 //! and that can hold an append back.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
 use livedata_adls_emulator::{Emulator, Options, Running};
 use livedata_engine::Phase;
+use livedata_filesystem::chaos::{Chaos, Rates};
 use livedata_filesystem::local::LocalSource;
-use livedata_filesystem::{Attributes, NodeId, Page, Source, Target, TargetEntry};
+use livedata_filesystem::{AclEntry, AclKind, Attributes, NodeId, Page, Source, Target, TargetEntry};
 use livedata_workload::{SourceSide, TargetSide, compare};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -44,9 +45,10 @@ fn stripes_are_whole_appends_for_every_lane() {
     assert_eq!(stripe_bytes(u64::MAX / 2), STRIPE_BYTES);
 }
 
-/// The local directory; can end one stream early.
+/// The local directory; can end one stream early, and says of everything that it has these extras.
 struct Cut {
     inner: LocalSource,
+    extras: Extras,
     /// The first stream that is opened at this offset ends right away.
     at: Mutex<Option<u64>>,
 }
@@ -65,8 +67,8 @@ impl Source for Cut {
         self.inner.look_up(directory, name).await
     }
 
-    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
-        self.inner.extras(entry, directory).await
+    async fn extras(&self, _: &Entry, _: &NodeId) -> Result<Extras> {
+        Ok(self.extras.clone())
     }
 
     async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
@@ -93,7 +95,8 @@ struct Observed {
     inner: AdlsTarget,
     requests: Mutex<Vec<String>>,
     appended_bytes: AtomicU64,
-    under_way: AtomicUsize,
+    /// Where appends are under way.
+    under_way: Mutex<Vec<TargetPath>>,
     /// Appends at or beyond this position wait; the first one below it too, until one beyond it was answered.
     hold: watch::Sender<Hold>,
 }
@@ -121,7 +124,7 @@ impl Target for Observed {
     }
 
     async fn create_file(&self, path: &TargetPath, with: &Attributes, on: &Condition) -> Result<Etag> {
-        assert_eq!(self.under_way.load(Ordering::SeqCst), 0, "an append of an earlier copy is under way");
+        assert!(!self.under_way.lock().unwrap().contains(path), "an append of an earlier copy is under way");
         self.note("create file");
         self.inner.create_file(path, with, on).await
     }
@@ -136,9 +139,13 @@ impl Target for Observed {
         };
         hold.wait_for(may_go).await.unwrap();
         self.note(if flush { "append and flush" } else { "append" });
-        self.under_way.fetch_add(1, Ordering::SeqCst);
+        self.under_way.lock().unwrap().push(path.clone());
         let answer = self.inner.append(path, upload, flush).await;
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        {
+            let mut under_way = self.under_way.lock().unwrap();
+            let ours = under_way.iter().position(|other| other == path).unwrap();
+            under_way.swap_remove(ours);
+        }
         self.appended_bytes.fetch_add(length, Ordering::SeqCst);
         self.hold.send_if_modified(|hold| {
             let other = *hold == Hold::FirstUntilAnother;
@@ -183,6 +190,7 @@ struct World {
     folder: tempfile::TempDir,
     endpoint: url::Url,
     target: Arc<Observed>,
+    extras: Extras,
     _emulator: Running,
 }
 
@@ -214,10 +222,10 @@ impl World {
             inner: AdlsTarget::new(filesystem),
             requests: Mutex::default(),
             appended_bytes: AtomicU64::new(0),
-            under_way: AtomicUsize::new(0),
+            under_way: Mutex::default(),
             hold: watch::Sender::new(hold),
         });
-        Self { folder, endpoint, target, _emulator: emulator }
+        Self { folder, endpoint, target, extras: Extras::default(), _emulator: emulator }
     }
 
     fn lake(&self) -> PathBuf {
@@ -225,13 +233,18 @@ impl World {
     }
 
     fn start(&self, cut: Option<u64>) -> Migration {
-        let source = Cut { inner: LocalSource::new(self.lake()), at: Mutex::new(cut) };
+        self.start_with(self.target.clone(), cut)
+    }
+
+    fn start_with(&self, target: Arc<dyn Target>, cut: Option<u64>) -> Migration {
+        let inner = LocalSource::new(self.lake());
+        let source = Cut { inner, extras: self.extras.clone(), at: Mutex::new(cut) };
         let plan = Plan {
             name: "test".into(),
             journal: self.folder.path().join("journal.db"),
             source: Arc::new(source),
             source_path: "/".into(),
-            target: self.target.clone(),
+            target,
             target_path: TargetPath::new("lake"),
             staging: TargetPath::new(".livedata/test/staging"),
             start: 1,
@@ -294,4 +307,50 @@ async fn a_source_that_ends_early_ends_the_copy_and_leaves_no_request_under_way(
     world.finish(world.start(Some(2 * APPEND_BYTES))).await;
     let created = world.requests().iter().filter(|request| *request == "create file").count();
     assert_eq!(created, 2, "the copy that met the early end, and the one after it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_replies_and_refusals_change_nothing_but_the_time() {
+    let world = World::new(3 * APPEND_BYTES, Hold::Nothing).await;
+    for number in 0..20 {
+        let directory = world.lake().join(format!("directory {}", number % 3));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(number.to_string()), vec![number; 1_000]).unwrap();
+    }
+    let rates = Rates { unreachable: 0.05, lost_replies: 0.15, throttled: 0.05 };
+    let pause = Some(std::time::Duration::from_millis(1));
+    let chaos = Arc::new(Chaos::new(world.target.clone(), 4, rates, pause));
+    world.finish(world.start_with(chaos.clone(), None)).await;
+    assert!(chaos.faults() > 5, "only {} calls failed", chaos.faults());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_listing_shows_arrives_with_the_file() {
+    let mut world = World::new(1_000, Hold::Nothing).await;
+    let entry = |kind, permissions| AclEntry { is_default: false, kind, name: None, permissions };
+    world.extras = Extras {
+        acl: vec![entry(AclKind::Group, 7), entry(AclKind::Mask, 4)],
+        xattrs: [("user.origin".to_owned(), b"\xff\0".to_vec())].into(),
+    };
+    world.finish(world.start(None)).await;
+    assert_eq!(world.requests(), ["create file", "append and flush", "rename"]);
+    let (target, path) = (&world.target.inner, TargetPath::new("lake/file"));
+    let list = target.filesystem().access_control(&path).await.unwrap().list.unwrap();
+    assert!(list.contains("group::rwx,mask::r--"), "{list}");
+    let properties = target.properties(&path).await.unwrap().unwrap().properties;
+    assert_eq!(xattr_properties::xattrs_of(&properties), world.extras.xattrs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extended_attributes_that_do_not_fit_fail_the_path_and_say_which() {
+    let mut world = World::new(1_000, Hold::Nothing).await;
+    world.extras.xattrs.insert("user.big".to_owned(), vec![0; 10_000]);
+    let migration = world.start(None);
+    let mut view = migration.view();
+    let failed = view.wait_for(|view| view.last_failed.is_some());
+    let failed = tokio::time::timeout(std::time::Duration::from_secs(60), failed).await.unwrap().unwrap();
+    let failed = failed.last_failed.clone().unwrap();
+    assert!(failed.path.ends_with("file") && failed.reason.contains("user.big"), "{failed:?}");
+    migration.stop().await;
+    assert!(world.requests().is_empty());
 }
