@@ -104,19 +104,30 @@ impl Target for AdlsTarget {
         Ok(self.filesystem.properties(path).await?.map(entry))
     }
 
-    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
+    async fn set_attributes(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
         let mut etag = None;
+        // Each request makes another etag, which the next one expects.
+        let expected = |etag: &Option<Etag>| match (condition, etag) {
+            (Condition::Unchanged(_), Some(etag)) => Condition::Unchanged(etag.clone()),
+            (condition, _) => condition.clone(),
+        };
         if let Some(permissions) = attributes.permissions {
             let access = Some(Access::List(access::list(permissions, &attributes.acl)));
             let change = AccessControlChange { access, ..AccessControlChange::default() };
-            etag = Some(self.filesystem.set_access_control(path, &change, &Condition::Any).await?);
+            etag = Some(self.filesystem.set_access_control(path, &change, &expected(&etag)).await?);
             if let Some(change) = sticky(attributes) {
-                etag = Some(self.filesystem.set_access_control(path, &change, &Condition::Any).await?);
+                etag = Some(self.filesystem.set_access_control(path, &change, &expected(&etag)).await?);
             }
         }
         // An empty header would not clear: in HTTP it says the same as none.
         if !attributes.properties.is_empty() && !path.is_root() {
-            etag = Some(self.filesystem.set_properties(path, &attributes.properties, &Condition::Any).await?);
+            etag =
+                Some(self.filesystem.set_properties(path, &attributes.properties, &expected(&etag)).await?);
         }
         match etag {
             Some(etag) => Ok(etag),

@@ -83,7 +83,11 @@ impl Feed {
     }
 
     /// What `consumer` has not seen yet, as soon as there is something. What all consumers have seen is dropped.
-    pub async fn after(&self, consumer: &str, after: Position) -> std::result::Result<Reading, journal::Error> {
+    pub async fn after(
+        &self,
+        consumer: &str,
+        after: Position,
+    ) -> std::result::Result<Reading, journal::Error> {
         let mut status = self.status.clone();
         loop {
             status.borrow_and_update();
@@ -144,7 +148,10 @@ impl Reader {
     }
 
     /// Reads once. Whether there was something new.
-    async fn turn(&mut self, questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>) -> Result<bool> {
+    async fn turn(
+        &mut self,
+        questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>,
+    ) -> Result<bool> {
         let feed = match &self.feed {
             Some(feed) => Arc::clone(feed),
             None => {
@@ -226,19 +233,19 @@ impl Reader {
         let position = match &self.feed {
             Some(feed) => feed.position().await,
             None => {
-                let (kind, message) = self.status.borrow().fault.clone().unwrap_or((
-                    ErrorKind::Unreachable,
-                    "it is being opened".to_owned(),
-                ));
+                let (kind, message) = self
+                    .status
+                    .borrow()
+                    .fault
+                    .clone()
+                    .unwrap_or((ErrorKind::Unreachable, "it is being opened".to_owned()));
                 Err(Error::new(kind, "read", "the change feed", message))
             }
         };
         for question in all {
             let answer = match &position {
                 Ok(position) => Ok(*position),
-                Err(error) => {
-                    Err(Error::new(error.kind(), "read", "the change feed", error.message()))
-                }
+                Err(error) => Err(Error::new(error.kind(), "read", "the change feed", error.message())),
             };
             // Whoever does not wait any more needs no answer.
             let _ = question.send(answer);

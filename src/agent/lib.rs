@@ -6,6 +6,7 @@
 //! * `link`: listens at the relay and holds the session with the provider;
 //! * [`ledger`]: desired state on disk, acknowledged only when it is there, secrets in a file of their own;
 //! * [`supervisor`]: makes the set of running migrations what desired state says;
+//! * `feed`: what a source tells, read once for all its migrations and kept on disk;
 //! * `migration`: one engine with its journal, its workers and what others may see of it;
 //! * `reports`: what the provider is told.
 //!
@@ -15,6 +16,7 @@
 mod clock;
 pub mod command;
 mod durable;
+mod feed;
 pub mod host;
 mod installation;
 mod journal;

@@ -6,6 +6,7 @@
 
 mod executor;
 mod patience;
+mod placing;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -14,13 +15,15 @@ mod view;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use livedata_engine::{Effect, Engine, Input, Limits, Phase, State as _};
+use livedata_engine::{Effect, Engine, Input, Limits, Phase, Policy, Rules, State as _};
 use livedata_filesystem::{Source, Target, TargetPath};
-use tokio::sync::{mpsc, watch};
+use livedata_model::report::MOST_FAILED_PATHS;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use view::{Fault, View};
+pub use view::{Fault, Progress, View};
 
+use crate::feed::Feed;
 use crate::journal::{self, Journal};
 use executor::Executor;
 
@@ -38,6 +41,13 @@ pub struct Plan {
     pub target_path: TargetPath,
     /// Folder at the target for half-made files; nobody else writes there.
     pub staging: TargetPath,
+    /// Folder at the target for what was removed.
+    pub trash: TargetPath,
+    pub policy: Policy,
+    /// The source's changes, for a migration that follows them.
+    pub feed: Option<Arc<Feed>>,
+    /// What the feed knows this migration by.
+    pub consumer: String,
     /// Number of the operator's start to answer; one that was answered by a finished run is not repeated.
     pub start: u64,
 }
@@ -45,18 +55,35 @@ pub struct Plan {
 pub struct Migration {
     cancel: CancellationToken,
     view: watch::Receiver<View>,
+    inputs: mpsc::Sender<Told>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// An input, and who wants to hear when what it brought about is durable.
+struct Told {
+    input: Input,
+    durable: Option<oneshot::Sender<()>>,
+}
+
+impl From<Input> for Told {
+    fn from(input: Input) -> Self {
+        Self { input, durable: None }
+    }
 }
 
 impl Migration {
     /// Starts or resumes. Fails only if no thread can be made.
     pub fn start(plan: Plan, cancel: CancellationToken) -> std::io::Result<Self> {
         let (views, view) = watch::channel(View::default());
+        let limits = Limits::default();
+        // Room for an answer to each effect and a checkpoint besides, so that workers rarely wait for the engine.
+        let (inputs, told) = mpsc::channel(2 * (limits.operations + limits.copies + limits.listings));
+        let answers = inputs.clone();
         let runtime = tokio::runtime::Handle::current();
         let stop = cancel.clone();
         let thread = std::thread::Builder::new().name(format!("engine {}", plan.name)).spawn(move || {
             let name = plan.name.clone();
-            if let Err(error) = drive(plan, &views, &stop, &runtime) {
+            if let Err(error) = drive(plan, limits, (answers, told), &views, &stop, &runtime) {
                 tracing::error!(
                     migration = name,
                     error = &error as &dyn std::error::Error,
@@ -66,11 +93,17 @@ impl Migration {
             }
             stop.cancel();
         })?;
-        Ok(Self { cancel, view, thread: Some(thread) })
+        Ok(Self { cancel, view, inputs, thread: Some(thread) })
     }
 
     pub fn view(&self) -> watch::Receiver<View> {
         self.view.clone()
+    }
+
+    /// Tells the engine what an operator wants. `true`: it is durable.
+    pub async fn tell(&self, input: Input) -> bool {
+        let (durable, heard) = oneshot::channel();
+        self.inputs.send(Told { input, durable: Some(durable) }).await.is_ok() && heard.await.is_ok()
     }
 
     /// Whether its thread is gone: it was stopped, or its journal failed.
@@ -95,8 +128,10 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
     }
     let mut view = View::default();
     let looked = Journal::open(journal).and_then(|mut journal| {
-        view.progressed(&journal.transaction(|state| state.run())?, 0);
-        view.failed(source_path, journal.last_failed()?);
+        let run = journal.transaction(|state| state.run())?;
+        let failures = (run.counters.files_failed, 0);
+        view.progressed(&Progress::resting(run));
+        view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
         Ok(())
     });
     if let Err(error) = looked {
@@ -108,46 +143,68 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
 /// The engine's thread.
 fn drive(
     plan: Plan,
+    limits: Limits,
+    (answers, mut inputs): (mpsc::Sender<Told>, mpsc::Receiver<Told>),
     views: &watch::Sender<View>,
     cancel: &CancellationToken,
     runtime: &tokio::runtime::Handle,
 ) -> Result<(), journal::Error> {
     let mut journal = Journal::open(&plan.journal)?;
-    let limits = Limits::default();
-    // Room for an answer to each effect and a checkpoint besides, so that workers rarely wait for the engine.
-    let (answers, mut inputs) = mpsc::channel(2 * (limits.operations + limits.listings));
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
+    let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());
     let executor = Executor::new(plan, answers, views.clone(), cancel.clone());
-    let mut engine = Engine::new(limits);
-    let (effects, now) = journal.transaction(|state| Ok((engine.recover(state, start)?, state.run()?)))?;
-    let last_failed = journal.last_failed()?;
-    views.send_modify(|view| {
-        view.progressed(&now, engine.bytes_in_flight());
-        view.failed(&root, last_failed);
-    });
+    let (effects, now) = journal.transaction(|state| {
+        let effects = engine.recover(state, start)?;
+        Ok((effects, Progress::of(&engine, state)?))
+    })?;
+    show(views, &journal, &root, &now)?;
     let _runtime = runtime.enter();
     dispatch(&executor, effects);
-    if now.start < start {
+    if now.run.start < start {
         executor.resolve_root(start);
     }
     while let Some(batch) = next_batch(&mut inputs, runtime, cancel) {
+        let mut heard = Vec::new();
         let (effects, now) = journal.transaction(|state| {
             let mut effects = Vec::new();
-            for input in batch {
-                effects.extend(engine.step(state, input)?);
+            for told in batch {
+                effects.extend(engine.step(state, told.input)?);
+                heard.extend(told.durable);
             }
-            Ok((effects, state.run()?))
+            Ok((effects, Progress::of(&engine, state)?))
         })?;
-        let unusable = matches!(now.phase, Phase::Failed | Phase::RootMissing);
-        let last_failed =
-            if now.counters.files_failed > 0 || unusable { journal.last_failed()? } else { None };
-        views.send_modify(|view| {
-            view.progressed(&now, engine.bytes_in_flight());
-            view.failed(&root, last_failed);
-        });
+        for listener in heard {
+            // Whoever does not wait any more has stopped the migration.
+            let _ = listener.send(());
+        }
+        show(views, &journal, &root, &now)?;
         dispatch(&executor, effects);
     }
+    Ok(())
+}
+
+fn show(
+    views: &watch::Sender<View>,
+    journal: &Journal,
+    root: &str,
+    now: &Progress,
+) -> Result<(), journal::Error> {
+    let failing = now.run.counters.files_failed > 0
+        || !matches!(now.run.phase, Phase::Idle) && !now.run.phase.is_active();
+    let known = views.borrow().failures;
+    let failures = (now.run.counters.files_failed, now.given_up);
+    // The list is read only when it may have changed.
+    let failed =
+        if failing && known != failures { Some(journal.failed_paths(MOST_FAILED_PATHS + 1)?) } else { None };
+    views.send_modify(|view| {
+        view.progressed(now);
+        match failed {
+            Some(failed) => view.failed(root, failed, failures),
+            None if !failing => view.failed(root, Vec::new(), failures),
+            None => {}
+        }
+    });
     Ok(())
 }
 
@@ -159,10 +216,10 @@ fn dispatch(executor: &Executor, effects: Vec<Effect>) {
 
 /// Waits for an input and takes those that wait with it; `None` when the migration is to stop.
 fn next_batch(
-    inputs: &mut mpsc::Receiver<Input>,
+    inputs: &mut mpsc::Receiver<Told>,
     runtime: &tokio::runtime::Handle,
     cancel: &CancellationToken,
-) -> Option<Vec<Input>> {
+) -> Option<Vec<Told>> {
     let first = runtime.block_on(async {
         tokio::select! {
             biased;

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::installation::{self, Installation};
 use crate::ledger::{self, Ledger};
 use crate::link::{self, Access, Shared};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Outlets, Supervisor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,11 +28,16 @@ pub async fn run(installation: Installation, host: Host, cancel: CancellationTok
     let ledger = Arc::new(Mutex::new(Ledger::open(&host.folder)?));
     let changed = Arc::new(Notify::new());
     let (reports, reported) = watch::channel(Arc::default());
-    // Nothing fills it yet.
-    let (_lists, failed_paths) = watch::channel(Arc::default());
+    let (lists, failed_paths) = watch::channel(Arc::default());
     let access = Access::new(host.folder.clone(), enrolled);
     let disowned = access.disowned();
-    let supervisor = Supervisor::new(Arc::clone(&ledger), Arc::clone(&changed), reports, disowned, host);
+    let supervisor = Supervisor::new(
+        Arc::clone(&ledger),
+        Arc::clone(&changed),
+        Outlets { reports, failed_paths: lists },
+        disowned,
+        host,
+    );
     let boot_id = uuid::Uuid::new_v4().to_string();
     let shared = Shared { ledger, changed, reports: reported, failed_paths, access, boot_id };
     // If one of them broke the other could only mislead: both end.

@@ -1,11 +1,15 @@
 //! From what a migration's engine is doing to what the provider is told.
 
 use livedata_engine::Phase;
+use livedata_filesystem::{ErrorKind, Position};
 use livedata_model::condition::{self, Condition, Truth};
-use livedata_model::report::{MigrationReport, Progress};
-use livedata_model::spec::RunState;
+use livedata_model::report::{
+    FailedPath, FailedPaths, FailureKind, Lag, MOST_FAILED_PATHS, MigrationReport, Progress,
+};
+use livedata_model::spec::{MigrationSpec, RunState};
 use livedata_model::state::MigrationState;
 
+use crate::feed::Feed;
 use crate::migration::{Fault, View};
 
 /// Why a migration that should run does not, apart from what its view says.
@@ -38,6 +42,8 @@ pub struct Situation<'a> {
     pub started: bool,
     /// `None` while no engine runs.
     pub view: Option<&'a View>,
+    /// Of a migration that follows its source.
+    pub feed: Option<&'a Feed>,
     pub blocked: Option<&'a Blocked>,
     /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
@@ -78,7 +84,7 @@ impl Reporter {
             conditions: self.conditions.clone(),
             last_error: last_error(situation, view),
             estimated_seconds,
-            lag: None,
+            lag: lag(situation, view),
         }
     }
 
@@ -86,8 +92,7 @@ impl Reporter {
         let mut wanted: Vec<(&str, &str, String)> = Vec::new();
         if let Some(view) = situation.view {
             if view.phase == Phase::RootMissing {
-                let reason =
-                    view.last_failed.as_ref().map(|failed| failed.reason.clone()).unwrap_or_default();
+                let reason = view.failed.first().map(|failed| failed.reason.clone()).unwrap_or_default();
                 wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was written. Create it or correct the migration's path, then start the migration again.")));
             }
             for (fault, message) in &view.faults {
@@ -115,8 +120,18 @@ impl Reporter {
             }
             Some(Blocked::WaitingForTurn) | None => {}
         }
-        let scanning = state == MigrationState::Running;
-        if scanning {
+        if let Some((kind, message)) = situation.feed.and_then(|feed| feed.status().fault) {
+            let reason = if kind == ErrorKind::Denied { "NotSuperuser" } else { "NoChanges" };
+            wanted.push((
+                "SourceUnreachable",
+                reason,
+                format!("The source's changes cannot be read: {message}"),
+            ));
+        }
+        if let Some(view) = situation.view {
+            wanted.extend(of_a_live_migration(view, state));
+        }
+        if state == MigrationState::Running {
             wanted.push(("Scanning", "InProgress", "the source is being listed and copied".to_owned()));
         }
         for known in &self.conditions {
@@ -147,12 +162,54 @@ impl Reporter {
     }
 }
 
+/// Conditions that only a migration that follows its source has.
+fn of_a_live_migration(view: &View, state: MigrationState) -> Vec<(&'static str, &'static str, String)> {
+    let mut wanted = Vec::new();
+    if !view.phase.is_active() || !view.live {
+        return wanted;
+    }
+    if view.deletes_held > 0 {
+        let message = format!(
+            "{} deletions wait: together they are more than massDeleteLimit allows. See what vanished at the source; then \
+             approveDeletes lets them go ahead.",
+            view.deletes_held
+        );
+        wanted.push(("DeletesHeld", "MassDeleteLimit", message));
+    }
+    if view.counters.gaps > 0 && view.listing {
+        let message = "Changes of the source were lost before the agent could read them. Everything is looked at again; what \
+                       is equal is not copied again."
+            .to_owned();
+        wanted.push(("EventsLost", "Gap", message));
+    }
+    if view.listing && state == MigrationState::Live {
+        wanted.push(("Rescanning", "InProgress", "known directories are being listed again".to_owned()));
+    }
+    if view.counters.drifted > 0 {
+        let message =
+            format!("{} objects at the target were changed by somebody else", view.counters.drifted);
+        wanted.push(("TargetDrift", "ChangedByOthers", message));
+    }
+    wanted
+}
+
+/// Transactions that are not at the target yet, and how long the oldest of them has waited.
+fn lag(situation: &Situation<'_>, view: &View) -> Option<Lag> {
+    let (feed, watermark) = (situation.feed?, view.watermark?);
+    let read_to = feed.status().read_to.map_or(view.cursor, |position| position.0);
+    let transactions = read_to.saturating_sub(watermark);
+    let since = if transactions > 0 { feed.first_after_ms(Position(watermark)) } else { None };
+    let seconds = since.map_or(0, |since| situation.now_ms.saturating_sub(since) / 1_000);
+    Some(Lag { transactions, seconds: u64::try_from(seconds).unwrap_or(0), watermark })
+}
+
 fn state_of(situation: &Situation<'_>) -> MigrationState {
     let phase = situation.view.map(|view| view.phase);
     match (situation.run_state, phase) {
         (RunState::Running, Some(Phase::Completed)) => MigrationState::Completed,
         (RunState::Running, Some(Phase::Failed | Phase::RootMissing)) => MigrationState::Failed,
         (RunState::Running, Some(Phase::Running)) => MigrationState::Running,
+        (RunState::Running, Some(Phase::Live)) => MigrationState::Live,
         (RunState::Running, Some(Phase::Idle) | None) => MigrationState::Scheduled,
         (RunState::Stopped, Some(Phase::Completed)) => MigrationState::Completed,
         (RunState::Stopped, _) if situation.started => MigrationState::Stopped,
@@ -173,8 +230,49 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
     if let Some((_, message)) = view.faults.first_key_value() {
         return Some(message.clone());
     }
-    let failed = view.last_failed.as_ref()?;
+    let failed = view.failed.first()?;
     Some(format!("{}: {}", failed.path, failed.reason))
+}
+
+/// The list of paths that one migration has given up, with a number that changes with it.
+#[derive(Debug, Default)]
+pub struct Lister {
+    revision: u64,
+    failures: (u64, u64),
+    told: Option<FailedPaths>,
+}
+
+impl Lister {
+    pub fn list(&mut self, id: &str, spec: &MigrationSpec, view: Option<&View>) -> FailedPaths {
+        let failures = view.map_or((0, 0), |view| view.failures);
+        let life = (spec.incarnation.as_str(), spec.start_count);
+        if let Some(told) = self
+            .told
+            .as_ref()
+            .filter(|told| self.failures == failures && (told.incarnation.as_str(), told.start) == life)
+        {
+            return told.clone();
+        }
+        self.revision += 1;
+        self.failures = failures;
+        let failed = view.map(|view| view.failed.as_slice()).unwrap_or_default();
+        let entries = failed.iter().take(MOST_FAILED_PATHS).map(|failed| FailedPath {
+            path: failed.path.clone(),
+            kind: FailureKind::Other,
+            reason: failed.reason.clone(),
+            at_ms: failed.at_ms,
+        });
+        let list = FailedPaths {
+            migration: id.to_owned(),
+            incarnation: spec.incarnation.clone(),
+            start: spec.start_count,
+            revision: self.revision,
+            entries: entries.collect(),
+            truncated: failed.len() > MOST_FAILED_PATHS,
+        };
+        self.told = Some(list.clone());
+        list
+    }
 }
 
 /// Bytes and files per second over about the last five seconds.
@@ -207,7 +305,7 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
-    use livedata_engine::{Counters, FailedEdge};
+    use livedata_engine::Counters;
 
     use super::*;
 
@@ -226,6 +324,7 @@ mod tests {
             run_state: RunState::Running,
             started: true,
             view,
+            feed: None,
             blocked: None,
             now_ms,
         }
@@ -256,7 +355,11 @@ mod tests {
     #[test]
     fn a_missing_root_fails_the_migration_with_its_condition() {
         let mut failed = view(Phase::RootMissing, 0);
-        failed.last_failed = Some(FailedEdge { path: "/x/".into(), reason: "does not exist".into() });
+        failed.failed = std::sync::Arc::new(vec![crate::journal::FailedPath {
+            path: "/x/".into(),
+            reason: "does not exist".into(),
+            at_ms: 0,
+        }]);
         let report = Reporter::default().report(&situation(Some(&failed), 1));
         assert_eq!(report.state, MigrationState::Failed);
         assert!(

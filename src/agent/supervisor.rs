@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use livedata_engine::Phase;
+use livedata_engine::{Input, Phase, Policy};
 use livedata_filesystem::{Condition, Target, TargetPath};
+use livedata_model::command::CommandKind;
 use livedata_model::path::RESERVED;
-use livedata_model::report::MigrationReport;
+use livedata_model::pattern::Pattern;
+use livedata_model::report::{FailedPaths, MigrationReport};
 use livedata_model::spec::{Body, Item, MigrationSpec, MigratorSpec, Mode, RunState, TargetSpec};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::Feed;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::migration::{self, Migration, Plan, View};
-use crate::reports::{Blocked, Reporter, Situation};
+use crate::reports::{Blocked, Lister, Reporter, Situation};
 use crate::wiring::{self, SharedBandwidth};
 
 /// How often running migrations are looked at.
@@ -28,10 +31,19 @@ pub struct Supervisor {
     ledger: Arc<Mutex<Ledger>>,
     changed: Arc<Notify>,
     reports: watch::Sender<Arc<Vec<MigrationReport>>>,
+    failed_paths: watch::Sender<Arc<Vec<FailedPaths>>>,
     disowned: watch::Receiver<bool>,
     host: Host,
     bandwidth: SharedBandwidth,
     migrations: BTreeMap<String, Supervised>,
+    /// By source; each for as long as a migration follows it.
+    feeds: BTreeMap<String, Arc<Feed>>,
+}
+
+/// Where the supervisor puts what the provider is to hear.
+pub struct Outlets {
+    pub reports: watch::Sender<Arc<Vec<MigrationReport>>>,
+    pub failed_paths: watch::Sender<Arc<Vec<FailedPaths>>>,
 }
 
 /// One migration of desired state.
@@ -44,6 +56,7 @@ struct Supervised {
     /// Where its data comes from and goes to, if known: the journal is of that and of nothing else.
     route: Option<String>,
     reporter: Reporter,
+    failed_paths: Lister,
     /// To clean up behind it once it is removed.
     leftovers: Option<(Arc<dyn Target>, TargetPath)>,
 }
@@ -53,6 +66,9 @@ struct Running {
     view: watch::Receiver<View>,
     /// What it was started with: when that changes, it is started anew.
     recipe: Recipe,
+    /// Where the migrator's paths begin at the source.
+    source_base: String,
+    feed: Option<Arc<Feed>>,
 }
 
 #[derive(Clone, Eq, PartialEq)]
@@ -66,11 +82,17 @@ struct Recipe {
 impl Recipe {
     /// A migration that was deleted and made anew under its old id while the agent was away shows as another body. What the
     /// old one did says nothing about the new one, even if it reads and writes at the same places.
+    fn feed_key(&self) -> String {
+        let (uri, user) = &self.source;
+        digest(&format!("{uri}\n{}", user.as_deref().unwrap_or_default()))
+    }
+
     fn route(&self) -> String {
         let Self { source, target, migration, .. } = self;
         digest(&format!(
-            "{}\n{}\n{}\n{}\n{}\n{}",
+            "{}\n{}\n{}\n{}\n{}\n{}\n{}",
             migration.incarnation,
+            migration.reset_count,
             source.0,
             migration.source_path,
             target.account,
@@ -93,12 +115,14 @@ impl Supervisor {
     pub fn new(
         ledger: Arc<Mutex<Ledger>>,
         changed: Arc<Notify>,
-        reports: watch::Sender<Arc<Vec<MigrationReport>>>,
+        outlets: Outlets,
         disowned: watch::Receiver<bool>,
         host: Host,
     ) -> Self {
-        let (bandwidth, migrations) = (SharedBandwidth::new(), BTreeMap::new());
-        let supervisor = Self { ledger, changed, reports, disowned, host, bandwidth, migrations };
+        let (bandwidth, migrations, feeds) = (SharedBandwidth::new(), BTreeMap::new(), BTreeMap::new());
+        let Outlets { reports, failed_paths } = outlets;
+        let supervisor =
+            Self { ledger, changed, reports, failed_paths, disowned, host, bandwidth, migrations, feeds };
         supervisor.remove_orphans();
         supervisor
     }
@@ -126,12 +150,13 @@ impl Supervisor {
             self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
         }
         self.remove_undesired(&desired).await;
+        self.carry_out_commands(&desired).await;
         let mut slots = desired
             .migrator
             .as_ref()
             .and_then(|migrator| migrator.max_running_migrations)
             .map_or(usize::MAX, |limit| limit as usize);
-        let mut reports = Vec::new();
+        let (mut reports, mut lists) = (Vec::new(), Vec::new());
         for (id, (generation, spec)) in &desired.migrations {
             let mut supervised = self.migrations.remove(id).unwrap_or_default();
             let blocked = match spec {
@@ -148,18 +173,70 @@ impl Supervisor {
                 run_state: spec.as_ref().map_or(RunState::Stopped, |spec| spec.run),
                 started: spec.as_ref().is_some_and(|spec| spec.start_count > 0),
                 view: view.as_ref(),
+                feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
                 blocked: blocked.as_ref(),
                 now_ms: crate::clock::now_ms(),
             }));
+            if let Some(spec) = spec {
+                lists.push(supervised.failed_paths.list(id, spec, view.as_ref()));
+            }
             self.migrations.insert(id.clone(), supervised);
         }
-        self.reports.send_if_modified(|known| {
-            let changed = **known != reports;
-            if changed {
-                *known = Arc::new(reports);
+        replace(&self.reports, reports);
+        replace(&self.failed_paths, lists);
+        let followed: BTreeSet<String> = self
+            .migrations
+            .values()
+            .filter_map(|supervised| supervised.running.as_ref())
+            .filter(|running| running.feed.is_some())
+            .map(|running| running.recipe.feed_key())
+            .collect();
+        self.feeds.retain(|key, _| followed.contains(key));
+    }
+
+    /// What operators want done once. A command is done when the engine has it on disk, or when there is no engine for it.
+    async fn carry_out_commands(&mut self, desired: &Desired) {
+        let commands = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).commands();
+        for command in commands {
+            let known = desired.migrations.get(&command.migration).and_then(|(_, spec)| spec.as_ref());
+            let current = known.is_some_and(|spec| command.is_for(spec) && spec.run == RunState::Running);
+            let running =
+                self.migrations.get(&command.migration).and_then(|supervised| supervised.running.as_ref());
+            let done = match (current, running) {
+                (false, _) => true,
+                // It waits for its turn, for its target: the command waits with it.
+                (true, None) => false,
+                (true, Some(running)) => {
+                    let base = &running.source_base;
+                    let input = match &command.kind {
+                        CommandKind::Rescan { path } => {
+                            Some(Input::Rescan { path: wiring::source_path(base, path) })
+                        }
+                        CommandKind::RetryFailed => Some(Input::RetryFailed),
+                        CommandKind::ApproveDeletes => Some(Input::ApproveDeletes),
+                        CommandKind::Unknown => None,
+                    };
+                    match input {
+                        Some(input) => running.migration.tell(input).await,
+                        None => true,
+                    }
+                }
+            };
+            if !done {
+                continue;
             }
-            changed
-        });
+            tracing::info!(migration = command.migration, kind = ?command.kind, heeded = current, "command");
+            let ledger = Arc::clone(&self.ledger);
+            let written = tokio::task::spawn_blocking(move || {
+                ledger.lock().unwrap_or_else(PoisonError::into_inner).command_done(&command.id)
+            });
+            if let Ok(Err(error)) = written.await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the command will be done once more"
+                );
+            }
+        }
     }
 
     fn desired(&self) -> Desired {
@@ -210,6 +287,9 @@ impl Supervisor {
             let Some(supervised) = self.migrations.remove(&id) else { continue };
             if let Some(running) = supervised.running {
                 running.migration.stop().await;
+                if let Some(feed) = running.feed {
+                    feed.forget(&format!("{id} {}", running.recipe.route()));
+                }
             }
             if let Some((target, staging)) = supervised.leftovers {
                 tokio::spawn(async move {
@@ -250,7 +330,7 @@ impl Supervisor {
                 }
             });
         if let Some(running) = &supervised.running {
-            let settled = !matches!(running.view.borrow().phase, Phase::Idle | Phase::Running);
+            let settled = is_settled(running.view.borrow().phase);
             let ended = running.migration.has_ended();
             let unchanged = recipe.as_ref() == Some(&running.recipe);
             if spec.run == RunState::Running && unchanged && !settled && !ended {
@@ -287,15 +367,16 @@ impl Supervisor {
         if spec.run != RunState::Running {
             return Ok(());
         }
-        if spec.mode != Mode::OneTime {
+        if !matches!(spec.mode, Mode::OneTime | Mode::Live) {
             return Err(Blocked::NotSupported(format!(
                 "this agent cannot run mode {} yet",
                 spec.mode.as_str()
             )));
         }
-        let done = supervised.resting.as_ref().is_some_and(|view| {
-            view.start >= spec.start_count && !matches!(view.phase, Phase::Idle | Phase::Running)
-        });
+        let done = supervised
+            .resting
+            .as_ref()
+            .is_some_and(|view| view.start >= spec.start_count && is_settled(view.phase));
         if done {
             return Ok(());
         }
@@ -311,7 +392,7 @@ impl Supervisor {
     }
 
     fn start(
-        &self,
+        &mut self,
         supervised: &mut Supervised,
         id: &str,
         recipe: Recipe,
@@ -325,29 +406,91 @@ impl Supervisor {
         std::fs::create_dir_all(&folder)
             .map_err(|error| Blocked::NoRoom(format!("{} cannot be made: {error}", folder.display())))?;
         remove_siblings(&folder);
-        let ours = TargetPath::new(&format!(
-            "{RESERVED}/{}/staging/{}/{}",
-            migrator.guid,
-            recipe.coordinator_epoch,
-            digest(id)
-        ));
+        let ours = TargetPath::new(&format!("{RESERVED}/{}", migrator.guid));
+        let staging = ours.join(&format!("staging/{}/{}/{route}", recipe.coordinator_epoch, digest(id)));
+        let trash = ours.join(&format!("trash/{}/{route}", digest(id)));
+        let source_path = wiring::source_path(&base, &recipe.migration.source_path);
+        let feed = match recipe.migration.mode {
+            Mode::Live => Some(self.feed(&recipe, migrator, cancel)?),
+            Mode::OneTime | Mode::Recurring => None,
+        };
         let plan = Plan {
             name: id.rsplit('/').next().unwrap_or(id).to_owned(),
             journal: folder.join(JOURNAL),
             source,
-            source_path: wiring::source_path(&base, &recipe.migration.source_path),
+            policy: policy(&recipe.migration, &source_path)?,
+            source_path,
             target: Arc::clone(&target),
             target_path: TargetPath::new(&recipe.migration.target_path),
-            staging: ours.join(&route),
+            staging: staging.clone(),
+            trash,
             start: recipe.migration.start_count,
+            feed: feed.clone(),
+            consumer: format!("{id} {route}"),
         };
         let migration = Migration::start(plan, cancel.child_token())
             .map_err(|error| Blocked::NoRoom(format!("no thread for it: {error}")))?;
         tracing::info!(migration = id, start = recipe.migration.start_count, "running");
-        supervised.leftovers = Some((target, ours));
-        supervised.running = Some(Running { view: migration.view(), migration, recipe });
+        supervised.leftovers = Some((target, staging));
+        supervised.running =
+            Some(Running { view: migration.view(), migration, recipe, source_base: base, feed });
         Ok(())
     }
+
+    /// The changes of the source, read once for all migrations that follow it.
+    fn feed(
+        &mut self,
+        recipe: &Recipe,
+        migrator: &MigratorSpec,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Feed>, Blocked> {
+        let key = recipe.feed_key();
+        if let Some(feed) = self.feeds.get(&key) {
+            return Ok(Arc::clone(feed));
+        }
+        let open = wiring::feed(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
+        let folder = self.host.folder.join("feeds").join(&key);
+        let feed = Feed::start(open, &folder, cancel.child_token())
+            .map_err(|error| Blocked::NoRoom(said_in_full(&error)))?;
+        let feed = Arc::new(feed);
+        self.feeds.insert(key, Arc::clone(&feed));
+        Ok(feed)
+    }
+}
+
+fn is_settled(phase: Phase) -> bool {
+    phase != Phase::Idle && !phase.is_active()
+}
+
+fn policy(spec: &MigrationSpec, root_path: &str) -> Result<Policy, Blocked> {
+    let barriers = spec.barriers.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>();
+    Ok(Policy {
+        deletes: spec.delete_policy,
+        drift: spec.drift_policy,
+        mass_delete_limit: spec.mass_delete_limit,
+        trash_retention_ms: i64::try_from(spec.trash_retention_seconds.saturating_mul(1_000))
+            .unwrap_or(i64::MAX),
+        // The provider has checked them; one of a newer provider may say more than we understand.
+        barriers: barriers
+            .map_err(|error| Blocked::NotSupported(format!("a pattern in barriers: {error}")))?,
+        ..Policy::new(root_path)
+    })
+}
+
+fn replace<T: PartialEq>(sender: &watch::Sender<Arc<Vec<T>>>, now: Vec<T>) {
+    sender.send_if_modified(|known| {
+        let changed = **known != now;
+        if changed {
+            *known = Arc::new(now);
+        }
+        changed
+    });
+}
+
+/// With its causes.
+fn said_in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 const JOURNAL: &str = "journal.db";

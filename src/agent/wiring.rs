@@ -6,13 +6,14 @@ use std::sync::Arc;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem, Throttle};
 use livedata_filesystem::local::LocalSource;
 use livedata_filesystem::throttle::Bandwidth;
-use livedata_filesystem::{Source, Target};
-use livedata_hdfs::HdfsSource;
+use livedata_filesystem::{ChangeFeed, FeedOptions, LocalFeed, Source, Target};
+use livedata_hdfs::{HdfsFeed, HdfsSource};
 use livedata_model::path;
 use livedata_model::spec::{MigratorSpec, SourceKind, TargetSpec};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::feed::Open;
 use crate::host::Host;
 
 /// The cap that all transfers of this agent share, and the moment its clock counts from.
@@ -45,6 +46,33 @@ pub fn source(spec: &MigratorSpec, host: &Host) -> Result<(Arc<dyn Source>, Stri
             Ok((Arc::new(LocalSource::new(root)), String::new()))
         }
     }
+}
+
+/// Opens the changes of a migrator's source; to be called again when they break.
+pub fn feed(spec: &MigratorSpec, host: &Host) -> Result<Open, String> {
+    let uri = Url::parse(&spec.source_uri)
+        .map_err(|error| format!("the source '{}' is not a URI: {error}", spec.source_uri))?;
+    Ok(match spec.source_kind {
+        SourceKind::Hdfs => {
+            let user = spec.source_user.clone().unwrap_or_else(|| host.hadoop_user.clone());
+            Box::new(move || {
+                let feed = HdfsFeed::connect(&uri, &user);
+                Box::pin(async move { Ok(Arc::new(feed?) as Arc<dyn ChangeFeed>) })
+            })
+        }
+        SourceKind::LocalDirectory => {
+            let root: PathBuf =
+                uri.to_file_path().map_err(|()| format!("the source '{uri}' is not a file:///directory"))?;
+            host.check_readable(&root)?;
+            Box::new(move || {
+                let root = root.clone();
+                Box::pin(async move {
+                    let feed = LocalFeed::start(root, FeedOptions::default()).await?;
+                    Ok(Arc::new(feed) as Arc<dyn ChangeFeed>)
+                })
+            })
+        }
+    })
 }
 
 /// The path of a migration at its source.

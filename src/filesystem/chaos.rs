@@ -137,8 +137,13 @@ impl Target for Chaos {
         self.meet("properties", path, self.inner.properties(path)).await
     }
 
-    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
-        self.meet("set attributes", path, self.inner.set_attributes(path, attributes)).await
+    async fn set_attributes(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
+        self.meet("set attributes", path, self.inner.set_attributes(path, attributes, condition)).await
     }
 
     async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()> {

@@ -207,21 +207,21 @@ async fn attributes<T: Target>(target: &T, root: &TargetPath) {
     let first = Attributes { permissions: Some(0o640), ..with_property("a", "1") };
     target.create_file(&path, &first, &Condition::Absent).await.unwrap();
     let second = Attributes { permissions: Some(0o1755), ..with_property("b", "2") };
-    let etag = target.set_attributes(&path, &second).await.unwrap();
+    let etag = target.set_attributes(&path, &second, &Condition::Any).await.unwrap();
     let entry = look(target, &path).await;
     assert_eq!(entry.properties, second.properties, "properties are replaced, not merged");
     assert_eq!(entry.etag, etag);
     let only_permissions = Attributes { permissions: Some(0o600), ..Attributes::default() };
-    let etag = target.set_attributes(&path, &only_permissions).await.unwrap();
+    let etag = target.set_attributes(&path, &only_permissions, &Condition::Any).await.unwrap();
     let entry = look(target, &path).await;
     assert_eq!(entry.properties, second.properties, "what is not given stays");
     assert_eq!(entry.etag, etag);
     assert_eq!(
-        target.set_attributes(&path, &Attributes::default()).await.unwrap(),
+        target.set_attributes(&path, &Attributes::default(), &Condition::Any).await.unwrap(),
         etag,
         "nothing given, nothing done"
     );
-    let none = target.set_attributes(&root.join("absent"), &second).await;
+    let none = target.set_attributes(&root.join("absent"), &second, &Condition::Any).await;
     expect_kind(none, ErrorKind::Gone, "attributes of nothing");
 }
 

@@ -135,7 +135,13 @@ pub trait Target: Send + Sync + 'static {
 
     /// Sets what is given on an existing path: permissions, if there are any, with the access control entries in place of
     /// all that it had; user properties, if there are any, in place of all that it had. The root keeps its properties: they are the container's.
-    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag>;
+    /// `Conflict` if the condition does not hold.
+    async fn set_attributes(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag>;
 
     /// Removes a file or (with `recursive`) a directory; absent is fine.
     async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()>;

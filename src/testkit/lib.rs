@@ -8,7 +8,7 @@ use std::time::Duration;
 use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
 use livedata_agent_runtime::host::Host;
 use livedata_agent_runtime::ledger::Ledger;
-use livedata_agent_runtime::supervisor::Supervisor;
+use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
 use livedata_model::message::Sync;
 use livedata_model::report::MigrationReport;
 use livedata_model::spec::{
@@ -96,7 +96,7 @@ impl World {
         let supervisor = Supervisor::new(
             Arc::clone(&ledger),
             Arc::clone(&changed),
-            reports,
+            Outlets { reports, failed_paths: watch::channel(Arc::default()).0 },
             watch::Sender::new(false).subscribe(),
             Host {
                 folder: self.agent.path().to_owned(),

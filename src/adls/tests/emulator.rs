@@ -157,7 +157,7 @@ async fn the_root_is_a_directory_with_attributes() {
         acl: Vec::new(),
         properties: [("id".to_owned(), "1".to_owned())].into(),
     };
-    let etag = target.set_attributes(&root, &attributes).await.unwrap();
+    let etag = target.set_attributes(&root, &attributes, &Condition::Any).await.unwrap();
     let found = service.filesystem.access_control(&root).await.unwrap();
     assert_eq!(found.permissions.as_deref(), Some("rwx--x--x"));
     assert_eq!(found.etag, Some(etag));
@@ -276,7 +276,7 @@ async fn access_control_entries_are_set_with_the_file_in_one_request() {
     let found = target.properties(&path).await.unwrap().unwrap();
     assert_eq!((found.etag, found.properties), (etag, attributes.properties));
     let without = Attributes { permissions: Some(0o604), ..Attributes::default() };
-    target.set_attributes(&path, &without).await.unwrap();
+    target.set_attributes(&path, &without, &Condition::Any).await.unwrap();
     assert_eq!(list().await, "user::rw-,group::---,other::r--", "entries that the source no longer has go");
 }
 

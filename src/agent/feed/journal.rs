@@ -30,7 +30,9 @@ CREATE TABLE consumer (name TEXT PRIMARY KEY, taken INTEGER NOT NULL) STRICT, WI
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the event journal {path} cannot be used: {message}; move it away and every migration of this source looks at everything once")]
+    #[error(
+        "the event journal {path} cannot be used: {message}; move it away and every migration of this source looks at everything once"
+    )]
     Open { path: String, message: String },
     #[error("the event journal cannot be read or written")]
     Database(#[from] rusqlite::Error),
@@ -223,8 +225,10 @@ impl EventJournal {
 
     /// Drops what nobody needs; `reader`: the one that is reading, which is waited for in any case.
     fn drop_taken(&mut self, reader: Option<Position>) -> Result<(), Error> {
-        let lowest: Option<u64> =
-            self.connection.prepare_cached("SELECT min(taken) FROM consumer")?.query_row([], |row| row.get(0))?;
+        let lowest: Option<u64> = self
+            .connection
+            .prepare_cached("SELECT min(taken) FROM consumer")?
+            .query_row([], |row| row.get(0))?;
         let Some(mut lowest) = lowest else { return Ok(()) };
         if lowest <= self.starts_after.0 {
             let kept: u64 = self

@@ -36,7 +36,10 @@ fn each_consumer_takes_everything_in_order_and_what_all_have_taken_goes() {
     // The other one has not taken them yet.
     assert_eq!(journal.read("two", Position(12)).unwrap(), Some(events(&all[2..], 20)));
     assert_eq!(journal.read("two", Position(20)).unwrap(), None);
-    assert!(matches!(journal.read("late", Position(12)).unwrap(), Some(Reading::Gap { resume_at: Position(20), .. })));
+    assert!(matches!(
+        journal.read("late", Position(12)).unwrap(),
+        Some(Reading::Gap { resume_at: Position(20), .. })
+    ));
 }
 
 #[test]

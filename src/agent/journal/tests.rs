@@ -1,11 +1,13 @@
 use livedata_engine::memory::MemoryState;
-use livedata_engine::{Checkpoint, Edge, FailedEdge, InFlight, Mark, Node, NodeKind, Phase, Staged, State};
+use livedata_engine::{
+    Checkpoint, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase, Staged, State,
+};
 use livedata_model::node::{ContentVersion, NodeId};
 
 use super::*;
 
 fn id(number: u8) -> NodeId {
-    NodeId::from_bytes([number])
+    NodeId::from_bytes([7, number])
 }
 
 fn edge(directory: u8, name: &str) -> Edge {
@@ -17,21 +19,30 @@ fn picture<S: State>(state: &mut S) -> Vec<String>
 where
     S::Error: std::fmt::Debug,
 {
-    let mut lines = vec![format!("{:?}", state.run().unwrap()), format!("{:?}", state.fronts(10).unwrap())];
-    lines.push(format!("{:?}", state.marks(None, 10).unwrap()));
-    lines.push(format!("{:?}", state.marks(Some(&edge(1, "a")), 1).unwrap()));
+    let mut lines = vec![format!("{:?}", state.run().unwrap())];
+    lines.push(format!("{:?}", state.fronts(None, 10).unwrap()));
+    lines.push(format!("{:?}", state.fronts(Some(&id(1)), 10).unwrap()));
+    lines.push(format!("{:?}", state.marks_after(None, 10).unwrap()));
+    lines.push(format!("{:?}", state.marks_after(Some(&(4, edge(1, "a"))), 1).unwrap()));
+    lines.push(format!("{:?}", state.marks_up_to(8, None, 10).unwrap()));
+    lines.push(format!("{:?}", state.marks_up_to(u64::MAX, Some(&(2, edge(1, "b"))), 10).unwrap()));
+    lines.push(format!("{:?} {:?}", state.count_marks().unwrap(), state.lowest_first().unwrap()));
     lines.push(format!("{:?}", state.all_in_flight().unwrap()));
-    lines.push(format!("{:?}", state.move_intent().unwrap()));
-    for number in 0..5 {
-        lines.push(format!("{:?}", state.node(&id(number)).unwrap()));
+    lines.push(format!("{:?} {:?}", state.all_garbage().unwrap(), state.all_intents().unwrap()));
+    lines.push(format!("{:?}", state.failed(None, 10).unwrap()));
+    lines.push(format!("{:?}", state.failed(Some(&edge(1, "a")), 1).unwrap()));
+    lines.push(format!("{:?}", state.count_nodes().unwrap()));
+    for number in 0..6 {
+        let id = id(number);
+        lines.push(format!("{:?} {:?}", state.node(&id).unwrap(), state.front(&id).unwrap()));
+        lines.push(format!("{:?} {:?}", state.in_flight(&id).unwrap(), state.intent(&id).unwrap()));
+        lines.push(format!("{:?}", state.children(&id, None, 10).unwrap()));
+        lines.push(format!("{:?}", state.children(&id, Some("a"), 1).unwrap()));
     }
     for name in ["a", "b", "ü %#", ""] {
-        lines.push(format!(
-            "{:?} {:?}",
-            state.child(&edge(1, name)).unwrap(),
-            state.mark(&edge(1, name)).unwrap()
-        ));
-        lines.push(format!("{:?}", state.in_flight(&edge(1, name)).unwrap()));
+        let edge = edge(1, name);
+        lines.push(format!("{:?} {:?}", state.child(&edge).unwrap(), state.mark(&edge).unwrap()));
+        lines.push(format!("{:?}", state.failed_at(&edge).unwrap()));
     }
     lines
 }
@@ -41,61 +52,75 @@ where
     S::Error: std::fmt::Debug,
 {
     let mut run = state.run().unwrap();
-    run.number = 3;
-    run.start = 2;
-    run.phase = Phase::Running;
+    (run.number, run.start, run.phase, run.live) = (3, 2, Phase::Live, true);
+    (run.cursor, run.scan_from) = (1 << 40, 7);
     run.counters.bytes_migrated = 1 << 60;
+    (run.counters.gaps, run.deletes.approved, run.deletes.window_began_ms) = (1, 9, -1);
     state.put_run(&run).unwrap();
-    let directory = Node {
-        parent: edge(1, "a"),
-        kind: NodeKind::Directory,
-        permissions: 0o1777,
+    let node = |parent: Edge, kind| Node {
+        parent,
+        kind,
+        attributes: u64::MAX - 3,
         modified_ms: -5,
         run: 2,
+        seen: 11,
     };
-    let file = Node {
-        parent: edge(1, "ü %#"),
-        kind: NodeKind::File {
-            version: ContentVersion::from_bytes([9, 0, 9]),
-            length_bytes: 1 << 40,
-            crc32c: u32::MAX,
-            etag: "\"0x8\"".into(),
-        },
-        ..directory.clone()
+    let file = NodeKind::File {
+        version: ContentVersion::from_bytes([9, 0, 9]),
+        length_bytes: 1 << 40,
+        crc32c: u32::MAX,
+        etag: "\"0x8\"".into(),
     };
-    state.put_node(&id(2), &directory).unwrap();
-    state.put_node(&id(3), &file).unwrap();
-    // Moved: found at the new edge only.
-    state.put_node(&id(2), &Node { parent: edge(1, "b"), ..directory.clone() }).unwrap();
-    state.put_node(&id(4), &Node { parent: edge(2, "x"), ..directory }).unwrap();
-    state.remove_node(&id(4)).unwrap();
-    for (name, generation) in [("b", 2), ("a", 1), ("ü %#", 3)] {
-        state.put_mark(&edge(1, name), Mark { generation }).unwrap();
-    }
-    state.clear_mark(&edge(1, "b")).unwrap();
-    state.put_front(&id(2), None).unwrap();
-    state.put_front(&id(3), Some("m")).unwrap();
-    state.put_front(&id(2), Some("z")).unwrap();
-    state.remove_front(&id(3)).unwrap();
-    let mut copy = InFlight {
-        node: id(3),
+    state.put_node(&id(1), &node(Edge::root(), NodeKind::Directory)).unwrap();
+    state.put_node(&id(2), &node(edge(1, "a"), NodeKind::Directory)).unwrap();
+    state.put_node(&id(3), &node(edge(1, "ü %#"), file.clone())).unwrap();
+    state.put_node(&id(4), &node(edge(2, "below"), file.clone())).unwrap();
+    state.put_node(&id(5), &node(edge(4, "never"), file)).unwrap();
+    // It moves: its old edge is free.
+    state.put_node(&id(2), &node(edge(1, "b"), NodeKind::Directory)).unwrap();
+    let mark = |generation, first| Mark { generation, first, last: 20, deep: generation == 4 };
+    state.put_mark(&edge(1, "a"), mark(5, 9)).unwrap();
+    state.put_mark(&edge(1, "a"), mark(4, 8)).unwrap();
+    state.put_mark(&edge(1, "b"), mark(4, 2)).unwrap();
+    state.put_mark(&edge(2, "c"), mark(6, 3)).unwrap();
+    state.put_mark(&edge(2, "d"), mark(7, 0)).unwrap();
+    state.clear_mark(&edge(2, "d")).unwrap();
+    state.put_front(&id(1), &Front { after: None, first: 5 }).unwrap();
+    state.put_front(&id(2), &Front { after: Some("m".into()), first: 6 }).unwrap();
+    state.put_front(&id(4), &Front { after: None, first: 1 }).unwrap();
+    state.remove_front(&id(4)).unwrap();
+    let copy = InFlight {
+        edge: edge(1, "a"),
         version: ContentVersion::from_bytes([1]),
-        length_bytes: 7,
-        staging: "03-1".into(),
-        checkpoints: vec![Checkpoint { offset: 64, crc32c: 1 }],
+        length_bytes: 77,
+        staging: "s-1".into(),
+        checkpoints: vec![Checkpoint { offset: 64, crc32c: 5 }],
         staged: None,
     };
-    state.put_in_flight(&edge(1, "a"), &copy).unwrap();
-    copy.checkpoints.push(Checkpoint { offset: 128, crc32c: 2 });
-    copy.staged = Some(Staged { etag: "e".into(), crc32c: 5, permissions: 0o644, modified_ms: 1 });
-    state.put_in_flight(&edge(1, "b"), &copy).unwrap();
-    state.put_in_flight(&edge(1, ""), &copy).unwrap();
-    state.remove_in_flight(&edge(1, "")).unwrap();
-    state.put_move_intent(Some(&(id(2), edge(3, "y")))).unwrap();
+    let staged = Staged { etag: "e".into(), crc32c: 6, attributes: u64::MAX, modified_ms: 8 };
+    state.put_in_flight(&id(3), &copy).unwrap();
+    state.put_in_flight(&id(4), &InFlight { staged: Some(staged), ..copy.clone() }).unwrap();
+    state.put_in_flight(&id(5), &copy).unwrap();
+    state.remove_in_flight(&id(5)).unwrap();
+    state.put_garbage("s-0").unwrap();
+    state.put_garbage("s-2").unwrap();
+    state.remove_garbage("s-2").unwrap();
+    state.put_intent(&id(2), &Intent::Move { to: Edge::trash("t".into()) }).unwrap();
+    state.put_intent(&id(4), &Intent::Make { at: edge(1, "z") }).unwrap();
+    state.put_intent(&id(5), &Intent::Make { at: edge(1, "y") }).unwrap();
+    state.remove_intent(&id(5)).unwrap();
+    let failed = |path: &str| FailedEdge { path: path.into(), reason: "r".into(), first: 3, deep: true };
+    assert!(state.put_failed(&edge(1, "a"), &failed("x/a")).unwrap());
+    assert!(!state.put_failed(&edge(1, "a"), &failed("y/a")).unwrap());
+    assert!(state.put_failed(&edge(1, "b"), &failed("x/b")).unwrap());
+    assert!(state.put_failed(&edge(2, "b"), &failed("x/c")).unwrap());
+    assert!(state.remove_failed(&edge(2, "b")).unwrap());
+    assert!(!state.remove_failed(&edge(2, "b")).unwrap());
+    assert_eq!((state.count_subtree(&id(1), 100).unwrap(), state.count_subtree(&id(1), 3).unwrap()), (5, 3));
 }
 
 #[test]
-fn answers_as_the_memory_state_does_and_survives_reopening() {
+fn it_answers_like_the_state_in_memory_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     let mut memory = MemoryState::default();
@@ -107,35 +132,47 @@ fn answers_as_the_memory_state_does_and_survives_reopening() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), picture(&mut memory));
     drop(journal);
     let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), picture(&mut memory));
+    let now = journal.transaction(|state| Ok(picture(state))).unwrap();
+    assert_eq!(now, picture(&mut memory));
+    memory.remove_subtree(&id(2)).unwrap();
+    journal.transaction(|state| state.remove_subtree(&id(2))).unwrap();
+    let now = journal.transaction(|state| Ok(picture(state))).unwrap();
+    assert_eq!(now, picture(&mut memory));
+    memory.clear_failed().unwrap();
+    journal.transaction(|state| state.clear_failed()).unwrap();
+    let now = journal.transaction(|state| Ok(picture(state))).unwrap();
+    assert_eq!(now, picture(&mut memory));
 }
 
 #[test]
-fn a_failed_transaction_leaves_nothing() {
+fn a_transaction_that_fails_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.db")).unwrap();
     let before = journal.transaction(|state| Ok(picture(state))).unwrap();
-    let refused: Result<(), Error> = journal.transaction(|state| {
+    let failed = journal.transaction(|state| {
         write(state);
-        Err(Error::Open { path: String::new(), message: "on purpose".into() })
+        Err::<(), _>(Error::Database(rusqlite::Error::InvalidQuery))
     });
-    assert!(refused.is_err());
+    assert!(failed.is_err());
     assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), before);
 }
 
 #[test]
-fn the_last_failed_edge_is_told_and_forgotten_with_its_run() {
+fn what_was_given_up_is_told_latest_first() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.db")).unwrap();
-    let failed = |path: &str| FailedEdge { path: path.into(), reason: "denied".into() };
+    let failed =
+        |path: &str| FailedEdge { path: path.into(), reason: "denied".into(), first: 0, deep: false };
     journal.transaction(|state| state.put_failed(&edge(1, "a"), &failed("x/a"))).unwrap();
     journal.transaction(|state| state.put_failed(&edge(1, "b"), &failed("x/b"))).unwrap();
-    assert_eq!(journal.last_failed().unwrap(), Some(failed("x/b")));
-    journal.transaction(|state| state.clear_failed()).unwrap();
-    assert_eq!(journal.last_failed().unwrap(), None);
+    journal.transaction(|state| state.put_failed(&edge(1, "a"), &failed("y/a"))).unwrap();
+    let paths = |limit| {
+        journal.failed_paths(limit).unwrap().into_iter().map(|failed| failed.path).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(10), ["y/a", "x/b"]);
+    assert_eq!(paths(1), ["y/a"]);
 }
 
 #[test]

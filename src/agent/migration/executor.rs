@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use livedata_engine::{Edge, Effect, Expected, Failure, FailureKind, Input, PublishOutcome, Staged};
-use livedata_filesystem::{Attributes, Condition, Entry, EntryKind, Error, ErrorKind, Etag, TargetPath};
-use tokio::sync::{mpsc, oneshot, watch};
+use livedata_engine::{
+    AttributesOutcome, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place, attributes,
+};
+use livedata_filesystem::{
+    Attributes, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, TargetPath, xattr_properties,
+};
+use livedata_model::feed::Position;
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Plan;
 use super::patience::{Side, persist};
 use super::transfer::Transfer;
-use super::view::View;
+use super::view::{Fault, View};
+use super::{Plan, Told};
 
 pub(super) struct Executor {
     context: Arc<Context>,
@@ -22,19 +27,22 @@ pub(super) struct Executor {
 pub(super) struct Context {
     pub plan: Plan,
     pub views: watch::Sender<View>,
-    answers: mpsc::Sender<Input>,
+    answers: mpsc::Sender<Told>,
     /// Copies that wait for their checkpoint to become durable.
     checkpoints: Mutex<HashMap<Edge, oneshot::Sender<()>>>,
+    /// The folder for what is removed is there.
+    trash_is_made: OnceCell<()>,
 }
 
 impl Executor {
     pub fn new(
         plan: Plan,
-        answers: mpsc::Sender<Input>,
+        answers: mpsc::Sender<Told>,
         views: watch::Sender<View>,
         cancel: CancellationToken,
     ) -> Self {
-        let context = Arc::new(Context { plan, views, answers, checkpoints: Mutex::default() });
+        let (checkpoints, trash_is_made) = Default::default();
+        let context = Arc::new(Context { plan, views, answers, checkpoints, trash_is_made });
         Self { context, cancel }
     }
 
@@ -47,6 +55,9 @@ impl Executor {
     pub fn execute(&self, effect: Effect) {
         match effect {
             Effect::Flush { edge, .. } => self.context.checkpoint_is_durable(&edge),
+            Effect::CaughtUp => {
+                tracing::info!(migration = self.context.plan.name, "everything has arrived; changes follow")
+            }
             Effect::Finished => tracing::info!(migration = self.context.plan.name, "the run is complete"),
             effect => {
                 let context = Arc::clone(&self.context);
@@ -61,7 +72,7 @@ impl Executor {
             let answered = async {
                 if let Some(input) = work.await {
                     // A closed queue means that the migration stops.
-                    let _ = answers.send(input).await;
+                    let _ = answers.send(Told::from(input)).await;
                 }
             };
             // Dropping the work in the middle is what a crash would do to it.
@@ -71,10 +82,27 @@ impl Executor {
 }
 
 impl Context {
+    /// R0: the position of the feed first, then the look.
     async fn root(&self, start: u64) -> Input {
         let path = &self.plan.source_path;
+        let position = match &self.plan.feed {
+            None => None,
+            Some(feed) => match persist(&self.views, Side::Source, || feed.position()).await {
+                Ok(position) => Some(position.0),
+                Err(error) => {
+                    let why = error.message();
+                    let reason = match error.kind() {
+                        ErrorKind::Denied => {
+                            format!("NotSuperuser: the changes of the source may not be read: {why}")
+                        }
+                        _ => format!("the changes of the source cannot be read: {why}"),
+                    };
+                    return Input::Refuse { start, missing: false, reason };
+                }
+            },
+        };
         match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
-            Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root },
+            Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root, position },
             Ok(other) => {
                 let what = if other.kind == EntryKind::Symlink {
                     "a symbolic link, which is not followed"
@@ -94,137 +122,197 @@ impl Context {
     }
 
     async fn carry_out(&self, effect: Effect) -> Option<Input> {
-        let (source, target) = (&self.plan.source, &self.plan.target);
+        let source = &self.plan.source;
         Some(match effect {
-            Effect::List { directory, after } => {
+            Effect::List { directory, after, ticket } => {
                 let page =
                     persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
-                Input::Listed {
-                    directory,
-                    page: page.map(|page| (page.entries, page.next)).map_err(|error| failure(&error)),
-                }
+                let page = page.map(|page| (page.entries, page.next)).map_err(|error| failure(&error));
+                Input::Listed { directory, ticket, page, position: self.position().await }
             }
             Effect::LookUp { edge } => {
-                let found = self.look_up(&edge).await.map_err(|error| failure(&error));
-                Input::Looked { edge, found }
+                let found = self.look_closely(&edge).await.map_err(|error| failure(&error));
+                Input::Looked { edge, found, position: self.position().await }
             }
             Effect::MakeDirectory { edge, entry, path } => {
-                let outcome = self
-                    .make_directory(&entry, &self.final_path(&path))
-                    .await
-                    .map_err(|error| failure(&error));
+                let outcome = match self.make_directory(&edge, &entry, &self.final_path(&path)).await {
+                    Ok(outcome) => outcome,
+                    Err(error) => MakeOutcome::Failed(failure(&error)),
+                };
                 Input::DirectoryMade { edge, entry, outcome }
             }
-            Effect::SetAttributes { edge, entry, path } => {
-                let (path, attributes) = (self.final_path(&path), attributes_of(&entry));
-                let outcome =
-                    persist(&self.views, Side::Target, || target.set_attributes(&path, &attributes)).await;
-                Input::AttributesSet {
-                    edge,
-                    entry,
-                    outcome: outcome.map(|etag| etag.0).map_err(|error| failure(&error)),
-                }
+            Effect::SetAttributes { edge, entry, path, etag } => {
+                let outcome = self.set_attributes(&edge, &entry, &self.final_path(&path), etag).await;
+                let outcome = outcome.unwrap_or_else(|error| AttributesOutcome::Failed(failure(&error)));
+                Input::AttributesSet { edge, entry, outcome }
             }
             Effect::Copy { edge, entry, staging, checkpoints } => {
                 let staging = self.plan.staging.join(&staging);
                 let outcome = Transfer::new(self, &edge, &entry, &staging).run(&checkpoints).await;
                 Input::Copied { edge, entry, outcome: outcome.map_err(|error| failure(&error)) }
             }
-            Effect::Publish { edge, entry, staging, staged, path, expected } => {
-                let outcome = self.publish(&edge, &entry, &staging, &staged, &path, &expected).await;
+            Effect::Publish { edge, entry, staging, staged, path, expected, replaces } => {
+                let staging = self.plan.staging.join(&staging);
+                let path = self.final_path(&path);
+                let outcome = self
+                    .publish(&edge, &entry, (&staging, &staged), &path, &expected, replaces.as_ref())
+                    .await;
                 Input::Published { edge, entry, outcome }
             }
-            Effect::Move { from, to, etag } => {
+            Effect::Move { node, from, to, etag, expected, replaces } => {
+                let (from, to) = (self.place(&from), self.place(&to));
+                self.make_trash(&to).await;
                 let outcome =
-                    self.move_path(&self.final_path(&from), &self.final_path(&to), etag.map(Etag)).await;
-                Input::Moved { outcome }
+                    self.rename(&node, (&from, &to), etag.map(Etag), &expected, replaces.as_ref()).await;
+                Input::Moved { node, outcome }
+            }
+            Effect::SetAside { edge, path, to } => {
+                let (from, place) = (self.final_path(&path), self.place(&to));
+                self.make_trash(&place).await;
+                let outcome = self.set_aside(&from, &place).await;
+                Input::SetAside { edge, to, outcome }
+            }
+            Effect::Probe { node, path } => {
+                Input::Probed { node, there: self.there(&self.final_path(&path)).await.ok().flatten() }
+            }
+            Effect::Purge { node, at } => {
+                let outcome = self.delete(&self.place(&at), true).await;
+                Input::Purged { node, outcome }
             }
             Effect::Discard { staging } => {
-                let path = self.plan.staging.join(&staging);
-                // Best effort: what stays is in our own folder and goes with it.
-                let _ = target.delete(&path, false, &Condition::Any).await;
-                return None;
+                // What stays is in our own folder and goes with it.
+                let _ = self.delete(&self.plan.staging.join(&staging), false).await;
+                Input::Discarded { staging }
             }
-            Effect::Flush { .. } | Effect::Finished => return None,
+            Effect::ReadFeed { after } => Input::Fed(self.read_feed(after).await?),
+            Effect::Flush { .. } | Effect::CaughtUp | Effect::Finished => return None,
         })
     }
 
-    /// The staged copy becomes visible, if the source still has what was copied and nothing else is in the way.
-    async fn publish(
+    async fn read_feed(&self, after: u64) -> Option<livedata_filesystem::Reading> {
+        let feed = self.plan.feed.as_ref()?;
+        loop {
+            match feed.after(&self.plan.consumer, Position(after)).await {
+                Ok(reading) => return Some(reading),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "waiting and trying again");
+                    self.views.send_modify(|view| {
+                        view.faults.insert(Fault::JournalUnusable, error.to_string());
+                    });
+                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                }
+            }
+        }
+    }
+
+    /// Of the source, asked for after a look was answered; 0 without a feed.
+    async fn position(&self) -> u64 {
+        let Some(feed) = &self.plan.feed else { return 0 };
+        loop {
+            match persist(&self.views, Side::Source, || feed.position()).await {
+                Ok(position) => return position.0,
+                // The feed says so in its status; without it nothing is certain of this look.
+                Err(error) => {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "the source does not say where it is"
+                    );
+                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                }
+            }
+        }
+    }
+
+    async fn make_directory(
         &self,
         edge: &Edge,
         entry: &Entry,
-        staging: &str,
-        staged: &Staged,
-        path: &str,
-        expected: &Expected,
-    ) -> PublishOutcome {
-        match self.look_up(edge).await {
-            Ok(Some(now)) if (&now.id, &now.kind) == (&entry.id, &entry.kind) => {}
-            Ok(now) => return PublishOutcome::SourceChanged(now),
-            Err(error) if error.kind() == ErrorKind::Gone => return PublishOutcome::SourceChanged(None),
-            Err(error) => return PublishOutcome::Failed(failure(&error)),
-        }
-        let (from, to) = (self.plan.staging.join(staging), self.final_path(path));
-        let condition = match expected {
-            Expected::Absent => Condition::Absent,
-            Expected::Etag(etag) => Condition::Unchanged(Etag(etag.clone())),
-        };
-        let etag = Etag(staged.etag.clone());
+        path: &TargetPath,
+    ) -> Result<MakeOutcome, Error> {
         let target = &self.plan.target;
-        let renamed =
-            persist(&self.views, Side::Target, || target.rename(&from, &to, &condition, Some(&etag))).await;
-        let Err(error) = renamed else { return PublishOutcome::Done };
-        // Whatever the reason, what stands at the destination decides: an earlier process may have been here.
-        match persist(&self.views, Side::Target, || target.properties(&to)).await {
-            Ok(Some(there)) if there.etag == etag => PublishOutcome::Done,
-            Ok(Some(there)) if error.kind() == ErrorKind::Conflict => {
-                PublishOutcome::Occupied((!there.is_directory).then_some(there.etag.0))
-            }
-            Ok(None) if error.kind() == ErrorKind::Conflict => PublishOutcome::Failed(stale(&error)),
-            _ => PublishOutcome::Failed(failure(&error)),
-        }
-    }
-
-    async fn move_path(&self, from: &TargetPath, to: &TargetPath, etag: Option<Etag>) -> Result<(), Failure> {
-        let target = &self.plan.target;
-        let moved =
-            persist(&self.views, Side::Target, || target.rename(from, to, &Condition::Absent, etag.as_ref()))
-                .await;
-        let Err(error) = moved else { return Ok(()) };
-        if error.kind() == ErrorKind::Gone {
-            // An earlier process may have moved it already.
-            let there = persist(&self.views, Side::Target, || target.properties(to)).await;
-            return match there {
-                Ok(Some(there)) if etag.as_ref().map_or(there.is_directory, |etag| there.etag == *etag) => {
-                    Ok(())
-                }
-                _ => Err(failure(&error)),
-            };
-        }
-        let refused_for_etag = error.kind() == ErrorKind::Conflict && etag.is_some();
-        Err(if refused_for_etag { stale(&error) } else { failure(&error) })
-    }
-
-    async fn make_directory(&self, entry: &Entry, path: &TargetPath) -> Result<(), Error> {
-        let (target, attributes) = (&self.plan.target, attributes_of(entry));
+        let (attributes, digest) = self.attributes(edge, entry).await?;
         if !path.is_root() {
             let made = persist(&self.views, Side::Target, || {
                 target.create_directory(path, &attributes, &Condition::Absent)
             })
             .await;
             match made {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(MakeOutcome::Done { attributes: digest }),
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
             }
             let there = persist(&self.views, Side::Target, || target.properties(path)).await?;
             if there.is_some_and(|there| !there.is_directory) {
-                let what = "a file stands where the source has a directory; move it away and start the migration again";
-                return Err(Error::new(ErrorKind::Fatal, "make directory", path.as_str(), what));
+                return Ok(MakeOutcome::Occupied);
             }
         }
-        persist(&self.views, Side::Target, || target.set_attributes(path, &attributes)).await.map(|_| ())
+        persist(&self.views, Side::Target, || target.set_attributes(path, &attributes, &Condition::Any))
+            .await?;
+        Ok(MakeOutcome::Done { attributes: digest })
+    }
+
+    async fn set_attributes(
+        &self,
+        edge: &Edge,
+        entry: &Entry,
+        path: &TargetPath,
+        etag: Option<String>,
+    ) -> Result<AttributesOutcome, Error> {
+        let target = &self.plan.target;
+        let (attributes, digest) = self.attributes(edge, entry).await?;
+        let condition = etag.map_or(Condition::Any, |etag| Condition::Unchanged(Etag(etag)));
+        let set =
+            persist(&self.views, Side::Target, || target.set_attributes(path, &attributes, &condition)).await;
+        match set {
+            Ok(Etag(etag)) => Ok(AttributesOutcome::Done { etag, attributes: digest }),
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Gone) => {
+                Ok(match self.there(path).await? {
+                    Some(there) => AttributesOutcome::Differs(there),
+                    None => AttributesOutcome::Gone,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the target is to have of an entry, and the digest that the engine knows it by.
+    pub(super) async fn attributes(&self, edge: &Edge, entry: &Entry) -> Result<(Attributes, u64), Error> {
+        let extras = self.extras(edge, entry).await?;
+        let mut attributes = attributes_of(entry);
+        match xattr_properties::properties_of(&extras.xattrs) {
+            Ok(properties) => attributes.properties.extend(properties),
+            Err(too_large) => {
+                return Err(Error::new(ErrorKind::Fatal, "copy", &entry.name, too_large.to_string()));
+            }
+        }
+        attributes.acl.clone_from(&extras.acl);
+        let seen = Entry { extras: Some(extras), ..entry.clone() };
+        Ok((attributes, attributes::digest(&seen).unwrap_or_default()))
+    }
+
+    async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {
+        match &entry.extras {
+            Some(extras) => Ok(extras.clone()),
+            None => {
+                persist(&self.views, Side::Source, || self.plan.source.extras(entry, &edge.directory)).await
+            }
+        }
+    }
+
+    /// With everything that takes part in equality.
+    async fn look_closely(&self, edge: &Edge) -> Result<Option<Entry>, Error> {
+        let Some(mut entry) = self.look_up(edge).await? else { return Ok(None) };
+        if matches!(entry.kind, EntryKind::Directory | EntryKind::File { .. }) {
+            entry.extras = match self.extras(edge, &entry).await {
+                Ok(extras) => Some(extras),
+                // It went between the two questions: this is not to say that nothing came in its place.
+                Err(error) if error.kind() == ErrorKind::Gone => {
+                    return Box::pin(self.look_closely(edge)).await;
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(Some(entry))
     }
 
     pub(super) async fn look_up(&self, edge: &Edge) -> Result<Option<Entry>, Error> {
@@ -239,6 +327,34 @@ impl Context {
         }
     }
 
+    /// A rename does not make the folder that it leads into.
+    async fn make_trash(&self, to: &TargetPath) {
+        let trash = &self.plan.trash;
+        if !to.as_str().starts_with(trash.as_str()) {
+            return;
+        }
+        let made = self.trash_is_made.get_or_try_init(|| async {
+            let (target, plain) = (&self.plan.target, Attributes::default());
+            let made = persist(&self.views, Side::Target, || {
+                target.create_directory(trash, &plain, &Condition::Absent)
+            });
+            match made.await {
+                Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = made.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no folder for what is removed");
+        }
+    }
+
+    fn place(&self, place: &Place) -> TargetPath {
+        match place {
+            Place::Tree(path) => self.final_path(path),
+            Place::Trash(path) => self.plan.trash.join(path),
+        }
+    }
+
     fn final_path(&self, path: &str) -> TargetPath {
         self.plan.target_path.join(path)
     }
@@ -248,12 +364,13 @@ impl Context {
         let (durable, wait) = oneshot::channel();
         self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner).insert(edge.clone(), durable);
         // Both fail only when the migration stops, and then this task is dropped.
-        let _ = self.answers.send(Input::Flushing { edge: edge.clone(), offset, crc32c }).await;
+        let input = Input::Flushing { edge: edge.clone(), offset, crc32c };
+        let _ = self.answers.send(Told::from(input)).await;
         let _ = wait.await;
     }
 
     pub(super) async fn flushed(&self, edge: &Edge, offset: u64) {
-        let _ = self.answers.send(Input::Flushed { edge: edge.clone(), offset }).await;
+        let _ = self.answers.send(Told::from(Input::Flushed { edge: edge.clone(), offset })).await;
     }
 
     fn checkpoint_is_durable(&self, edge: &Edge) {
@@ -263,19 +380,22 @@ impl Context {
     }
 }
 
-/// What the target keeps of an entry: its permissions, and as properties where it came from.
-pub(super) fn attributes_of(entry: &Entry) -> Attributes {
+const SOURCE_ID: &str = "livedata_source_id";
+const VERSION: &str = "livedata_version";
+
+/// Its permissions, and as properties where it came from.
+fn attributes_of(entry: &Entry) -> Attributes {
     let mut properties = std::collections::BTreeMap::from([
-        ("livedata_source_id".to_owned(), entry.id.to_hex()),
+        (SOURCE_ID.to_owned(), entry.id.to_hex()),
         ("livedata_modified_ms".to_owned(), entry.modified_ms.to_string()),
     ]);
     if let EntryKind::File { version, .. } = &entry.kind {
-        properties.insert("livedata_version".to_owned(), version.to_hex());
+        properties.insert(VERSION.to_owned(), version.to_hex());
     }
     Attributes { permissions: Some(entry.permissions), properties, ..Attributes::default() }
 }
 
-fn failure(error: &Error) -> Failure {
+pub(super) fn failure(error: &Error) -> Failure {
     let kind = match error.kind() {
         ErrorKind::Gone | ErrorKind::Changed => FailureKind::Stale,
         _ => FailureKind::Final,
@@ -283,6 +403,20 @@ fn failure(error: &Error) -> Failure {
     Failure { kind, reason: error.message().to_owned() }
 }
 
-fn stale(error: &Error) -> Failure {
+pub(super) fn stale(error: &Error) -> Failure {
     Failure { kind: FailureKind::Stale, reason: error.message().to_owned() }
+}
+
+/// What the properties of something at the target say about where it came from.
+pub(super) fn origin(
+    properties: &std::collections::BTreeMap<String, String>,
+) -> (Option<livedata_filesystem::NodeId>, Option<livedata_filesystem::ContentVersion>) {
+    let bytes = |name: &str| -> Option<Vec<u8>> {
+        let digits = properties.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1.as_bytes();
+        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    };
+    (
+        bytes(SOURCE_ID).map(livedata_filesystem::NodeId::from_bytes),
+        bytes(VERSION).map(livedata_filesystem::ContentVersion::from_bytes),
+    )
 }

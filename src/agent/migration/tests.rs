@@ -103,6 +103,10 @@ async fn arrives_as_it_is_now(change: Change) {
         target: Arc::new(AdlsTarget::new(filesystem)),
         target_path: TargetPath::new("lake"),
         staging: TargetPath::new(".livedata/test/staging"),
+        trash: TargetPath::new(".livedata/test/trash"),
+        policy: Policy::new("/"),
+        feed: None,
+        consumer: "test".into(),
         start: 1,
     };
     let migration = Migration::start(plan, CancellationToken::new()).unwrap();

@@ -24,14 +24,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use livedata_engine::{Checkpoint, Edge, Staged};
+use livedata_engine::{Checkpoint, Edge, Staged, UNKNOWN};
 use livedata_filesystem::{
-    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, Flush, Result, TargetPath,
-    Upload, xattr_properties,
+    ByteStream, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Flush, Result, TargetPath, Upload,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::executor::{Context, attributes_of};
+use super::executor::Context;
 use super::patience::{Side, persist};
 
 /// Bytes of one append request.
@@ -88,9 +87,13 @@ impl<'a> Transfer<'a> {
             return Err(self.error(ErrorKind::Fatal, "it is not a file"));
         };
         let resumed = self.resume_point(checkpoints).await?;
-        let (etag, from) = match resumed {
-            Some((etag, point)) => (etag, point),
-            None => (self.create().await?, Checkpoint { offset: 0, crc32c: 0 }),
+        let (etag, attributes, from) = match resumed {
+            // Of the time when it was begun; they are set anew once the file is at its place.
+            Some((etag, point)) => (etag, UNKNOWN, point),
+            None => {
+                let (etag, attributes) = self.create().await?;
+                (etag, attributes, Checkpoint { offset: 0, crc32c: 0 })
+            }
         };
         if from.offset > 0 {
             self.context.flushed(self.edge, from.offset).await;
@@ -102,12 +105,7 @@ impl<'a> Transfer<'a> {
         } else {
             self.send(from, length_bytes).await?
         };
-        Ok(Staged {
-            etag: etag.0,
-            crc32c,
-            permissions: self.entry.permissions,
-            modified_ms: self.entry.modified_ms,
-        })
+        Ok(Staged { etag: etag.0, crc32c, attributes, modified_ms: self.entry.modified_ms })
     }
 
     /// The announced flush position that the staging file has reached, if it has reached one.
@@ -121,16 +119,13 @@ impl<'a> Transfer<'a> {
         Ok(reached.map(|point| (there.etag, *point)))
     }
 
-    async fn create(&self) -> Result<Etag> {
-        let mut attributes = attributes_of(self.entry);
-        let extras = extras_of(self.context, self.edge, self.entry).await?;
-        match xattr_properties::properties_of(&extras.xattrs) {
-            Ok(properties) => attributes.properties.extend(properties),
-            Err(too_large) => return Err(self.error(ErrorKind::Fatal, &too_large.to_string())),
-        }
-        attributes.acl = extras.acl;
-        self.at_target(|| self.context.plan.target.create_file(self.staging, &attributes, &Condition::Any))
-            .await
+    /// The digest is of the attributes that it was made with.
+    async fn create(&self) -> Result<(Etag, u64)> {
+        let (attributes, digest) = self.context.attributes(self.edge, self.entry).await?;
+        let target = &self.context.plan.target;
+        let created =
+            self.at_target(|| target.create_file(self.staging, &attributes, &Condition::Any)).await?;
+        Ok((created, digest))
     }
 
     /// Flushed by its only append: such a file has no checkpoint.
@@ -235,14 +230,6 @@ impl<'a> Transfer<'a> {
     fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, "copy", &self.entry.name, what)
     }
-}
-
-/// What the entry has besides what a listing shows: asked of the source where the look that made the entry did not.
-pub(super) async fn extras_of(context: &Context, edge: &Edge, entry: &Entry) -> Result<Extras> {
-    if let Some(extras) = &entry.extras {
-        return Ok(extras.clone());
-    }
-    persist(&context.views, Side::Source, || context.plan.source.extras(entry, &edge.directory)).await
 }
 
 /// All lanes get something to do, also of a file that is not much larger than one append. Whole appends, so that a copy

@@ -1,10 +1,11 @@
 //! What the rest of the agent sees of a running migration: cheap to copy, always whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use livedata_engine::{Counters, FailedEdge, Phase, Run};
+use livedata_engine::{Counters, Engine, Phase, Run, State};
 
-use crate::journal;
+use crate::journal::{self, FailedPath};
 
 /// Something that keeps the migration from going on, and goes away when its cause does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -18,6 +19,36 @@ pub enum Fault {
     JournalUnusable,
 }
 
+/// Where an engine stands after a step.
+pub struct Progress {
+    pub run: Run,
+    bytes_in_flight: u64,
+    watermark: Option<u64>,
+    deletes_held: usize,
+    /// Directories wait to be listed.
+    listing: bool,
+    /// Grows whenever something is given up.
+    pub given_up: u64,
+}
+
+impl Progress {
+    pub fn of<S: State>(engine: &Engine, state: &mut S) -> Result<Self, S::Error> {
+        Ok(Self {
+            run: state.run()?,
+            bytes_in_flight: engine.bytes_in_flight(),
+            watermark: engine.watermark(state)?,
+            deletes_held: engine.deletes_held(),
+            listing: !state.fronts(None, 1)?.is_empty(),
+            given_up: engine.coverage.given_up,
+        })
+    }
+
+    /// Nothing is going on.
+    pub fn resting(run: Run) -> Self {
+        Self { run, bytes_in_flight: 0, watermark: None, deletes_held: 0, listing: false, given_up: 0 }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// The operator's start that everything here answers; 0 before the first.
@@ -26,28 +57,46 @@ pub struct View {
     pub counters: Counters,
     /// Bytes durable in staging beyond the counted ones.
     pub bytes_in_flight: u64,
-    pub last_failed: Option<FailedEdge>,
+    /// Follows the source's changes.
+    pub live: bool,
+    /// Position of the source up to which its changes were taken up.
+    pub cursor: u64,
+    /// Every change up to here is at the target.
+    pub watermark: Option<u64>,
+    /// Deletions that wait for the operator.
+    pub deletes_held: usize,
+    pub listing: bool,
+    /// Latest first, with whole paths.
+    pub failed: Arc<Vec<FailedPath>>,
+    /// What `failed` was read for: how many are given up, and how many ever were in this process.
+    pub failures: (u64, u64),
     /// With the reason.
     pub faults: BTreeMap<Fault, String>,
 }
 
 impl View {
-    pub(super) fn progressed(&mut self, run: &Run, bytes_in_flight: u64) {
+    pub(super) fn progressed(&mut self, now: &Progress) {
+        let Progress { run, bytes_in_flight, watermark, deletes_held, listing, .. } = now;
         self.start = run.start;
         self.phase = run.phase;
         self.counters = run.counters;
-        self.bytes_in_flight = bytes_in_flight;
+        self.live = run.live;
+        self.cursor = run.cursor;
+        (self.bytes_in_flight, self.watermark) = (*bytes_in_flight, *watermark);
+        (self.deletes_held, self.listing) = (*deletes_held, *listing);
     }
 
     /// Paths of the journal are below the migration's root; people want whole ones.
-    pub(super) fn failed(&mut self, root: &str, last: Option<FailedEdge>) {
-        self.last_failed = last.map(|failed| FailedEdge {
+    pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: (u64, u64)) {
+        let whole = failed.into_iter().map(|failed| FailedPath {
             path: match failed.path.as_str() {
                 "" => root.to_owned(),
                 below => format!("{}/{below}", root.trim_end_matches('/')),
             },
-            reason: failed.reason,
+            ..failed
         });
+        self.failed = Arc::new(whole.collect());
+        self.failures = failures;
     }
 
     pub(super) fn journal_failed(&mut self, error: &journal::Error) {

@@ -41,7 +41,7 @@ impl Target for Counting {
         self.done(None)
     }
 
-    async fn set_attributes(&self, _: &TargetPath, _: &Attributes) -> Result<Etag> {
+    async fn set_attributes(&self, _: &TargetPath, _: &Attributes, _: &Condition) -> Result<Etag> {
         self.done(etag())
     }
 
@@ -63,7 +63,7 @@ async fn all_methods(rates: Rates, seed: u64) -> (Vec<Option<ErrorKind>>, u64) {
         chaos.flush(&path, 1, Flush::Complete).await.err(),
         chaos.rename(&path, &path, &any, None).await.err(),
         chaos.properties(&path).await.err(),
-        chaos.set_attributes(&path, &attributes).await.err(),
+        chaos.set_attributes(&path, &attributes, &Condition::Any).await.err(),
         chaos.delete(&path, false, &any).await.err(),
     ];
     assert_eq!(chaos.faults(), errors.iter().flatten().count() as u64);

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::migration::{Migration, Plan};
+use livedata_engine::Policy;
+use livedata_filesystem::{Extras, xattr_properties};
 
 const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
 
@@ -177,8 +179,13 @@ impl Target for Observed {
         self.inner.properties(path).await
     }
 
-    async fn set_attributes(&self, path: &TargetPath, attributes: &Attributes) -> Result<Etag> {
-        self.inner.set_attributes(path, attributes).await
+    async fn set_attributes(
+        &self,
+        path: &TargetPath,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<Etag> {
+        self.inner.set_attributes(path, attributes, condition).await
     }
 
     async fn delete(&self, path: &TargetPath, recursive: bool, condition: &Condition) -> Result<()> {
@@ -247,6 +254,10 @@ impl World {
             target,
             target_path: TargetPath::new("lake"),
             staging: TargetPath::new(".livedata/test/staging"),
+            trash: TargetPath::new(".livedata/test/trash"),
+            policy: Policy::new("/"),
+            feed: None,
+            consumer: "test".into(),
             start: 1,
         };
         Migration::start(plan, CancellationToken::new()).unwrap()
@@ -347,9 +358,9 @@ async fn extended_attributes_that_do_not_fit_fail_the_path_and_say_which() {
     world.extras.xattrs.insert("user.big".to_owned(), vec![0; 10_000]);
     let migration = world.start(None);
     let mut view = migration.view();
-    let failed = view.wait_for(|view| view.last_failed.is_some());
+    let failed = view.wait_for(|view| !view.failed.is_empty());
     let failed = tokio::time::timeout(std::time::Duration::from_secs(60), failed).await.unwrap().unwrap();
-    let failed = failed.last_failed.clone().unwrap();
+    let failed = failed.failed[0].clone();
     assert!(failed.path.ends_with("file") && failed.reason.contains("user.big"), "{failed:?}");
     migration.stop().await;
     assert!(world.requests().is_empty());
