@@ -129,7 +129,7 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
     let mut view = View::default();
     let looked = Journal::open(journal).and_then(|mut journal| {
         let run = journal.transaction(|state| state.run())?;
-        let failures = (run.counters.files_failed, 0);
+        let failures = Some((run.counters.files_failed, 0, true));
         view.progressed(&Progress::resting(run));
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
         Ok(())
@@ -190,19 +190,21 @@ fn show(
     root: &str,
     now: &Progress,
 ) -> Result<(), journal::Error> {
-    let failing = now.run.counters.files_failed > 0
-        || !matches!(now.run.phase, Phase::Idle) && !now.run.phase.is_active();
-    let known = views.borrow().failures;
-    let failures = (now.run.counters.files_failed, now.given_up);
+    let run = &now.run;
+    let settled = run.phase != Phase::Idle && !run.phase.is_active();
     // The list is read only when it may have changed.
-    let failed =
-        if failing && known != failures { Some(journal.failed_paths(MOST_FAILED_PATHS + 1)?) } else { None };
+    let failures = Some((run.counters.files_failed, now.given_up, settled));
+    let changed = views.borrow().failures != failures;
+    let failing = run.counters.files_failed > 0 || settled;
+    let failed = match (changed, failing) {
+        (true, true) => Some(journal.failed_paths(MOST_FAILED_PATHS + 1)?),
+        (true, false) => Some(Vec::new()),
+        (false, _) => None,
+    };
     views.send_modify(|view| {
         view.progressed(now);
-        match failed {
-            Some(failed) => view.failed(root, failed, failures),
-            None if !failing => view.failed(root, Vec::new(), failures),
-            None => {}
+        if let Some(failed) = failed {
+            view.failed(root, failed, failures);
         }
     });
     Ok(())

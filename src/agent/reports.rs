@@ -238,13 +238,13 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
 #[derive(Debug, Default)]
 pub struct Lister {
     revision: u64,
-    failures: (u64, u64),
+    failures: Option<(u64, u64, bool)>,
     told: Option<FailedPaths>,
 }
 
 impl Lister {
     pub fn list(&mut self, id: &str, spec: &MigrationSpec, view: Option<&View>) -> FailedPaths {
-        let failures = view.map_or((0, 0), |view| view.failures);
+        let failures = view.and_then(|view| view.failures);
         let life = (spec.incarnation.as_str(), spec.start_count);
         if let Some(told) = self
             .told

@@ -157,6 +157,15 @@ impl World {
 
 /// The one migration of these tests.
 pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
+    migration_of(Mode::OneTime, generation, path, run, start_count)
+}
+
+/// One that follows its source.
+pub fn live_migration(generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
+    migration_of(Mode::Live, generation, path, run, start_count)
+}
+
+fn migration_of(mode: Mode, generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
     Item {
         id: "/migration".into(),
         generation,
@@ -164,7 +173,7 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
             target: "/target".into(),
             source_path: path.into(),
             target_path: path.into(),
-            mode: Mode::OneTime,
+            mode,
             run,
             start_count,
             incarnation: "first".into(),

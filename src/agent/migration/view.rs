@@ -68,8 +68,8 @@ pub struct View {
     pub listing: bool,
     /// Latest first, with whole paths.
     pub failed: Arc<Vec<FailedPath>>,
-    /// What `failed` was read for: how many are given up, and how many ever were in this process.
-    pub failures: (u64, u64),
+    /// What `failed` was read for: how many are given up, how many ever were in this process, whether nothing goes on.
+    pub failures: Option<(u64, u64, bool)>,
     /// With the reason.
     pub faults: BTreeMap<Fault, String>,
 }
@@ -87,7 +87,7 @@ impl View {
     }
 
     /// Paths of the journal are below the migration's root; people want whole ones.
-    pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: (u64, u64)) {
+    pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: Option<(u64, u64, bool)>) {
         let whole = failed.into_iter().map(|failed| FailedPath {
             path: match failed.path.as_str() {
                 "" => root.to_owned(),
