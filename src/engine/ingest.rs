@@ -139,24 +139,12 @@ impl Engine {
                 self.mark_path(state, path, at, false)
             }
             Change::Renamed { from, to } => {
-                let mut deep = !followed && self.rules.hold(Rule::DeepOnImpureRename);
-                if followed {
-                    // What was to be looked at below goes with it.
-                    let below = match scope(&self.policy.root_path, from) {
-                        Scope::Inside(names) => {
-                            let edge = resolve(state, &names)?.edge;
-                            state.mark(&edge)?.is_some_and(|mark| mark.deep)
-                                || state.failed_at(&edge)?.is_some_and(|failed| failed.deep)
-                        }
-                        _ => false,
-                    };
-                    deep = below && self.rules.hold(Rule::DeepFollowsRename);
-                    if !self.rules.hold(Rule::MarkBothNames) {
-                        return Ok(());
-                    }
-                } else {
-                    self.coverage.impure_renames += 1;
+                if followed && !self.rules.hold(Rule::MarkBothNames) {
+                    return Ok(());
                 }
+                // What was to be looked at below a followed one goes with it when it is moved.
+                let deep = !followed && self.rules.hold(Rule::DeepOnImpureRename);
+                self.coverage.impure_renames += u64::from(!followed);
                 self.mark_path(state, from, at, false)?;
                 self.mark_path(state, to, at, deep)
             }
@@ -237,7 +225,7 @@ impl Engine {
                 None => return Ok(Rename::Look),
             },
         };
-        if node.kind == NodeKind::Directory && self.changed_below(state, &id, position)?.is_some() {
+        if node.kind == NodeKind::Directory && self.may_be_changed_below(state, &id, position)? {
             self.coverage.rename_barred += 1;
             return Ok(Rename::Look);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use livedata_model::feed::Event;
 use livedata_model::node::{Entry, NodeId};
 
-use crate::barrier::Blocker;
+use crate::barrier::{Barred, Blocker};
 use crate::claims::{Claim, Claims};
 use crate::coverage::Coverage;
 use crate::effect::Effect;
@@ -109,7 +109,7 @@ pub struct Engine {
     /// Edges whose look waits until the feed has told everything up to it, by that position.
     pub(crate) fenced: BTreeMap<Edge, Look>,
     /// Files that wait for what they vouch for.
-    pub(crate) barred: BTreeMap<Edge, Blocker>,
+    pub(crate) barred: BTreeMap<Edge, Barred>,
     pub(crate) barred_by: BTreeMap<Blocker, BTreeSet<Edge>>,
     /// When the content of such a file was made, milliseconds since 1970: known once its copy is complete.
     pub(crate) made: BTreeMap<Edge, i64>,
@@ -428,6 +428,7 @@ impl Engine {
         let busy = self.busy.remove(edge)?;
         for node in &busy.nodes {
             self.node_locks.remove(node);
+            self.wake(&Blocker::Node(node.clone()));
         }
         self.claims.release(edge);
         Some(busy)

@@ -3,6 +3,7 @@
 use livedata_model::node::{ContentVersion, NodeId};
 use livedata_model::spec::DriftPolicy;
 
+use crate::barrier::Blocker;
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
 use crate::ingest::feed_edge;
@@ -34,13 +35,10 @@ impl Engine {
         look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let free = !self.moves.contains_key(&id)
-            && self.lock_node(&edge, &id)
-            && replaces
-                .as_ref()
-                .is_none_or(|other| !self.moves.contains_key(other) && self.lock_node(&edge, other));
-        if !free {
-            return self.node_is_taken(edge);
+        for node in std::iter::once(&id).chain(replaces.as_ref()) {
+            if self.moves.contains_key(node) || !self.lock_node(&edge, node) {
+                return self.node_is_taken(edge, node);
+            }
         }
         let Some(node) = state.node(&id)? else {
             self.later(edge);
@@ -92,7 +90,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         if self.moves.contains_key(&id) || !self.lock_node(&edge, &id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &id);
         }
         let (Some(node), Located::Tree(path)) = (state.node(&id)?, locate(state, &edge)?) else {
             self.later(edge);
@@ -141,6 +139,7 @@ impl Engine {
             }
             Mover::Edge(edge, _) => self.claims.release(edge),
         }
+        self.wake(&Blocker::Node(id.clone()));
         match outcome {
             MoveOutcome::Done => self.relink(state, id, to, mover, effects),
             MoveOutcome::Gone => {
@@ -211,7 +210,7 @@ impl Engine {
         }
         let is_directory = node.kind == NodeKind::Directory;
         let to_trash = to.is_trash();
-        node.parent = to.clone();
+        let from = std::mem::replace(&mut node.parent, to.clone());
         if let Mover::Edge(_, look) = &mover {
             node.seen = node.seen.max(look.position);
         }
@@ -227,11 +226,26 @@ impl Engine {
             let first = state.mark(&to)?.map_or(cursor, |mark| mark.first);
             self.scan_directory(state, id, first)?;
         }
+        if is_directory
+            && matches!(mover, Mover::Feed)
+            && let Some(first) = self.deep_since(state, &from)?
+            && self.rules.hold(Rule::DeepFollowsRename)
+        {
+            self.scan_directory(state, id, first)?;
+        }
         match mover {
             // Content and attributes, or what comes in its place, are decided by the same look.
             Mover::Edge(edge, look) => self.reconcile(state, edge, *look, effects),
             Mover::Feed | Mover::Recovery => Ok(()),
         }
+    }
+
+    /// Since when what is below this edge may differ, if that was to be looked at. It is a matter of the directory that was
+    /// there, not of the name.
+    fn deep_since<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<Option<u64>, S::Error> {
+        let mark = state.mark(edge)?.filter(|mark| mark.deep).map(|mark| mark.first);
+        let failed = state.failed_at(edge)?.filter(|failed| failed.deep).map(|failed| failed.first);
+        Ok(mark.into_iter().chain(failed).min())
     }
 
     /// Names below what was removed wait for nothing any more.

@@ -40,14 +40,14 @@ impl Engine {
                     return Ok(());
                 }
                 if !self.lock_node(&edge, other) || self.moves.contains_key(other) {
-                    return self.node_is_taken(edge);
+                    return self.node_is_taken(edge, other);
                 }
                 Some(other.clone())
             }
             _ => None,
         };
         if self.moves.contains_key(&entry.id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &entry.id);
         }
         if !self.claim(&edge, vec![Claim::point(&path)]) {
             return self.wait(edge, Waiting::Publish(entry));

@@ -7,7 +7,7 @@ use livedata_engine::{Edge, Engine, Node, NodeKind, Place, Policy, Rules, State,
 use livedata_model::node::NodeId;
 
 use crate::adls::{Adls, FOREIGN, Object, key};
-use crate::hdfs::{Hdfs, number};
+use crate::hdfs::{Hdfs, ROOT, Version, number};
 
 /// Counts and, where it judges, errors: each a sentence about what went wrong.
 #[derive(Debug, Default)]
@@ -35,10 +35,10 @@ impl Oracle {
         self.published += 1;
         let id = object.node.as_ref().map_or(0, number);
         let whole = hdfs.versions.get(&id);
-        let Some(made) = whole.and_then(|versions| versions.get(&object.content?)).copied() else {
+        let Some(version) = whole.and_then(|versions| versions.get(&object.content?)) else {
             return Err(format!("torn: {path} shows {:?}, which node {id} never was", object.content));
         };
-        self.vouched(hdfs, adls, root, path, (id, made))
+        self.vouched(hdfs, adls, root, path, (id, version))
     }
 
     /// Everything that a file vouches for must be there: closed files of its table that did not change since it was written.
@@ -48,18 +48,17 @@ impl Oracle {
         adls: &Adls,
         root: u64,
         path: &str,
-        (id, made): (u64, u64),
+        (id, version): (u64, &Version),
     ) -> Result<(), String> {
         let engine = Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default());
         let Some(levels) = engine.vouches(path) else { return Ok(()) };
-        let Some(inode) = hdfs.living(id) else { return Ok(()) };
-        let mut table = inode.parent;
-        for _ in 0..levels {
-            if table != root {
-                table = hdfs.inode(table).map_or(root, |inode| inode.parent);
-            }
-        }
-        if !hdfs.is_below(table, root) || self.drifting {
+        // The table that it was written for.
+        let made = version.made;
+        let inside = version.above.iter().take_while(|directory| **directory != ROOT).count();
+        let Some(table) = version.above.get(levels.min(inside.saturating_sub(1))).copied() else {
+            return Ok(());
+        };
+        if hdfs.living(id).is_none() || !hdfs.is_below(table, root) || self.drifting {
             return Ok(());
         }
         let at_root = hdfs.path(root);
@@ -67,7 +66,7 @@ impl Oracle {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
             };
-            if other == id || hdfs.touched(other) > made {
+            if other == id || hdfs.touched_within(other, table) > made {
                 continue;
             }
             let path_there = hdfs.path(other);
