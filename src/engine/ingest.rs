@@ -255,6 +255,7 @@ impl Engine {
         let root_path = self.policy.root_path.clone();
         let Scope::Inside(names) = scope(&root_path, to) else { return Ok(()) };
         let to_edge = resolve(state, &names)?.edge;
+        self.arriving.insert(to_edge.clone(), follow.node.clone());
         state.put_intent(&follow.node, &Intent::Move { to: to_edge })?;
         self.moves.insert(follow.node.clone(), Mover::Feed);
         self.coverage.moved_at_once += 1;

@@ -120,6 +120,9 @@ pub struct Engine {
     pub(crate) claims: Claims,
     /// Moves under way.
     pub(crate) moves: BTreeMap<NodeId, Mover>,
+    /// Edges where such a move puts a node, if it is not made by the edge's own operation. What is there is not known before
+    /// it is over.
+    pub(crate) arriving: BTreeMap<Edge, NodeId>,
     /// What the feed told and is not ingested yet.
     pub(crate) backlog: VecDeque<Event>,
     /// Position that the backlog leads to.
@@ -160,6 +163,7 @@ impl Engine {
             waiting: VecDeque::new(),
             claims: Claims::default(),
             moves: BTreeMap::new(),
+            arriving: BTreeMap::new(),
             backlog: VecDeque::new(),
             backlog_to: 0,
             feeding: false,

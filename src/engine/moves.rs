@@ -131,6 +131,7 @@ impl Engine {
             return Ok(());
         };
         state.remove_intent(id)?;
+        self.arriving.remove(&to);
         match &mover {
             Mover::Feed => self.claims.release(&feed_edge()),
             Mover::Recovery => {
@@ -240,12 +241,21 @@ impl Engine {
         }
     }
 
-    /// Since when what is below this edge may differ, if that was to be looked at. It is a matter of the directory that was
-    /// there, not of the name.
+    /// Since when what is at and below this edge may differ from the source, if it was to be looked at with everything below,
+    /// or if something above was. That is a matter of the directory that was there, not of the name.
     fn deep_since<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<Option<u64>, S::Error> {
-        let mark = state.mark(edge)?.filter(|mark| mark.deep).map(|mark| mark.first);
-        let failed = state.failed_at(edge)?.filter(|failed| failed.deep).map(|failed| failed.first);
-        Ok(mark.into_iter().chain(failed).min())
+        let mut since = None;
+        let mut add = |first: Option<u64>| since = since.into_iter().chain(first).min();
+        let mut at = edge.clone();
+        loop {
+            add(state.mark(&at)?.filter(|mark| mark.deep).map(|mark| mark.first));
+            add(state.failed_at(&at)?.filter(|failed| failed.deep).map(|failed| failed.first));
+            add(state.front(&at.directory)?.map(|front| front.first));
+            match state.node(&at.directory)? {
+                Some(above) => at = above.parent,
+                None => return Ok(since),
+            }
+        }
     }
 
     /// Names below what was removed wait for nothing any more.

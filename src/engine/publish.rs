@@ -49,6 +49,11 @@ impl Engine {
         if self.moves.contains_key(&entry.id) {
             return self.node_is_taken(edge, &entry.id);
         }
+        // A rename took what the target has of it elsewhere since we looked: that must come back first.
+        if state.node(&entry.id)?.is_some_and(|node| node.parent != edge) {
+            self.later(edge);
+            return Ok(());
+        }
         if !self.claim(&edge, vec![Claim::point(&path)]) {
             return self.wait(edge, Waiting::Publish(entry));
         }

@@ -56,6 +56,9 @@ impl Engine {
         if let Some(busy) = self.busy.get_mut(&edge) {
             (busy.position, busy.cursor) = (look.position, look.cursor);
         }
+        if let Some(node) = self.arriving.get(&edge).cloned() {
+            return self.node_is_taken(edge, &node);
+        }
         let here = state.child(&edge)?;
         if edge.is_root() {
             let same = match (&here, &look.found) {
@@ -491,9 +494,11 @@ impl Engine {
         node.seen = node.seen.max(seen);
         node.run = run.number;
         state.put_node(id, &node)?;
-        if deep || is_new {
+        // A listing of it may have failed since the mark was set.
+        let failed = state.failed_at(edge)?.filter(|failed| failed.deep).map(|failed| failed.first);
+        if deep || is_new || failed.is_some() {
             let first = state.mark(edge)?.map_or(run.cursor, |mark| mark.first);
-            self.scan_directory(state, id, first)?;
+            self.scan_directory(state, id, failed.map_or(first, |failed| failed.min(first)))?;
         }
         self.forgive(state, edge)?;
         self.settle(state, edge)
