@@ -29,6 +29,8 @@ pub struct Inode {
     pub written: u64,
     /// Of the last change of anything about it: content, attributes, name, place.
     pub changed: u64,
+    /// Of its last rename.
+    pub renamed: u64,
     /// Of its removal.
     pub died: Option<u64>,
 }
@@ -92,6 +94,7 @@ impl Hdfs {
             modified_ms: 0,
             written: 0,
             changed: 0,
+            renamed: 0,
             died: None,
         };
         hdfs.inodes.insert(ROOT, directory(0, ""));
@@ -291,6 +294,7 @@ impl Hdfs {
             modified_ms: 1,
             written: 0,
             changed: 0,
+            renamed: 0,
             died: None,
         };
         self.inodes.insert(id, inode);
@@ -377,7 +381,7 @@ impl Hdfs {
             self.children.remove(&(inode.parent, inode.name.clone()));
             inode.parent = parent;
             inode.name = name.to_owned();
-            inode.changed = at;
+            (inode.changed, inode.renamed) = (at, at);
         }
         self.children.insert((parent, name.to_owned()), id);
     }

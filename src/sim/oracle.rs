@@ -41,6 +41,10 @@ impl Oracle {
         self.vouched(hdfs, adls, root, path, (id, version))
     }
 
+    fn vouches(&self, path: &str) -> Option<usize> {
+        Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default()).vouches(path)
+    }
+
     /// Everything that a file vouches for must be there: closed files of its table that did not change since it was written.
     fn vouched(
         &self,
@@ -50,8 +54,7 @@ impl Oracle {
         path: &str,
         (id, version): (u64, &Version),
     ) -> Result<(), String> {
-        let engine = Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default());
-        let Some(levels) = engine.vouches(path) else { return Ok(()) };
+        let Some(levels) = self.vouches(path) else { return Ok(()) };
         // The table that it was written for.
         let made = version.made;
         let inside = version.above.iter().take_while(|directory| **directory != ROOT).count();
@@ -81,6 +84,50 @@ impl Oracle {
                     "order: {path} (written at {}) appeared before {below} (changed at {})",
                     made,
                     hdfs.touched(other)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// 2.3: a directory that was renamed at the source comes after what was changed in it before. What vouches for others
+    /// may be missing: then nobody relies on them.
+    pub fn renamed(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        (id, path): (u64, &str),
+        given_up: &BTreeSet<(u64, String)>,
+    ) -> Result<(), String> {
+        let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
+        if self.drifting || !hdfs.is_below(id, root) || hdfs.path(id) != format!("{}/{path}", hdfs.path(root))
+        {
+            return Ok(());
+        }
+        for (below, other) in hdfs.tree(id) {
+            let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
+                continue;
+            };
+            let last = hdfs.touched_within(other, id);
+            let mut chain =
+                std::iter::successors(Some(other), |at| hdfs.inode(*at).map(|inode| inode.parent))
+                    .take_while(|at| *at != id)
+                    .filter_map(|at| hdfs.inode(at));
+            if last >= directory.renamed
+                || self.vouches(&format!("{path}/{below}")).is_some()
+                || chain.any(|inode| given_up.contains(&(inode.parent, inode.name.clone())))
+            {
+                continue;
+            }
+            if adls
+                .objects
+                .get(&format!("T/{path}/{below}"))
+                .is_none_or(|there| there.content != file.content)
+            {
+                return Err(format!(
+                    "rename: {path} (renamed at {}) appeared before {below} in it (changed at {last})",
+                    directory.renamed
                 ));
             }
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
-    Coverage, Edge, Effect, Engine, Input, Limits, Phase, Policy, Rule, Rules, State, path_of,
+    Coverage, Edge, Effect, Engine, Input, Limits, Phase, Place, Policy, Rule, Rules, Run, State, path_of,
 };
 
+use livedata_model::node::NodeId;
 use livedata_model::spec::MassDeleteLimit;
 
 use crate::adls::{Adls, FOREIGN};
@@ -47,6 +48,8 @@ struct Migration {
     root: u64,
     path: &'static str,
     start: u64,
+    /// Nodes whose rename at the source was followed at once in the live phase.
+    ordered: BTreeSet<u64>,
 }
 
 struct Simulation<'a> {
@@ -63,6 +66,21 @@ struct Simulation<'a> {
     now_ms: i64,
     outcome: Outcome,
     budget: u32,
+}
+
+/// Something above is to be looked at with everything below, as in the first scan: nothing is promised about several files.
+fn is_in_question(state: &mut MemoryState, node: &NodeId) -> bool {
+    let mut at = node.clone();
+    while let Ok(Some(node)) = state.node(&at) {
+        let Ok(mark) = state.mark(&node.parent);
+        let Ok(failed) = state.failed_at(&node.parent);
+        let Ok(front) = state.front(&node.parent.directory);
+        if mark.is_some_and(|mark| mark.deep) || failed.is_some() || front.is_some() {
+            return true;
+        }
+        at = node.parent.directory;
+    }
+    false
 }
 
 const STEPS: u64 = 60_000;
@@ -122,6 +140,7 @@ impl Simulation<'_> {
                 root,
                 path,
                 start: 1,
+                ordered: BTreeSet::new(),
             });
         }
         for index in 0..self.migrations.len() {
@@ -270,6 +289,9 @@ impl Simulation<'_> {
         };
         let migration = &mut self.migrations[index];
         migration.oracle.excused = excused;
+        let given_up = migration.state.given_up();
+        let given_up =
+            given_up.map(|(edge, _)| (crate::hdfs::number(&edge.directory), edge.name.clone())).collect();
         let mut world = World {
             hdfs: &mut self.hdfs,
             adls: &mut migration.adls,
@@ -279,6 +301,8 @@ impl Simulation<'_> {
             denied: &self.denied,
             workers: self.options.workers,
             flaky: self.flaky,
+            ordered: &mut migration.ordered,
+            given_up,
             budget: &mut self.budget,
         };
         world.execute(effect)
@@ -289,12 +313,23 @@ impl Simulation<'_> {
             println!("  [{index}] <- {input:?}");
         }
         let migration = &mut self.migrations[index];
+        let followed = migration.engine.coverage.moved_at_once;
+        let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
+        let moves = effects.iter().filter(|effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. }));
+        let followed =
+            phase == Phase::Live && moves.count() == 1 && followed < migration.engine.coverage.moved_at_once;
         for effect in &effects {
-            if let Effect::Move { node, to: livedata_engine::Place::Trash(_), .. } = effect {
-                let id = crate::hdfs::number(node);
-                let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
-                self.outcome.needless += u64::from(lives);
+            match effect {
+                Effect::Move { node, to: Place::Trash(_), .. } => {
+                    let id = crate::hdfs::number(node);
+                    let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
+                    self.outcome.needless += u64::from(lives);
+                }
+                Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
+                    migration.ordered.insert(crate::hdfs::number(node));
+                }
+                _ => {}
             }
         }
         migration.pending.extend(effects);

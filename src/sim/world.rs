@@ -35,6 +35,9 @@ pub struct World<'a> {
     pub workers: Workers,
     /// Sometimes a directory cannot be found although it is there.
     pub flaky: bool,
+    /// Directories whose rename was followed at once in the live phase, and edges that were given up.
+    pub ordered: &'a mut BTreeSet<u64>,
+    pub given_up: BTreeSet<(u64, String)>,
     /// Changes that applications may still make.
     pub budget: &'a mut u32,
 }
@@ -352,6 +355,12 @@ impl World<'_> {
             Ok(replaced) => {
                 if let Some(moving) = moving {
                     self.oracle.replaced(self.hdfs, self.root, &moving, &replaced)?;
+                }
+                if let Some(path) = to.strip_prefix("T/")
+                    && self.ordered.remove(&number(node))
+                {
+                    let directory = (number(node), path);
+                    self.oracle.renamed(self.hdfs, self.adls, self.root, directory, &self.given_up)?;
                 }
                 MoveOutcome::Done
             }
