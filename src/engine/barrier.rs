@@ -303,24 +303,33 @@ impl Engine {
         }
     }
 
-    /// What must be settled before a node can be moved below what is below it now, as the target has it.
+    /// What must be settled before a node can be moved below what is below it now, as the target has it. One of the names
+    /// in between is another one at the source, whether that is known already or not.
     pub(crate) fn in_between<S: State>(
         &mut self,
         state: &mut S,
         edge: &Edge,
         above: &NodeId,
     ) -> Result<Option<Blocker>, S::Error> {
+        let mut unknown = Vec::new();
         let mut at = edge.directory.clone();
         while at != *above {
             let Some(node) = state.node(&at)? else { break };
-            let blocker = Blocker::Edge(node.parent.clone());
-            if state.mark(&node.parent)?.is_some() && !self.waits_for(&blocker, edge) {
+            at = node.parent.directory.clone();
+            if state.mark(&node.parent)?.is_none() {
+                unknown.push(node.parent);
+                continue;
+            }
+            let blocker = Blocker::Edge(node.parent);
+            if !self.waits_for(&blocker, edge) {
                 return Ok(Some(blocker));
             }
-            at = node.parent.directory;
         }
-        // It is not known yet which: a listing will tell.
-        Ok(state.fronts(None, 1)?.pop().map(|(directory, _)| Blocker::Front(directory)))
+        let first = state.mark(edge)?.map_or(0, |mark| mark.first);
+        for between in &unknown {
+            self.set_mark(state, between, first, false)?;
+        }
+        Ok(unknown.into_iter().next().map(Blocker::Edge))
     }
 
     /// Whether what is waited for itself waits for this edge.

@@ -243,7 +243,11 @@ impl Engine {
 
     /// Since when what is at and below this edge may differ from the source, if it was to be looked at with everything below,
     /// or if something above was. That is a matter of the directory that was there, not of the name.
-    fn deep_since<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<Option<u64>, S::Error> {
+    pub(crate) fn deep_since<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+    ) -> Result<Option<u64>, S::Error> {
         let mut since = None;
         let mut add = |first: Option<u64>| since = since.into_iter().chain(first).min();
         let mut at = edge.clone();
@@ -282,6 +286,10 @@ impl Engine {
     ) -> Result<(), S::Error> {
         match state.child(&to)? {
             Some(held) if !to.is_trash() => self.adopt(state, &edge, &held, there),
+            _ if there.is_nothing() => {
+                self.later(edge);
+                Ok(())
+            }
             _ => self.clear_the_way(state, edge, effects),
         }
     }
@@ -298,6 +306,10 @@ impl Engine {
             self.later(edge.clone());
             return Ok(());
         };
+        if there.is_nothing() {
+            state.remove_subtree(id)?;
+            return self.drifted(state, edge, "it vanished at the target");
+        }
         let ours = match &mut node.kind {
             NodeKind::File { etag, version, .. } if !there.is_directory => {
                 let ours = there.node.as_ref() == Some(id) && there.version.as_ref() == Some(version);

@@ -89,6 +89,10 @@ impl Engine {
                 let live = state.run()?.live;
                 match state.child(&edge)? {
                     Some(held) => self.adopt(state, &edge, &held, there),
+                    None if there.is_nothing() => {
+                        self.later(edge);
+                        Ok(())
+                    }
                     None if !there.is_directory => {
                         self.replace_unknown(state, edge, entry, &there.etag, effects)
                     }

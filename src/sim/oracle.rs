@@ -20,6 +20,10 @@ pub struct Oracle {
     pub excused: Excused,
     /// Somebody else changed these paths; what is there is not judged.
     pub foreign: BTreeSet<String>,
+    /// Where somebody else made something.
+    pub strange: BTreeSet<String>,
+    /// Nodes whose copies somebody else removed.
+    pub vanished: BTreeSet<u64>,
 }
 
 impl Oracle {
@@ -214,18 +218,19 @@ impl Oracle {
     ) -> Result<(), String> {
         let tree = hdfs.tree(root);
         for (path, id) in &tree {
-            if !excused.covers(path) && !self.foreign.contains(path) {
+            if !excused.covers(path) && !self.foreign.contains(path) && !self.vanished.contains(id) {
                 compare(hdfs, adls, path, *id)?;
             }
         }
         for at in adls.objects.keys().filter(|at| at.starts_with("T/")) {
             let path = at.get(2..).unwrap_or("");
-            if !tree.contains_key(path) && !excused.covers(path) && !self.foreign.contains(path) {
+            let foreign = self.foreign.contains(path) || self.strange.contains(path);
+            if !tree.contains_key(path) && !excused.covers(path) && !foreign {
                 return Err(format!("surplus: {path} is at the target only"));
             }
         }
         let nodes = state.nodes().clone();
-        for (id, node) in &nodes {
+        for (id, node) in nodes.iter().filter(|(id, _)| !self.vanished.contains(&number(id))) {
             self.believed(adls, &nodes, id, node)?;
         }
         if let Some((staging, _)) = adls.staging.iter().next() {

@@ -20,6 +20,10 @@ pub struct Workers {
     pub publish_blindly: bool,
     /// 2.4: a target's conditions are left out.
     pub unconditionally: bool,
+    /// R0: the feed is read from where it is when the scan has begun.
+    pub position_after_scan: bool,
+    /// I3: the cursor is durable before the marks that it caused.
+    pub cursor_alone: bool,
 }
 
 /// One migration's view of the world.
@@ -321,7 +325,7 @@ impl World<'_> {
                 Some(object) => PublishOutcome::Occupied(there(object)),
                 None => PublishOutcome::Occupied(There {
                     is_directory: false,
-                    etag: "none".to_owned(),
+                    etag: String::new(),
                     node: None,
                     version: None,
                 }),
@@ -375,7 +379,7 @@ impl World<'_> {
                 Some(object) => MoveOutcome::Occupied(there(object)),
                 None => MoveOutcome::Occupied(There {
                     is_directory: false,
-                    etag: "none".to_owned(),
+                    etag: String::new(),
                     node: None,
                     version: None,
                 }),
