@@ -19,6 +19,16 @@ pub(crate) enum Blocker {
     Edge(Edge),
     /// The listing of a directory.
     Front(NodeId),
+    /// Another operation on a node.
+    Node(NodeId),
+}
+
+/// Of something that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Barred {
+    pub by: Blocker,
+    /// It is a directory that is to be renamed.
+    pub moves: bool,
 }
 
 /// How many marks a directory's rename is compared with before it is taken for blocked.
@@ -97,7 +107,7 @@ impl Engine {
             None => Ok(true),
             Some(blocker) => {
                 self.coverage.barred += 1;
-                self.bar(edge.clone(), blocker);
+                self.bar(edge.clone(), blocker, false);
                 Ok(false)
             }
         }
@@ -114,27 +124,17 @@ impl Engine {
         if let Some(blocker) = self.blocker_above(state, within.above.clone(), edge, mark)? {
             return Ok(Some(blocker));
         }
-        let mut after = None;
-        loop {
-            let fronts = state.fronts(after.as_ref(), 1_000)?;
-            let Some((last, _)) = fronts.last() else { break };
-            after = Some(last.clone());
-            for (directory, front) in fronts {
-                if front.first <= mark.last && within.contains(state, &directory)? {
-                    return Ok(Some(Blocker::Front(directory)));
-                }
-            }
+        if let Some(front) = self.front_within(state, within, mark.last)? {
+            return Ok(Some(Blocker::Front(front)));
         }
         let mut after = None;
         loop {
             let marks = state.marks_up_to(mark.last, after.as_ref(), 1_000)?;
             let Some((last, last_mark)) = marks.last() else { return Ok(None) };
             after = Some((last_mark.first, last.clone()));
-            for (other, other_mark) in marks {
-                // What was renamed to there may come from the table, with what changed in it.
-                let unknown = other_mark.deep && state.child(&other)?.is_none();
-                let outside = !unknown && !within.contains(state, &other.directory)?;
-                if other == *edge || self.held.get(&other) == Some(&false) || outside {
+            for (other, _) in marks {
+                let held = self.held.get(&other) == Some(&false);
+                if other == *edge || held || !within.contains(state, &other.directory)? {
                     continue;
                 }
                 // Among those that vouch, the one that was made last comes last. One that is not that far yet may be older.
@@ -147,7 +147,8 @@ impl Engine {
         }
     }
 
-    /// What is to be looked at again from further up reaches the table on its way down.
+    /// A question about a directory above is one about the table: it may be another one that is there, or the table with
+    /// everything in it may be elsewhere, where the feed told about it under that name.
     fn blocker_above<S: State>(
         &mut self,
         state: &mut S,
@@ -156,8 +157,8 @@ impl Engine {
         mark: Mark,
     ) -> Result<Option<Blocker>, S::Error> {
         while let Some(node) = state.node(&above)? {
-            let deep = state.mark(&node.parent)?.is_some_and(|other| other.deep && other.first <= mark.last);
-            if deep && node.parent != *edge {
+            let open = state.mark(&node.parent)?.is_some_and(|other| other.first <= mark.last);
+            if open && node.parent != *edge {
                 return Ok(Some(Blocker::Edge(node.parent)));
             }
             if node.parent.is_root() || node.parent.is_trash() {
@@ -222,11 +223,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Something below a directory that changed up to this position and is not at the target yet. While the first scan
-    /// goes on nothing is promised about several files, and nothing waits.
+    /// Whether something below a directory changed up to this position and is not at the target yet, or may have. While the
+    /// first scan goes on nothing is promised about several files, and nothing waits.
+    pub(crate) fn may_be_changed_below<S: State>(
+        &mut self,
+        state: &mut S,
+        directory: &NodeId,
+        position: u64,
+    ) -> Result<bool, S::Error> {
+        if state.run()?.phase != Phase::Live || !self.rules.hold(Rule::RenameBarrier) {
+            return Ok(false);
+        }
+        let mut within = Within::new(directory.clone());
+        if self.front_within(state, &mut within, position)?.is_some() {
+            return Ok(true);
+        }
+        let marks = state.marks_up_to(position, None, RENAME_LOOKS_AT)?;
+        let enough = marks.len() < RENAME_LOOKS_AT;
+        for (other, _) in marks {
+            if !self.held.contains_key(&other) && within.contains(state, &other.directory)? {
+                return Ok(true);
+            }
+        }
+        Ok(!enough)
+    }
+
+    /// What the rename of a directory to this edge waits for: everything that changed below it up to this position, except
+    /// what itself waits for the rename.
     pub(crate) fn changed_below<S: State>(
         &mut self,
         state: &mut S,
+        edge: &Edge,
         directory: &NodeId,
         position: u64,
     ) -> Result<Option<Blocker>, S::Error> {
@@ -234,27 +261,119 @@ impl Engine {
             return Ok(None);
         }
         let mut within = Within::new(directory.clone());
-        for (edge, _) in state.marks_up_to(position, None, RENAME_LOOKS_AT)? {
-            if !self.held.contains_key(&edge) && within.contains(state, &edge.directory)? {
-                return Ok(Some(Blocker::Edge(edge)));
+        if let Some(front) = self.front_within(state, &mut within, position)? {
+            return Ok(Some(Blocker::Front(front)));
+        }
+        let mut after = None;
+        loop {
+            let marks = state.marks_up_to(position, after.as_ref(), 1_000)?;
+            let Some((last, last_mark)) = marks.last() else { return Ok(None) };
+            after = Some((last_mark.first, last.clone()));
+            for (other, _) in marks {
+                if other == *edge
+                    || self.held.contains_key(&other)
+                    || !within.contains(state, &other.directory)?
+                {
+                    continue;
+                }
+                let blocker = Blocker::Edge(other);
+                if !self.waits_for(&blocker, edge) {
+                    return Ok(Some(blocker));
+                }
             }
         }
-        Ok(None)
     }
 
-    pub(crate) fn bar(&mut self, edge: Edge, blocker: Blocker) {
+    fn front_within<S: State>(
+        &mut self,
+        state: &mut S,
+        within: &mut Within,
+        position: u64,
+    ) -> Result<Option<NodeId>, S::Error> {
+        let mut after = None;
+        loop {
+            let fronts = state.fronts(after.as_ref(), 1_000)?;
+            let Some((last, _)) = fronts.last() else { return Ok(None) };
+            after = Some(last.clone());
+            for (directory, front) in fronts {
+                if front.first <= position && within.contains(state, &directory)? {
+                    return Ok(Some(directory));
+                }
+            }
+        }
+    }
+
+    /// What must be settled before a node can be moved below what is below it now, as the target has it. One of the names
+    /// in between is another one at the source, whether that is known already or not.
+    pub(crate) fn in_between<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        above: &NodeId,
+    ) -> Result<Option<Blocker>, S::Error> {
+        let mut unknown = Vec::new();
+        let mut at = edge.directory.clone();
+        while at != *above {
+            let Some(node) = state.node(&at)? else { break };
+            at = node.parent.directory.clone();
+            if state.mark(&node.parent)?.is_none() {
+                unknown.push(node.parent);
+                continue;
+            }
+            let blocker = Blocker::Edge(node.parent);
+            if !self.waits_for(&blocker, edge) {
+                return Ok(Some(blocker));
+            }
+        }
+        let first = state.mark(edge)?.map_or(0, |mark| mark.first);
+        for between in &unknown {
+            self.set_mark(state, between, first, false)?;
+        }
+        Ok(unknown.into_iter().next().map(Blocker::Edge))
+    }
+
+    /// Whether what is waited for itself waits for this edge.
+    fn waits_for(&self, blocker: &Blocker, edge: &Edge) -> bool {
+        self.chain(blocker).any(|waiting| waiting == edge)
+    }
+
+    /// The edges that are waited for, one by the other.
+    fn chain<'a>(&'a self, blocker: &'a Blocker) -> impl Iterator<Item = &'a Edge> {
+        let edge = |blocker: &'a Blocker| match blocker {
+            Blocker::Edge(edge) => Some(edge),
+            Blocker::Front(_) | Blocker::Node(_) => None,
+        };
+        let next = move |at: &&'a Edge| self.barred.get(*at).and_then(|barred| edge(&barred.by));
+        // A circle is left after one round.
+        std::iter::successors(edge(blocker), next).take(self.barred.len() + 1)
+    }
+
+    pub(crate) fn bar(&mut self, edge: Edge, blocker: Blocker, moves: bool) {
         self.unlock(&edge);
-        self.barred.insert(edge.clone(), blocker.clone());
+        if self.waits_for(&blocker, &edge) {
+            // Everybody in this circle waits for somebody else in it. Renames go first: what vouches is missing at the new
+            // place then, and nobody relies on what it would vouch for.
+            let first: Vec<Edge> = self
+                .chain(&blocker)
+                .filter(|at| self.barred.get(*at).is_some_and(|barred| barred.moves))
+                .cloned()
+                .collect();
+            for at in first {
+                self.unbar(&at);
+                self.again.push_back((at, 1));
+            }
+        }
+        self.barred.insert(edge.clone(), Barred { by: blocker.clone(), moves });
         self.barred_by.entry(blocker).or_default().insert(edge);
     }
 
     pub(crate) fn unbar(&mut self, edge: &Edge) {
-        if let Some(blocker) = self.barred.remove(edge)
-            && let Some(waiting) = self.barred_by.get_mut(&blocker)
+        if let Some(Barred { by, .. }) = self.barred.remove(edge)
+            && let Some(waiting) = self.barred_by.get_mut(&by)
         {
             waiting.remove(edge);
             if waiting.is_empty() {
-                self.barred_by.remove(&blocker);
+                self.barred_by.remove(&by);
             }
         }
     }

@@ -58,8 +58,8 @@ impl Engine {
                 Ok(())
             }
             Reading::Gap { resume_at, .. } => {
-                // What was lost may be as old as this.
-                let first = run.cursor + 1;
+                // What was lost may be as old as this; what is open below may turn up under other names.
+                let first = self.oldest_open(state, run.cursor + 1)?;
                 run.cursor = resume_at.0.max(run.cursor);
                 run.counters.gaps += 1;
                 state.put_run(&run)?;
@@ -114,10 +114,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Since when something may be missing at the target, at this position.
+    fn oldest_open<S: State>(&mut self, state: &mut S, position: u64) -> Result<u64, S::Error> {
+        Ok(state.lowest_first()?.map_or(position, |first| first.min(position)))
+    }
+
     /// Too many names to remember each: everything will be looked at.
     fn ingest_coarsely<S: State>(&mut self, state: &mut S) -> Result<(), S::Error> {
         self.coverage.coarser += 1;
         let first = self.backlog.front().map_or(self.backlog_to, |event| event.position.0);
+        let first = self.oldest_open(state, first)?;
         self.backlog.clear();
         let mut run = state.run()?;
         run.cursor = self.backlog_to.max(run.cursor);
@@ -139,26 +145,24 @@ impl Engine {
                 self.mark_path(state, path, at, false)
             }
             Change::Renamed { from, to } => {
-                let mut deep = !followed && self.rules.hold(Rule::DeepOnImpureRename);
-                if followed {
-                    // What was to be looked at below goes with it.
-                    let below = match scope(&self.policy.root_path, from) {
-                        Scope::Inside(names) => {
-                            let edge = resolve(state, &names)?.edge;
-                            state.mark(&edge)?.is_some_and(|mark| mark.deep)
-                                || state.failed_at(&edge)?.is_some_and(|failed| failed.deep)
-                        }
-                        _ => false,
-                    };
-                    deep = below && self.rules.hold(Rule::DeepFollowsRename);
-                    if !self.rules.hold(Rule::MarkBothNames) {
-                        return Ok(());
-                    }
-                } else {
-                    self.coverage.impure_renames += 1;
+                if followed && !self.rules.hold(Rule::MarkBothNames) {
+                    return Ok(());
                 }
+                // What was to be looked at below a followed one goes with it when it is moved.
+                let deep = !followed && self.rules.hold(Rule::DeepOnImpureRename);
+                self.coverage.impure_renames += u64::from(!followed);
+                // What is not at the target yet goes by the new name from now on.
+                let since = match scope(&self.policy.root_path, from) {
+                    Scope::Inside(names) if followed => {
+                        let edge = resolve(state, &names)?.edge;
+                        let mark = state.mark(&edge)?.map(|mark| mark.first);
+                        self.deep_since(state, &edge)?.into_iter().chain(mark).min()
+                    }
+                    Scope::Inside(_) => Some(self.oldest_open(state, at)?),
+                    Scope::Outside | Scope::Root => None,
+                };
                 self.mark_path(state, from, at, false)?;
-                self.mark_path(state, to, at, deep)
+                self.mark_path(state, to, since.map_or(at, |since| since.min(at)), deep)
             }
         }
     }
@@ -237,7 +241,7 @@ impl Engine {
                 None => return Ok(Rename::Look),
             },
         };
-        if node.kind == NodeKind::Directory && self.changed_below(state, &id, position)?.is_some() {
+        if node.kind == NodeKind::Directory && self.may_be_changed_below(state, &id, position)? {
             self.coverage.rename_barred += 1;
             return Ok(Rename::Look);
         }
@@ -267,6 +271,7 @@ impl Engine {
         let root_path = self.policy.root_path.clone();
         let Scope::Inside(names) = scope(&root_path, to) else { return Ok(()) };
         let to_edge = resolve(state, &names)?.edge;
+        self.arriving.insert(to_edge.clone(), follow.node.clone());
         state.put_intent(&follow.node, &Intent::Move { to: to_edge })?;
         self.moves.insert(follow.node.clone(), Mover::Feed);
         self.coverage.moved_at_once += 1;

@@ -123,10 +123,17 @@ pub enum Input {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct There {
     pub is_directory: bool,
+    /// Empty: nothing is there any more, although that was the condition.
     pub etag: String,
     /// The source node that it is a copy of, and of which version, as its properties say.
     pub node: Option<NodeId>,
     pub version: Option<ContentVersion>,
+}
+
+impl There {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.etag.is_empty()
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use livedata_model::feed::Event;
 use livedata_model::node::{Entry, NodeId};
 
-use crate::barrier::Blocker;
+use crate::barrier::{Barred, Blocker};
 use crate::claims::{Claim, Claims};
 use crate::coverage::Coverage;
 use crate::effect::Effect;
@@ -109,7 +109,7 @@ pub struct Engine {
     /// Edges whose look waits until the feed has told everything up to it, by that position.
     pub(crate) fenced: BTreeMap<Edge, Look>,
     /// Files that wait for what they vouch for.
-    pub(crate) barred: BTreeMap<Edge, Blocker>,
+    pub(crate) barred: BTreeMap<Edge, Barred>,
     pub(crate) barred_by: BTreeMap<Blocker, BTreeSet<Edge>>,
     /// When the content of such a file was made, milliseconds since 1970: known once its copy is complete.
     pub(crate) made: BTreeMap<Edge, i64>,
@@ -120,6 +120,9 @@ pub struct Engine {
     pub(crate) claims: Claims,
     /// Moves under way.
     pub(crate) moves: BTreeMap<NodeId, Mover>,
+    /// Edges where such a move puts a node, if it is not made by the edge's own operation. What is there is not known before
+    /// it is over.
+    pub(crate) arriving: BTreeMap<Edge, NodeId>,
     /// What the feed told and is not ingested yet.
     pub(crate) backlog: VecDeque<Event>,
     /// Position that the backlog leads to.
@@ -160,6 +163,7 @@ impl Engine {
             waiting: VecDeque::new(),
             claims: Claims::default(),
             moves: BTreeMap::new(),
+            arriving: BTreeMap::new(),
             backlog: VecDeque::new(),
             backlog_to: 0,
             feeding: false,
@@ -428,6 +432,7 @@ impl Engine {
         let busy = self.busy.remove(edge)?;
         for node in &busy.nodes {
             self.node_locks.remove(node);
+            self.wake(&Blocker::Node(node.clone()));
         }
         self.claims.release(edge);
         Some(busy)

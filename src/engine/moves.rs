@@ -3,6 +3,7 @@
 use livedata_model::node::{ContentVersion, NodeId};
 use livedata_model::spec::DriftPolicy;
 
+use crate::barrier::Blocker;
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
 use crate::ingest::feed_edge;
@@ -34,13 +35,10 @@ impl Engine {
         look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let free = !self.moves.contains_key(&id)
-            && self.lock_node(&edge, &id)
-            && replaces
-                .as_ref()
-                .is_none_or(|other| !self.moves.contains_key(other) && self.lock_node(&edge, other));
-        if !free {
-            return self.node_is_taken(edge);
+        for node in std::iter::once(&id).chain(replaces.as_ref()) {
+            if self.moves.contains_key(node) || !self.lock_node(&edge, node) {
+                return self.node_is_taken(edge, node);
+            }
         }
         let Some(node) = state.node(&id)? else {
             self.later(edge);
@@ -92,7 +90,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         if self.moves.contains_key(&id) || !self.lock_node(&edge, &id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &id);
         }
         let (Some(node), Located::Tree(path)) = (state.node(&id)?, locate(state, &edge)?) else {
             self.later(edge);
@@ -133,6 +131,7 @@ impl Engine {
             return Ok(());
         };
         state.remove_intent(id)?;
+        self.arriving.remove(&to);
         match &mover {
             Mover::Feed => self.claims.release(&feed_edge()),
             Mover::Recovery => {
@@ -141,6 +140,7 @@ impl Engine {
             }
             Mover::Edge(edge, _) => self.claims.release(edge),
         }
+        self.wake(&Blocker::Node(id.clone()));
         match outcome {
             MoveOutcome::Done => self.relink(state, id, to, mover, effects),
             MoveOutcome::Gone => {
@@ -211,7 +211,7 @@ impl Engine {
         }
         let is_directory = node.kind == NodeKind::Directory;
         let to_trash = to.is_trash();
-        node.parent = to.clone();
+        let from = std::mem::replace(&mut node.parent, to.clone());
         if let Mover::Edge(_, look) = &mover {
             node.seen = node.seen.max(look.position);
         }
@@ -227,10 +227,38 @@ impl Engine {
             let first = state.mark(&to)?.map_or(cursor, |mark| mark.first);
             self.scan_directory(state, id, first)?;
         }
+        if is_directory
+            && matches!(mover, Mover::Feed)
+            && let Some(first) = self.deep_since(state, &from)?
+            && self.rules.hold(Rule::DeepFollowsRename)
+        {
+            self.scan_directory(state, id, first)?;
+        }
         match mover {
             // Content and attributes, or what comes in its place, are decided by the same look.
             Mover::Edge(edge, look) => self.reconcile(state, edge, *look, effects),
             Mover::Feed | Mover::Recovery => Ok(()),
+        }
+    }
+
+    /// Since when what is at and below this edge may differ from the source, if it was to be looked at with everything below,
+    /// or if something above was. That is a matter of the directory that was there, not of the name.
+    pub(crate) fn deep_since<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+    ) -> Result<Option<u64>, S::Error> {
+        let mut since = None;
+        let mut add = |first: Option<u64>| since = since.into_iter().chain(first).min();
+        let mut at = edge.clone();
+        loop {
+            add(state.mark(&at)?.filter(|mark| mark.deep).map(|mark| mark.first));
+            add(state.failed_at(&at)?.filter(|failed| failed.deep).map(|failed| failed.first));
+            add(state.front(&at.directory)?.map(|front| front.first));
+            match state.node(&at.directory)? {
+                Some(above) => at = above.parent,
+                None => return Ok(since),
+            }
         }
     }
 
@@ -258,6 +286,10 @@ impl Engine {
     ) -> Result<(), S::Error> {
         match state.child(&to)? {
             Some(held) if !to.is_trash() => self.adopt(state, &edge, &held, there),
+            _ if there.is_nothing() => {
+                self.later(edge);
+                Ok(())
+            }
             _ => self.clear_the_way(state, edge, effects),
         }
     }
@@ -274,6 +306,10 @@ impl Engine {
             self.later(edge.clone());
             return Ok(());
         };
+        if there.is_nothing() {
+            state.remove_subtree(id)?;
+            return self.drifted(state, edge, "it vanished at the target");
+        }
         let ours = match &mut node.kind {
             NodeKind::File { etag, version, .. } if !there.is_directory => {
                 let ours = there.node.as_ref() == Some(id) && there.version.as_ref() == Some(version);

@@ -40,14 +40,19 @@ impl Engine {
                     return Ok(());
                 }
                 if !self.lock_node(&edge, other) || self.moves.contains_key(other) {
-                    return self.node_is_taken(edge);
+                    return self.node_is_taken(edge, other);
                 }
                 Some(other.clone())
             }
             _ => None,
         };
         if self.moves.contains_key(&entry.id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &entry.id);
+        }
+        // A rename took what the target has of it elsewhere since we looked: that must come back first.
+        if state.node(&entry.id)?.is_some_and(|node| node.parent != edge) {
+            self.later(edge);
+            return Ok(());
         }
         if !self.claim(&edge, vec![Claim::point(&path)]) {
             return self.wait(edge, Waiting::Publish(entry));
@@ -84,6 +89,10 @@ impl Engine {
                 let live = state.run()?.live;
                 match state.child(&edge)? {
                     Some(held) => self.adopt(state, &edge, &held, there),
+                    None if there.is_nothing() => {
+                        self.later(edge);
+                        Ok(())
+                    }
                     None if !there.is_directory => {
                         self.replace_unknown(state, edge, entry, &there.etag, effects)
                     }

@@ -4,6 +4,7 @@ use livedata_model::node::{Entry, EntryKind, NodeId};
 use livedata_model::spec::DeletePolicy;
 
 use crate::attributes;
+use crate::barrier::Blocker;
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected};
 use crate::input::{AttributesOutcome, Failure, FailureKind, MakeOutcome};
@@ -54,6 +55,9 @@ impl Engine {
     ) -> Result<(), S::Error> {
         if let Some(busy) = self.busy.get_mut(&edge) {
             (busy.position, busy.cursor) = (look.position, look.cursor);
+        }
+        if let Some(node) = self.arriving.get(&edge).cloned() {
+            return self.node_is_taken(edge, &node);
         }
         let here = state.child(&edge)?;
         if edge.is_root() {
@@ -218,15 +222,18 @@ impl Engine {
     ) -> Result<(), S::Error> {
         // As the target has it, the destination is below what is to be moved: something in between must move first.
         if is_within(state, &edge.directory, &entry.id)? {
-            self.later(edge);
+            match self.in_between(state, &edge, &entry.id)? {
+                Some(blocker) => self.bar(edge, blocker, true),
+                None => self.later(edge),
+            }
             return Ok(());
         }
         let last = state.mark(&edge)?.map_or(look.position, |mark| mark.last);
         if entry.kind == EntryKind::Directory
-            && let Some(blocker) = self.changed_below(state, &entry.id, last.min(look.position))?
+            && let Some(blocker) = self.changed_below(state, &edge, &entry.id, last)?
         {
             self.coverage.rename_barred += 1;
-            self.bar(edge, blocker);
+            self.bar(edge, blocker, true);
             return Ok(());
         }
         self.begin_move(state, edge, entry.id.clone(), replaces, look, effects)
@@ -258,7 +265,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         if !self.lock_node(&edge, &entry.id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &entry.id);
         }
         let Located::Tree(path) = locate(state, &edge)? else { return self.settle(state, &edge) };
         let Some(node) = known else {
@@ -298,7 +305,7 @@ impl Engine {
             return self.give_up(state, &edge, reason);
         }
         if !self.lock_node(&edge, &entry.id) {
-            return self.node_is_taken(edge);
+            return self.node_is_taken(edge, &entry.id);
         }
         if let Some(node) = known {
             let same = matches!(&node.kind, NodeKind::File { version: known, length_bytes: length, .. }
@@ -349,9 +356,9 @@ impl Engine {
     }
 
     /// Another operation works on the same node, seen under another name.
-    pub(crate) fn node_is_taken<E>(&mut self, edge: Edge) -> Result<(), E> {
+    pub(crate) fn node_is_taken<E>(&mut self, edge: Edge, node: &NodeId) -> Result<(), E> {
         self.coverage.node_taken += 1;
-        self.later(edge);
+        self.bar(edge, Blocker::Node(node.clone()), false);
         Ok(())
     }
 
@@ -487,9 +494,11 @@ impl Engine {
         node.seen = node.seen.max(seen);
         node.run = run.number;
         state.put_node(id, &node)?;
-        if deep || is_new {
+        // A listing of it may have failed since the mark was set.
+        let failed = state.failed_at(edge)?.filter(|failed| failed.deep).map(|failed| failed.first);
+        if deep || is_new || failed.is_some() {
             let first = state.mark(edge)?.map_or(run.cursor, |mark| mark.first);
-            self.scan_directory(state, id, first)?;
+            self.scan_directory(state, id, failed.map_or(first, |failed| failed.min(first)))?;
         }
         self.forgive(state, edge)?;
         self.settle(state, edge)

@@ -70,6 +70,7 @@ impl Engine {
         self.claims.take(&by, vec![Claim::subtree(&from), Claim::subtree(&destination)]);
         self.node_locks.insert(id.clone(), by);
         self.moves.insert(id.clone(), Mover::Recovery);
+        self.arriving.insert(to.clone(), id.clone());
         let is_tree = matches!(destination, Place::Tree(_));
         let replaces = state.child(to)?.filter(|other| is_tree && *other != id);
         let expected = self.expected(state, to)?;

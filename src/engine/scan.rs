@@ -10,7 +10,7 @@ use crate::input::{Failure, FailureKind};
 use crate::machine::{Engine, Look};
 use crate::paths::{Located, locate};
 use crate::rules::Rule;
-use crate::state::{Counters, Edge, FailedEdge, Front, Phase, State};
+use crate::state::{Counters, Edge, FailedEdge, Front, NodeKind, Phase, State};
 
 impl Engine {
     /// Begins a run: the root is marked, everything else follows from listing it.
@@ -122,10 +122,9 @@ impl Engine {
             Err(failure) => {
                 self.remove_front(state, directory)?;
                 let path = crate::paths::path_of(state, &edge)?;
-                let new = state.put_failed(
-                    &edge,
-                    &FailedEdge { path, reason: failure.reason, first: front.first, deep: true },
-                )?;
+                let first = state.failed_at(&edge)?.map_or(front.first, |known| known.first.min(front.first));
+                let failed = FailedEdge { path, reason: failure.reason, first, deep: true };
+                let new = state.put_failed(&edge, &failed)?;
                 let mut run = state.run()?;
                 run.counters.files_failed += u64::from(new);
                 if edge.is_root() {
@@ -179,10 +178,12 @@ impl Engine {
                 let Some((last, _)) = known.last() else { break };
                 after = Some(last.clone());
                 let past = next.is_some_and(|next| last.as_str() > next);
-                for (name, _) in known {
+                for (name, id) in known {
                     if next.is_none_or(|next| name.as_str() <= next) && !listed.contains(name.as_str()) {
                         let edge = Edge { directory: directory.clone(), name };
-                        self.add_to_mark(state, &edge, generation, front.first, false)?;
+                        // It may be renamed before it is looked at.
+                        let deep = is_directory(state, &id)?;
+                        self.add_to_mark(state, &edge, generation, front.first, deep)?;
                     }
                 }
                 if past {
@@ -193,7 +194,12 @@ impl Engine {
         for entry in entries {
             let edge = Edge { directory: directory.clone(), name: entry.name.clone() };
             // New directories are listed in any case.
-            let deep = entry.kind == EntryKind::Directory && state.node(&entry.id)?.is_some();
+            let known = entry.kind == EntryKind::Directory && state.node(&entry.id)?.is_some();
+            let deep = known
+                || match state.child(&edge)? {
+                    Some(id) => is_directory(state, &id)?,
+                    None => false,
+                };
             self.add_to_mark(state, &edge, generation, front.first, deep)?;
             self.looks.insert(edge, Look { found: Some(entry), position, cursor, generation });
         }
@@ -238,4 +244,8 @@ impl Engine {
         let first = state.front(directory)?.map_or(first, |front| front.first.min(first));
         state.put_front(directory, &Front { after: None, first })
     }
+}
+
+fn is_directory<S: State>(state: &mut S, id: &NodeId) -> Result<bool, S::Error> {
+    Ok(state.node(id)?.is_some_and(|node| node.kind == NodeKind::Directory))
 }

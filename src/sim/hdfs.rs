@@ -29,6 +29,8 @@ pub struct Inode {
     pub written: u64,
     /// Of the last change of anything about it: content, attributes, name, place.
     pub changed: u64,
+    /// Of its last rename.
+    pub renamed: u64,
     /// Of its removal.
     pub died: Option<u64>,
 }
@@ -50,8 +52,16 @@ pub struct Hdfs {
     purged: u64,
     /// Edits are logged behind the name space's back: positions may be a little too low.
     pub asynchronous: bool,
-    /// Contents that were ever whole, by inode, each with the transaction that made it so.
-    pub versions: BTreeMap<u64, BTreeMap<u64, u64>>,
+    /// Contents that were ever whole, by inode.
+    pub versions: BTreeMap<u64, BTreeMap<u64, Version>>,
+}
+
+/// When and where a content was made whole.
+#[derive(Clone, Debug)]
+pub struct Version {
+    pub made: u64,
+    /// The directories above, nearest first.
+    pub above: Vec<u64>,
 }
 
 impl Default for Hdfs {
@@ -84,6 +94,7 @@ impl Hdfs {
             modified_ms: 0,
             written: 0,
             changed: 0,
+            renamed: 0,
             died: None,
         };
         hdfs.inodes.insert(ROOT, directory(0, ""));
@@ -137,10 +148,15 @@ impl Hdfs {
 
     /// The last change of anything that decides what is at the inode's path.
     pub fn touched(&self, id: u64) -> u64 {
+        self.touched_within(id, 0)
+    }
+
+    /// The same, as seen from this directory above it.
+    pub fn touched_within(&self, id: u64, directory: u64) -> u64 {
         let mut last = 0;
         let mut at = id;
         let mut own = true;
-        while let Some(inode) = self.inodes.get(&at) {
+        while let Some(inode) = self.inodes.get(&at).filter(|_| at != directory) {
             // Attributes of a directory above do not matter, its name does; `changed` of directories is both.
             last = last.max(if own || inode.content.is_none() { inode.changed } else { 0 });
             own = false;
@@ -278,6 +294,7 @@ impl Hdfs {
             modified_ms: 1,
             written: 0,
             changed: 0,
+            renamed: 0,
             died: None,
         };
         self.inodes.insert(id, inode);
@@ -302,8 +319,15 @@ impl Hdfs {
         if let Some(inode) = self.inodes.get_mut(&id) {
             inode.open = false;
             inode.written = at;
-            self.versions.entry(id).or_default().extend(inode.content.map(|content| (content, at)));
         }
+        self.is_whole(id, at);
+    }
+
+    fn is_whole(&mut self, id: u64, made: u64) {
+        let Some(content) = self.inodes.get(&id).and_then(|inode| inode.content) else { return };
+        let above = std::iter::successors(self.inode(id), |inode| self.inode(inode.parent));
+        let above = above.map(|inode| inode.parent).filter(|id| *id != 0).collect();
+        self.versions.entry(id).or_default().insert(content, Version { made, above });
     }
 
     fn die(&mut self, id: u64, at: u64) {
@@ -357,7 +381,7 @@ impl Hdfs {
             self.children.remove(&(inode.parent, inode.name.clone()));
             inode.parent = parent;
             inode.name = name.to_owned();
-            inode.changed = at;
+            (inode.changed, inode.renamed) = (at, at);
         }
         self.children.insert((parent, name.to_owned()), id);
     }
@@ -470,11 +494,8 @@ impl Hdfs {
                     self.die(last, at);
                     if let Some(inode) = self.inodes.get_mut(&first) {
                         (inode.written, inode.changed) = (at, at);
-                        self.versions
-                            .entry(first)
-                            .or_default()
-                            .extend(inode.content.map(|content| (content, at)));
                     }
+                    self.is_whole(first, at);
                 }
             }
         }

@@ -7,7 +7,7 @@ use livedata_engine::{Edge, Engine, Node, NodeKind, Place, Policy, Rules, State,
 use livedata_model::node::NodeId;
 
 use crate::adls::{Adls, FOREIGN, Object, key};
-use crate::hdfs::{Hdfs, number};
+use crate::hdfs::{Hdfs, ROOT, Version, number};
 
 /// Counts and, where it judges, errors: each a sentence about what went wrong.
 #[derive(Debug, Default)]
@@ -20,6 +20,10 @@ pub struct Oracle {
     pub excused: Excused,
     /// Somebody else changed these paths; what is there is not judged.
     pub foreign: BTreeSet<String>,
+    /// Where somebody else made something.
+    pub strange: BTreeSet<String>,
+    /// Nodes whose copies somebody else removed.
+    pub vanished: BTreeSet<u64>,
 }
 
 impl Oracle {
@@ -35,10 +39,14 @@ impl Oracle {
         self.published += 1;
         let id = object.node.as_ref().map_or(0, number);
         let whole = hdfs.versions.get(&id);
-        let Some(made) = whole.and_then(|versions| versions.get(&object.content?)).copied() else {
+        let Some(version) = whole.and_then(|versions| versions.get(&object.content?)) else {
             return Err(format!("torn: {path} shows {:?}, which node {id} never was", object.content));
         };
-        self.vouched(hdfs, adls, root, path, (id, made))
+        self.vouched(hdfs, adls, root, path, (id, version))
+    }
+
+    fn vouches(&self, path: &str) -> Option<usize> {
+        Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default()).vouches(path)
     }
 
     /// Everything that a file vouches for must be there: closed files of its table that did not change since it was written.
@@ -48,18 +56,16 @@ impl Oracle {
         adls: &Adls,
         root: u64,
         path: &str,
-        (id, made): (u64, u64),
+        (id, version): (u64, &Version),
     ) -> Result<(), String> {
-        let engine = Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default());
-        let Some(levels) = engine.vouches(path) else { return Ok(()) };
-        let Some(inode) = hdfs.living(id) else { return Ok(()) };
-        let mut table = inode.parent;
-        for _ in 0..levels {
-            if table != root {
-                table = hdfs.inode(table).map_or(root, |inode| inode.parent);
-            }
-        }
-        if !hdfs.is_below(table, root) || self.drifting {
+        let Some(levels) = self.vouches(path) else { return Ok(()) };
+        // The table that it was written for.
+        let made = version.made;
+        let inside = version.above.iter().take_while(|directory| **directory != ROOT).count();
+        let Some(table) = version.above.get(levels.min(inside.saturating_sub(1))).copied() else {
+            return Ok(());
+        };
+        if hdfs.living(id).is_none() || !hdfs.is_below(table, root) || self.drifting {
             return Ok(());
         }
         let at_root = hdfs.path(root);
@@ -67,7 +73,7 @@ impl Oracle {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
             };
-            if other == id || hdfs.touched(other) > made {
+            if other == id || hdfs.touched_within(other, table) > made {
                 continue;
             }
             let path_there = hdfs.path(other);
@@ -82,6 +88,50 @@ impl Oracle {
                     "order: {path} (written at {}) appeared before {below} (changed at {})",
                     made,
                     hdfs.touched(other)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// 2.3: a directory that was renamed at the source comes after what was changed in it before. What vouches for others
+    /// may be missing: then nobody relies on them.
+    pub fn renamed(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        (id, path): (u64, &str),
+        given_up: &BTreeSet<(u64, String)>,
+    ) -> Result<(), String> {
+        let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
+        if self.drifting || !hdfs.is_below(id, root) || hdfs.path(id) != format!("{}/{path}", hdfs.path(root))
+        {
+            return Ok(());
+        }
+        for (below, other) in hdfs.tree(id) {
+            let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
+                continue;
+            };
+            let last = hdfs.touched_within(other, id);
+            let mut chain =
+                std::iter::successors(Some(other), |at| hdfs.inode(*at).map(|inode| inode.parent))
+                    .take_while(|at| *at != id)
+                    .filter_map(|at| hdfs.inode(at));
+            if last >= directory.renamed
+                || self.vouches(&format!("{path}/{below}")).is_some()
+                || chain.any(|inode| given_up.contains(&(inode.parent, inode.name.clone())))
+            {
+                continue;
+            }
+            if adls
+                .objects
+                .get(&format!("T/{path}/{below}"))
+                .is_none_or(|there| there.content != file.content)
+            {
+                return Err(format!(
+                    "rename: {path} (renamed at {}) appeared before {below} in it (changed at {last})",
+                    directory.renamed
                 ));
             }
         }
@@ -168,18 +218,19 @@ impl Oracle {
     ) -> Result<(), String> {
         let tree = hdfs.tree(root);
         for (path, id) in &tree {
-            if !excused.covers(path) && !self.foreign.contains(path) {
+            if !excused.covers(path) && !self.foreign.contains(path) && !self.vanished.contains(id) {
                 compare(hdfs, adls, path, *id)?;
             }
         }
         for at in adls.objects.keys().filter(|at| at.starts_with("T/")) {
             let path = at.get(2..).unwrap_or("");
-            if !tree.contains_key(path) && !excused.covers(path) && !self.foreign.contains(path) {
+            let foreign = self.foreign.contains(path) || self.strange.contains(path);
+            if !tree.contains_key(path) && !excused.covers(path) && !foreign {
                 return Err(format!("surplus: {path} is at the target only"));
             }
         }
         let nodes = state.nodes().clone();
-        for (id, node) in &nodes {
+        for (id, node) in nodes.iter().filter(|(id, _)| !self.vanished.contains(&number(id))) {
             self.believed(adls, &nodes, id, node)?;
         }
         if let Some((staging, _)) = adls.staging.iter().next() {

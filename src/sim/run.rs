@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
-    Coverage, Edge, Effect, Engine, Input, Limits, Phase, Policy, Rule, Rules, State, path_of,
+    Coverage, Edge, Effect, Engine, Input, Limits, Phase, Place, Policy, Rule, Rules, Run, State, path_of,
 };
 
+use livedata_model::feed::{Position, Reading};
+use livedata_model::node::NodeId;
 use livedata_model::spec::MassDeleteLimit;
 
-use crate::adls::{Adls, FOREIGN};
+use crate::adls::{Adls, FOREIGN, Object};
 use crate::hdfs::{Hdfs, SCOPES};
 use crate::oracle::{Excused, Oracle};
 use crate::random::Random;
@@ -47,6 +49,10 @@ struct Migration {
     root: u64,
     path: &'static str,
     start: u64,
+    /// Nodes whose rename at the source was followed at once in the live phase.
+    ordered: BTreeSet<u64>,
+    /// The feed was read.
+    fed: bool,
 }
 
 struct Simulation<'a> {
@@ -63,6 +69,21 @@ struct Simulation<'a> {
     now_ms: i64,
     outcome: Outcome,
     budget: u32,
+}
+
+/// Something above is to be looked at with everything below, as in the first scan: nothing is promised about several files.
+fn is_in_question(state: &mut MemoryState, node: &NodeId) -> bool {
+    let mut at = node.clone();
+    while let Ok(Some(node)) = state.node(&at) {
+        let Ok(mark) = state.mark(&node.parent);
+        let Ok(failed) = state.failed_at(&node.parent);
+        let Ok(front) = state.front(&node.parent.directory);
+        if mark.is_some_and(|mark| mark.deep) || failed.is_some() || front.is_some() {
+            return true;
+        }
+        at = node.parent.directory;
+    }
+    false
 }
 
 const STEPS: u64 = 60_000;
@@ -122,6 +143,8 @@ impl Simulation<'_> {
                 root,
                 path,
                 start: 1,
+                ordered: BTreeSet::new(),
+                fed: false,
             });
         }
         for index in 0..self.migrations.len() {
@@ -214,22 +237,45 @@ impl Simulation<'_> {
         self.step(index, Input::Tick { now_ms: self.now_ms })
     }
 
-    /// Somebody else writes to the target.
+    /// Somebody else writes to the target: over a file, into a free place, or removes a file.
     fn drift(&mut self, index: usize) {
-        let migration = &mut self.migrations[index];
-        let etag = migration.adls.fresh_etag();
-        let files: Vec<String> = migration
-            .adls
-            .objects
-            .iter()
-            .filter(|(at, object)| at.starts_with("T/") && object.content.is_some())
-            .map(|(at, _)| at.clone())
-            .collect();
-        if let Some(at) = self.random.pick(&files)
-            && let Some(object) = migration.adls.objects.get_mut(&at)
-        {
-            (object.content, object.etag) = (Some(FOREIGN), etag);
-            (object.node, object.version) = (None, None);
+        let Migration { adls, oracle, root, .. } = &mut self.migrations[index];
+        let foreign = |adls: &mut Adls, content: Option<u64>| Object {
+            content,
+            etag: adls.fresh_etag(),
+            node: None,
+            version: None,
+            attributes: 0,
+            modified_ms: 0,
+        };
+        let is_file = |object: &Object| object.content.is_some();
+        let tree = adls.objects.iter().filter(|(at, object)| at.starts_with("T/") && is_file(object));
+        let files: Vec<String> = tree.map(|(at, _)| at.clone()).collect();
+        match self.random.below(5) {
+            0 => {
+                let wanted: Vec<String> = self.hdfs.tree(*root).into_keys().collect();
+                let Some(path) = self.random.pick(&wanted) else { return };
+                let at = format!("T/{path}");
+                let parent = at.rsplit_once('/').map_or("T", |(parent, _)| parent);
+                if adls.is_directory(parent) && !adls.objects.contains_key(&at) {
+                    let content = self.random.one_in(2).then_some(FOREIGN);
+                    let object = foreign(adls, content);
+                    adls.objects.insert(at, object);
+                    oracle.strange.insert(path);
+                }
+            }
+            1 => {
+                let ours = |at: &String| adls.objects.get(at).is_some_and(|object| object.node.is_some());
+                let ours: Vec<String> = files.into_iter().filter(ours).collect();
+                let Some(at) = self.random.pick(&ours) else { return };
+                let gone = adls.objects.remove(&at).and_then(|object| object.node);
+                oracle.vanished.extend(gone.iter().map(crate::hdfs::number));
+            }
+            _ => {
+                let Some(at) = self.random.pick(&files) else { return };
+                let object = foreign(adls, Some(FOREIGN));
+                adls.objects.insert(at, object);
+            }
         }
     }
 
@@ -244,23 +290,30 @@ impl Simulation<'_> {
         let Some(at) = self.random.pick(&ready) else { return Ok(false) };
         let effect = self.migrations[index].pending.swap_remove(at);
         if let Effect::ReadFeed { after } = effect {
-            let Some(reading) = self.hdfs.read(after, &mut self.random) else {
+            let Some(mut reading) = self.hdfs.read(after, &mut self.random) else {
                 self.migrations[index].pending.push(effect);
                 return Ok(false);
             };
-            self.step(index, Input::Fed(reading))?;
-            return Ok(true);
+            let first = !std::mem::replace(&mut self.migrations[index].fed, true);
+            if first && self.options.workers.position_after_scan {
+                reading = Reading::Events { events: Vec::new(), read_to: Position(self.hdfs.txid) };
+            }
+            return self.answer(index, Input::Fed(reading)).map(|()| true);
         }
         if self.options.trace {
             println!("  [{index}] {effect:?}");
         }
         if let Some(input) = self.execute(index, &effect)? {
-            if self.random.one_in(150) && self.budget > 0 {
-                return self.crash_in_commit(index, input).map(|()| true);
-            }
-            self.step(index, input)?;
+            self.answer(index, input)?;
         }
         Ok(true)
+    }
+
+    fn answer(&mut self, index: usize, input: Input) -> Result<(), String> {
+        if self.random.one_in(150) && self.budget > 0 {
+            return self.crash_in_commit(index, input);
+        }
+        self.step(index, input)
     }
 
     fn execute(&mut self, index: usize, effect: &Effect) -> Result<Option<Input>, String> {
@@ -270,6 +323,9 @@ impl Simulation<'_> {
         };
         let migration = &mut self.migrations[index];
         migration.oracle.excused = excused;
+        let given_up = migration.state.given_up();
+        let given_up =
+            given_up.map(|(edge, _)| (crate::hdfs::number(&edge.directory), edge.name.clone())).collect();
         let mut world = World {
             hdfs: &mut self.hdfs,
             adls: &mut migration.adls,
@@ -279,6 +335,8 @@ impl Simulation<'_> {
             denied: &self.denied,
             workers: self.options.workers,
             flaky: self.flaky,
+            ordered: &mut migration.ordered,
+            given_up,
             budget: &mut self.budget,
         };
         world.execute(effect)
@@ -289,12 +347,23 @@ impl Simulation<'_> {
             println!("  [{index}] <- {input:?}");
         }
         let migration = &mut self.migrations[index];
+        let followed = migration.engine.coverage.moved_at_once;
+        let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
+        let moves = effects.iter().filter(|effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. }));
+        let followed =
+            phase == Phase::Live && moves.count() == 1 && followed < migration.engine.coverage.moved_at_once;
         for effect in &effects {
-            if let Effect::Move { node, to: livedata_engine::Place::Trash(_), .. } = effect {
-                let id = crate::hdfs::number(node);
-                let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
-                self.outcome.needless += u64::from(lives);
+            match effect {
+                Effect::Move { node, to: Place::Trash(_), .. } => {
+                    let id = crate::hdfs::number(node);
+                    let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
+                    self.outcome.needless += u64::from(lives);
+                }
+                Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
+                    migration.ordered.insert(crate::hdfs::number(node));
+                }
+                _ => {}
             }
         }
         migration.pending.extend(effects);
@@ -343,10 +412,15 @@ impl Simulation<'_> {
 
     /// The process dies in the middle of a step: nothing of it is remembered.
     fn crash_in_commit(&mut self, index: usize, input: Input) -> Result<(), String> {
-        let before = self.migrations[index].state.clone();
+        let mut before = self.migrations[index].state.clone();
         let migration = &mut self.migrations[index];
         let Ok(_) = migration.engine.step(&mut migration.state, input);
-        self.migrations[index].state = before;
+        if self.options.workers.cursor_alone {
+            let (Ok(mut run), Ok(after)) = (before.run(), migration.state.run());
+            run.cursor = after.cursor;
+            let Ok(()) = before.put_run(&run);
+        }
+        migration.state = before;
         self.crash(index)
     }
 

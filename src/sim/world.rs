@@ -20,6 +20,10 @@ pub struct Workers {
     pub publish_blindly: bool,
     /// 2.4: a target's conditions are left out.
     pub unconditionally: bool,
+    /// R0: the feed is read from where it is when the scan has begun.
+    pub position_after_scan: bool,
+    /// I3: the cursor is durable before the marks that it caused.
+    pub cursor_alone: bool,
 }
 
 /// One migration's view of the world.
@@ -35,6 +39,9 @@ pub struct World<'a> {
     pub workers: Workers,
     /// Sometimes a directory cannot be found although it is there.
     pub flaky: bool,
+    /// Directories whose rename was followed at once in the live phase, and edges that were given up.
+    pub ordered: &'a mut BTreeSet<u64>,
+    pub given_up: BTreeSet<(u64, String)>,
     /// Changes that applications may still make.
     pub budget: &'a mut u32,
 }
@@ -318,7 +325,7 @@ impl World<'_> {
                 Some(object) => PublishOutcome::Occupied(there(object)),
                 None => PublishOutcome::Occupied(There {
                     is_directory: false,
-                    etag: "none".to_owned(),
+                    etag: String::new(),
                     node: None,
                     version: None,
                 }),
@@ -353,6 +360,12 @@ impl World<'_> {
                 if let Some(moving) = moving {
                     self.oracle.replaced(self.hdfs, self.root, &moving, &replaced)?;
                 }
+                if let Some(path) = to.strip_prefix("T/")
+                    && self.ordered.remove(&number(node))
+                {
+                    let directory = (number(node), path);
+                    self.oracle.renamed(self.hdfs, self.adls, self.root, directory, &self.given_up)?;
+                }
                 MoveOutcome::Done
             }
             Err(_) if arrived(self.adls) => MoveOutcome::Done,
@@ -366,7 +379,7 @@ impl World<'_> {
                 Some(object) => MoveOutcome::Occupied(there(object)),
                 None => MoveOutcome::Occupied(There {
                     is_directory: false,
-                    etag: "none".to_owned(),
+                    etag: String::new(),
                     node: None,
                     version: None,
                 }),
