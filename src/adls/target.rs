@@ -28,10 +28,15 @@ impl AdlsTarget {
     }
 }
 
-/// Sets the sticky bit, which no list can say; of a list it changes nothing, for the bits are those of the list.
+/// Sets or takes away the sticky bit, of which no list says anything; of a list it changes nothing, for the bits are those of
+/// the list.
+fn bits(permissions: u16) -> AccessControlChange {
+    AccessControlChange { access: Some(Access::Permissions(permissions)), ..Default::default() }
+}
+
+/// What is new has no sticky bit.
 fn sticky(attributes: &Attributes) -> Option<AccessControlChange> {
-    let permissions = attributes.permissions.filter(|bits| bits & 0o1000 != 0)?;
-    Some(AccessControlChange { access: Some(Access::Permissions(permissions)), ..Default::default() })
+    Some(bits(attributes.permissions.filter(|bits| bits & 0o1000 != 0)?))
 }
 
 impl AdlsTarget {
@@ -120,9 +125,8 @@ impl Target for AdlsTarget {
             let access = Some(Access::List(access::list(permissions, &attributes.acl)));
             let change = AccessControlChange { access, ..AccessControlChange::default() };
             etag = Some(self.filesystem.set_access_control(path, &change, &expected(&etag)).await?);
-            if let Some(change) = sticky(attributes) {
-                etag = Some(self.filesystem.set_access_control(path, &change, &expected(&etag)).await?);
-            }
+            let change = bits(permissions);
+            etag = Some(self.filesystem.set_access_control(path, &change, &expected(&etag)).await?);
         }
         // An empty header would not clear: in HTTP it says the same as none.
         if !attributes.properties.is_empty() && !path.is_root() {

@@ -31,10 +31,14 @@ impl Engine {
         if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= window_ms {
             run.deletes.window_began_ms = self.now_ms;
             run.deletes.in_window = 0;
-            run.deletes.objects = state.count_nodes()?;
         }
         let more = run.deletes.in_window + state.count_subtree(id, limit.count.saturating_add(1))?;
-        let large_part = more > PERCENT_FLOOR && more * 100 > u64::from(limit.percent) * run.deletes.objects;
+        let large = |objects: u64| more > PERCENT_FLOOR && more * 100 > u64::from(limit.percent) * objects;
+        // Counting takes time with the size of the tree; what was counted last is good enough to stay below.
+        if large(run.deletes.objects) {
+            run.deletes.objects = state.count_nodes()? + run.deletes.in_window;
+        }
+        let large_part = large(run.deletes.objects);
         if more > limit.count || large_part {
             state.put_run(&run)?;
             self.coverage.held += 1;

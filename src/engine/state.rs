@@ -192,7 +192,7 @@ pub struct Deletes {
     pub window_began_ms: i64,
     /// Objects removed since then.
     pub in_window: u64,
-    /// Objects at the target at that time.
+    /// Objects at the target and removed, when they were counted last.
     pub objects: u64,
     /// Marks up to this generation may delete what they like.
     pub approved: u64,

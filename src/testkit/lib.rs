@@ -160,9 +160,13 @@ pub fn migration(generation: u64, path: &str, run: RunState, start_count: u64) -
     migration_of(Mode::OneTime, generation, path, run, start_count)
 }
 
-/// One that follows its source.
+/// One that follows its source, whatever vanishes there.
 pub fn live_migration(generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
-    migration_of(Mode::Live, generation, path, run, start_count)
+    let mut item = migration_of(Mode::Live, generation, path, run, start_count);
+    if let Body::Migration(spec) = &mut item.body {
+        spec.mass_delete_limit = MassDeleteLimit { count: 1_000_000, percent: 100, window_seconds: 3_600 };
+    }
+    item
 }
 
 fn migration_of(mode: Mode, generation: u64, path: &str, run: RunState, start_count: u64) -> Item {
