@@ -337,7 +337,7 @@ impl Engine {
 
     /// Somebody else removed the directory above: it is made anew, with everything in it.
     pub(crate) fn parent_is_gone<S: State>(&mut self, state: &mut S, edge: Edge) -> Result<(), S::Error> {
-        let Some(parent) = state.node(&edge.directory)? else { return self.abandon(state, &edge) };
+        let Some(parent) = state.node(&edge.directory)? else { return self.forget(state, &edge) };
         let first = state.mark(&edge)?.map_or(0, |mark| mark.first);
         state.remove_subtree(&edge.directory)?;
         self.set_mark(state, &parent.parent, first, true)?;

@@ -40,6 +40,28 @@ pub struct Outcome {
     pub needless: u64,
 }
 
+impl Outcome {
+    pub fn add(&mut self, other: &Self) {
+        self.coverage.add(&other.coverage);
+        self.published += other.published;
+        self.crashes += other.crashes;
+        self.steps += other.steps;
+        self.needless += other.needless;
+    }
+
+    /// How often what happened.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = self.coverage.counts();
+        counts.extend([
+            ("published", self.published),
+            ("crashes", self.crashes),
+            ("steps", self.steps),
+            ("needless", self.needless),
+        ]);
+        counts
+    }
+}
+
 struct Migration {
     engine: Engine,
     state: MemoryState,
@@ -84,6 +106,16 @@ fn is_in_question(state: &mut MemoryState, node: &NodeId) -> bool {
         at = node.parent.directory;
     }
     false
+}
+
+fn print_marks(index: usize, before: &MemoryState, after: &MemoryState) {
+    let ((old, _), (new, _)) = (before.open(), after.open());
+    for (edge, mark) in new.iter().filter(|mark| !old.contains(mark)) {
+        println!("  [{index}]   mark {edge:?} {mark:?}");
+    }
+    for (edge, _) in old.iter().filter(|(edge, _)| !new.iter().any(|(other, _)| other == edge)) {
+        println!("  [{index}]   cleared {edge:?}");
+    }
 }
 
 const STEPS: u64 = 60_000;
@@ -347,6 +379,7 @@ impl Simulation<'_> {
             println!("  [{index}] <- {input:?}");
         }
         let migration = &mut self.migrations[index];
+        let before = if self.options.trace { migration.state.clone() } else { MemoryState::default() };
         let followed = migration.engine.coverage.moved_at_once;
         let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
@@ -367,14 +400,8 @@ impl Simulation<'_> {
             }
         }
         migration.pending.extend(effects);
-        if let Ok(watched) = std::env::var("WATCH") {
-            let (marks, _) = migration.state.open();
-            for (edge, mark) in marks.iter().filter(|(edge, _)| edge.name == watched) {
-                println!("    mark {edge:?} {mark:?}");
-            }
-            for (edge, failed) in migration.state.given_up().filter(|(edge, _)| edge.name == watched) {
-                println!("    failed {edge:?} {failed:?}");
-            }
+        if self.options.trace {
+            print_marks(index, &before, &migration.state);
         }
         if self.random.one_in(10) { self.check_watermark(index) } else { Ok(()) }
     }
