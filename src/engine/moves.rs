@@ -216,6 +216,14 @@ impl Engine {
             node.seen = node.seen.max(look.position);
         }
         state.put_node(id, &node)?;
+        // What the name that it had is now was told together with its new name, or the look was wrong.
+        if let Mover::Edge(_, look) = &mover
+            && !to_trash
+            && !from.is_trash()
+            && state.mark(&from)?.is_none()
+        {
+            self.set_mark(state, &from, look.position, false)?;
+        }
         self.coverage.trashed += u64::from(to_trash);
         if to_trash && is_directory {
             self.forget_parked(state, id)?;

@@ -228,6 +228,13 @@ impl Engine {
         look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
+        // It was seen at its other place later than here.
+        let newer =
+            state.node(&entry.id)?.is_some_and(|node| !node.parent.is_trash() && node.seen > look.position);
+        if newer && self.rules.hold(Rule::NewestLook) {
+            self.later(edge);
+            return Ok(());
+        }
         // As the target has it, the destination is below what is to be moved: something in between must move first.
         if is_within(state, &edge.directory, &entry.id)? {
             match self.in_between(state, &edge, &entry.id)? {

@@ -31,6 +31,8 @@ pub enum Rule {
     IdentityFence,
     /// R3: a node found elsewhere is moved only when the feed has passed the look.
     LateMoveFence,
+    /// R3: a node is not moved away from where it was seen later.
+    NewestLook,
     /// R3: after a late move everything below is listed again.
     LateMoveRescan,
     /// R5: a mark is cleared only by an operation that began after it was set.
@@ -76,7 +78,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::DeepOnImpureRename,
         Self::DeepFollowsRename,
         Self::OpenFollowsRename,
@@ -90,6 +92,7 @@ impl Rule {
         Self::DeleteFence,
         Self::IdentityFence,
         Self::LateMoveFence,
+        Self::NewestLook,
         Self::LateMoveRescan,
         Self::GenerationCheck,
         Self::PublishInPlace,

@@ -20,8 +20,6 @@ pub struct Oracle {
     pub excused: Excused,
     /// Somebody else changed these paths; what is there is not judged.
     pub foreign: BTreeSet<String>,
-    /// Where somebody else made something.
-    pub strange: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
 }
@@ -222,9 +220,10 @@ impl Oracle {
                 compare(hdfs, adls, path, *id)?;
             }
         }
-        for at in adls.objects.keys().filter(|at| at.starts_with("T/")) {
+        for (at, object) in adls.objects.iter().filter(|(at, _)| at.starts_with("T/")) {
             let path = at.get(2..).unwrap_or("");
-            let foreign = self.foreign.contains(path) || self.strange.contains(path);
+            // What somebody else made, and nothing of the source asked for the place of, stays.
+            let foreign = self.foreign.contains(path) || self.drifting && object.node.is_none();
             if !tree.contains_key(path) && !excused.covers(path) && !foreign {
                 return Err(format!("surplus: {path} is at the target only"));
             }

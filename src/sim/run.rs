@@ -293,7 +293,6 @@ impl Simulation<'_> {
                     let content = self.random.one_in(2).then_some(FOREIGN);
                     let object = foreign(adls, content);
                     adls.objects.insert(at, object);
-                    oracle.strange.insert(path);
                 }
             }
             1 => {
