@@ -1,6 +1,6 @@
 //! One history from its seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
@@ -71,8 +71,8 @@ struct Migration {
     root: u64,
     path: &'static str,
     start: u64,
-    /// Nodes whose rename at the source was followed at once in the live phase.
-    ordered: BTreeSet<u64>,
+    /// Nodes whose rename at the source was followed at once in the live phase, and the cursor at that time.
+    ordered: BTreeMap<u64, u64>,
     /// The feed was read.
     fed: bool,
 }
@@ -175,7 +175,7 @@ impl Simulation<'_> {
                 root,
                 path,
                 start: 1,
-                ordered: BTreeSet::new(),
+                ordered: BTreeMap::new(),
                 fed: false,
             });
         }
@@ -382,6 +382,7 @@ impl Simulation<'_> {
         let followed = migration.engine.coverage.moved_at_once;
         let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
+        let Ok(Run { cursor, .. }) = migration.state.run();
         let moves = effects.iter().filter(|effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. }));
         let followed =
             phase == Phase::Live && moves.count() == 1 && followed < migration.engine.coverage.moved_at_once;
@@ -393,7 +394,7 @@ impl Simulation<'_> {
                     self.outcome.needless += u64::from(lives);
                 }
                 Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
-                    migration.ordered.insert(crate::hdfs::number(node));
+                    migration.ordered.insert(crate::hdfs::number(node), cursor);
                 }
                 _ => {}
             }
