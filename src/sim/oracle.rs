@@ -92,8 +92,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// 2.3: a directory whose rename is followed comes after what was changed in it before. What vouches for others
-    /// may be missing: then nobody relies on them.
+    /// 2.3: a directory whose rename is followed comes after what was changed in it before. Nothing
+    /// waits for what the operator holds. What vouches for others may be missing: then nobody relies on them.
     pub fn renamed(
         &self,
         hdfs: &Hdfs,
@@ -103,7 +103,7 @@ impl Oracle {
     ) -> Result<(), String> {
         let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
         let followed = directory.renamed.iter().rev().find(|at| **at <= cursor);
-        let Some(followed) = followed.filter(|_| !self.drifting) else { return Ok(()) };
+        let Some(followed) = followed.filter(|_| !self.drifting && !self.excused.held) else { return Ok(()) };
         for (below, other) in hdfs.tree(id) {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
