@@ -29,8 +29,8 @@ pub struct Inode {
     pub written: u64,
     /// Of the last change of anything about it: content, attributes, name, place.
     pub changed: u64,
-    /// Of its last rename.
-    pub renamed: u64,
+    /// Of its renames.
+    pub renamed: Vec<u64>,
     /// Of its removal.
     pub died: Option<u64>,
 }
@@ -94,7 +94,7 @@ impl Hdfs {
             modified_ms: 0,
             written: 0,
             changed: 0,
-            renamed: 0,
+            renamed: Vec::new(),
             died: None,
         };
         hdfs.inodes.insert(ROOT, directory(0, ""));
@@ -294,7 +294,7 @@ impl Hdfs {
             modified_ms: 1,
             written: 0,
             changed: 0,
-            renamed: 0,
+            renamed: Vec::new(),
             died: None,
         };
         self.inodes.insert(id, inode);
@@ -381,7 +381,8 @@ impl Hdfs {
             self.children.remove(&(inode.parent, inode.name.clone()));
             inode.parent = parent;
             inode.name = name.to_owned();
-            (inode.changed, inode.renamed) = (at, at);
+            inode.changed = at;
+            inode.renamed.push(at);
         }
         self.children.insert((parent, name.to_owned()), id);
     }
