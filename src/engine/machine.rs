@@ -535,6 +535,10 @@ impl Engine {
     ) -> Result<Mark, S::Error> {
         let run = state.run()?;
         let last = first.max(run.cursor);
+        // Where something was removed to is no place of the source.
+        if edge.is_trash() {
+            return Ok(Mark { generation, first, last, deep });
+        }
         if let Some(busy) = self.busy.get_mut(edge) {
             busy.added = Some(busy.added.map_or(first, |added| added.min(first)));
         }
