@@ -21,19 +21,25 @@ impl Engine {
         replaced: bool,
     ) -> Result<bool, S::Error> {
         let mut run = state.run()?;
-        let Some(busy) = self.busy.get_mut(edge) else { return Ok(false) };
-        let approved = busy.generation <= run.deletes.approved || busy.counted;
-        if approved || !self.rules.hold(Rule::MassDeletes) {
+        let Some(busy) = self.busy.get(edge) else { return Ok(false) };
+        let mut counted = busy.counted;
+        if busy.generation <= run.deletes.approved || !self.rules.hold(Rule::MassDeletes) {
             return Ok(true);
         }
         let limit = self.policy.mass_delete_limit;
+        // More may have been put there while it waited for its turn.
+        let objects = state.count_subtree(id, limit.count.saturating_add(1))?;
+        if objects <= counted {
+            return Ok(true);
+        }
         let window_ms = i64::try_from(limit.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= window_ms {
             run.deletes.window_began_ms = self.now_ms;
             run.deletes.in_window = 0;
+            counted = 0;
             run.deletes.objects = state.count_nodes()?;
         }
-        let more = run.deletes.in_window + state.count_subtree(id, limit.count.saturating_add(1))?;
+        let more = run.deletes.in_window + objects - counted;
         let large_part = more > PERCENT_FLOOR && more * 100 > u64::from(limit.percent) * run.deletes.objects;
         if more > limit.count || large_part {
             state.put_run(&run)?;
@@ -42,7 +48,9 @@ impl Engine {
             self.held.insert(edge.clone(), replaced);
             return Ok(false);
         }
-        busy.counted = true;
+        if let Some(busy) = self.busy.get_mut(edge) {
+            busy.counted = objects;
+        }
         run.deletes.in_window = more;
         state.put_run(&run)?;
         Ok(true)
