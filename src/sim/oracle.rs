@@ -157,7 +157,7 @@ impl Oracle {
                 && hdfs.living(id).is_some()
                 && hdfs.is_below(id, root)
                 && id != root
-                && !hdfs.left.contains(&(root, id))
+                && !hdfs.outside.contains(&(root, id))
             {
                 self.live_destroyed += 1;
                 return Err(format!("destroyed: the copy of node {id}, which lives at {}", hdfs.path(id)));
