@@ -71,8 +71,8 @@ pub(crate) struct Busy {
     pub added: Option<u64>,
     /// The copy was made by an earlier operation, with the attributes of that time.
     pub resumed: bool,
-    /// What it removes was counted against the limit of deletions.
-    pub counted: bool,
+    /// Objects that it removes and that were counted against the limit of deletions.
+    pub counted: u64,
 }
 
 /// Why an operation does not go on at the moment.
@@ -401,7 +401,7 @@ impl Engine {
             flushed: 0,
             nodes: Vec::new(),
             copying: false,
-            counted: false,
+            counted: 0,
             resumed: false,
             added: None,
         };

@@ -44,8 +44,8 @@ pub struct Hdfs {
     /// The last transaction.
     pub txid: u64,
     log: Vec<Event>,
-    /// Inodes that a rename took out of a scope, at whatever time, by the scope's root.
-    pub left: std::collections::BTreeSet<(u64, u64)>,
+    /// Inodes that were outside of a scope at some time, by the scope's root.
+    pub outside: std::collections::BTreeSet<(u64, u64)>,
     /// The last transaction that named a path.
     named: BTreeMap<String, u64>,
     /// Transactions up to this one are gone from the log.
@@ -78,7 +78,7 @@ impl Hdfs {
             next: 100,
             txid: 10,
             log: Vec::new(),
-            left: std::collections::BTreeSet::new(),
+            outside: std::collections::BTreeSet::new(),
             named: BTreeMap::new(),
             purged: 0,
             asynchronous: false,
@@ -299,6 +299,9 @@ impl Hdfs {
         };
         self.inodes.insert(id, inode);
         self.children.insert((parent, name.to_owned()), id);
+        let outside = SCOPES.iter().filter(|(scope, _)| !self.is_below(id, *scope));
+        let outside: Vec<(u64, u64)> = outside.map(|(scope, _)| (*scope, id)).collect();
+        self.outside.extend(outside);
         self.touch(id);
         id
     }
@@ -374,7 +377,7 @@ impl Hdfs {
         for (scope, _) in SCOPES {
             if self.is_below(id, scope) && !self.is_below(parent, scope) {
                 let gone: Vec<u64> = self.tree(id).into_values().chain([id]).collect();
-                self.left.extend(gone.into_iter().map(|id| (scope, id)));
+                self.outside.extend(gone.into_iter().map(|id| (scope, id)));
             }
         }
         if let Some(inode) = self.inodes.get_mut(&id) {

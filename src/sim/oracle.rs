@@ -157,7 +157,7 @@ impl Oracle {
                 && hdfs.living(id).is_some()
                 && hdfs.is_below(id, root)
                 && id != root
-                && !hdfs.left.contains(&(root, id))
+                && !hdfs.outside.contains(&(root, id))
             {
                 self.live_destroyed += 1;
                 return Err(format!("destroyed: the copy of node {id}, which lives at {}", hdfs.path(id)));
@@ -228,10 +228,10 @@ impl Oracle {
         for (id, node) in nodes.iter().filter(|(id, _)| !self.vanished.contains(&number(id))) {
             self.believed(adls, &nodes, id, node)?;
         }
-        if let Some((staging, _)) = adls.staging.iter().next() {
-            if state.all_in_flight().is_ok_and(|copies| copies.is_empty()) {
-                return Err(format!("left behind: staging file {staging}"));
-            }
+        if let Some(staging) = adls.staging.keys().next()
+            && state.all_in_flight().is_ok_and(|copies| copies.is_empty())
+        {
+            return Err(format!("left behind: staging file {staging}"));
         }
         Ok(())
     }

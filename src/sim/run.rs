@@ -198,7 +198,7 @@ impl Simulation<'_> {
 
     fn change(&mut self) {
         // Each change has a generator of its own, so that leaving one out does not change all the others.
-        let number = self.random.next();
+        let number = self.random.number();
         self.budget = self.budget.saturating_sub(1);
         if !self.options.skip.contains(&self.budget) {
             self.hdfs.change(&mut Random::new(number));
@@ -392,6 +392,14 @@ impl Simulation<'_> {
                     let id = crate::hdfs::number(node);
                     let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
                     self.outcome.needless += u64::from(lives);
+                    // R9. Without a window each removal is judged by itself.
+                    let limit = self.policy_limit;
+                    let Ok(objects) = migration.state.count_subtree(node, limit.count + 1);
+                    if limit.window_seconds == 0 && objects > limit.count && self.budget > 0 {
+                        return Err(format!(
+                            "deleted: {objects} or more objects at once, and nobody approved"
+                        ));
+                    }
                 }
                 Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
                     migration.ordered.insert(crate::hdfs::number(node), cursor);
