@@ -128,8 +128,8 @@ async fn a_restart_looks_at_everything_and_sends_nothing_again() {
     let moved = std::fs::read_dir(&lake).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
     std::fs::rename(moved.path(), lake.join("renamed")).unwrap();
     let mut agent = live.start(2);
-    agent.wait("lost events", |report| has_condition(report, "EventsLost")).await;
-    let report = agent.wait("caught up", caught_up).await;
+    let again = |report: &MigrationReport| report.progress.directories_scanned >= 80 && caught_up(report);
+    let report = agent.wait("looked at everything again", again).await;
     let compared = live.compare().await;
     assert!(compared.equal(), "{compared}\n{report:?}");
     assert_eq!(live.world.ingress_bytes().await - sent, 3, "equal files were sent again");
@@ -153,6 +153,9 @@ async fn a_root_that_goes_ends_the_migration_and_removes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_deletions_than_the_limit_wait_for_the_operator() {
     let live = Live::new(&small()).await;
+    for number in 0..6 {
+        std::fs::write(live.lake().join(format!("doomed-{number}")), "for a while").unwrap();
+    }
     let mut agent = live.start(1);
     agent.wait("caught up", caught_up).await;
     let mut item = live_migration(2, "/lake", RunState::Running, 1);
@@ -179,6 +182,9 @@ async fn more_deletions_than_the_limit_wait_for_the_operator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_forgets_and_what_is_equal_is_replaced_in_place() {
     let live = Live::new(&small()).await;
+    for number in 0..6 {
+        std::fs::write(live.lake().join(format!("doomed-{number}")), "for a while").unwrap();
+    }
     let mut agent = live.start(1);
     agent.wait("caught up", caught_up).await;
     let mut item = live_migration(2, "/lake", RunState::Stopped, 0);
