@@ -25,7 +25,7 @@ impl Churning {
             seed,
             writers: 64,
             operations: None,
-            operations_per_second: Some(300.0),
+            operations_per_second: Some(220.0),
             stop: Arc::clone(&stop),
         };
         let (changes, scope) = (cluster.changes(), path.to_owned());
