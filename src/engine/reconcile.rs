@@ -150,7 +150,10 @@ impl Engine {
         if !self.may_delete(state, &edge, &held, false)? {
             return Ok(());
         }
-        self.discard_node(state, &held, effects)?;
+        // Another operation may be about to publish it.
+        if self.node_locks.get(&held).is_none_or(|holder| *holder == edge) {
+            self.discard_node(state, &held, effects)?;
+        }
         self.remove(state, edge, held, look, effects)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::memory::MemoryState;
-use livedata_engine::{Effect, Engine, Input, Limits, Policy, Rule, Rules, State};
+use livedata_engine::{Effect, Engine, Input, Limits, Policy, Rule, Rules};
 use livedata_model::feed::Reading;
 
 use crate::adls::Adls;
@@ -107,7 +107,7 @@ impl Scripted {
         Err("no rest".to_owned())
     }
 
-    /// The process dies. With `heard`, nobody hears what came of the effects that are wanted, though they happen.
+    /// The process dies. What is `unheard` happens nevertheless, and nobody hears of it.
     pub fn crash(&mut self, unheard: impl Fn(&Effect) -> bool) -> Result<(), String> {
         let pending = std::mem::take(&mut self.pending);
         for effect in pending.iter().filter(|effect| unheard(effect)) {
@@ -136,10 +136,5 @@ impl Scripted {
             self.oracle.watermark(&self.hdfs, &self.adls, ROOT, watermark, &Excused::default())?;
         }
         Ok(watermark)
-    }
-
-    pub fn cursor(&mut self) -> u64 {
-        let Ok(run) = self.state.run();
-        run.cursor
     }
 }

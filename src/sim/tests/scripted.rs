@@ -87,3 +87,55 @@ fn nothing_is_concluded_about_a_name_that_a_move_is_about_to_fill() {
     let without = found_empty_before_it_is_filled(Some(Rule::ArrivingLock));
     assert!(without.unwrap_err().starts_with("surplus"));
 }
+
+/// While a new version of a file is copied, events that are about another directory, which has the name of its own now, move
+/// what the target has of it.
+fn moved_beside_its_copy(without: Option<Rule>) -> Result<(), String> {
+    let mut scripted = Scripted::new(without);
+    let directory = scripted.hdfs.add(ROOT, "d", false);
+    let file = scripted.hdfs.add(directory, "b", true);
+    scripted.hdfs.close(file);
+    scripted.start()?;
+    scripted.judge()?;
+    let is_copy = |effect: &Effect| matches!(effect, Effect::Copy { .. });
+    scripted.hdfs.close(file);
+    scripted.execute_all(|effect| !is_copy(effect))?;
+    assert!(scripted.pending.iter().any(is_copy));
+    scripted.hdfs.rename(directory, ROOT, "z");
+    let other = scripted.hdfs.add(ROOT, "d", false);
+    let there = scripted.hdfs.add(other, "b", true);
+    scripted.hdfs.close(there);
+    scripted.hdfs.rename(there, other, "a");
+    scripted.execute_all(is_feed)?;
+    assert!(scripted.execute(is_move)?, "what the target has at d/b goes to d/a");
+    let is_publication = |effect: &Effect| matches!(effect, Effect::Publish { .. });
+    scripted.execute_all(|effect| is_copy(effect) || is_publication(effect))?;
+    scripted.judge()
+}
+
+#[test]
+fn a_copy_does_not_appear_beside_what_the_target_has_of_its_node() {
+    assert_eq!(moved_beside_its_copy(None), Ok(()));
+    let without = moved_beside_its_copy(Some(Rule::PublishInPlace));
+    assert!(without.is_err(), "{without:?}");
+}
+
+/// What the engine says to have reached while a file that was changed and renamed since is not copied yet.
+fn reached_before_the_copy(without: Option<Rule>) -> (u64, Option<u64>) {
+    let (mut scripted, file) = with_file(without, "a");
+    scripted.hdfs.close(file);
+    let changed = scripted.hdfs.txid;
+    scripted.hdfs.rename(file, ROOT, "b");
+    scripted.execute_all(|effect| !matches!(effect, Effect::Copy { .. })).unwrap();
+    let reached = scripted.watermark().unwrap();
+    scripted.judge().unwrap();
+    (changed, reached)
+}
+
+#[test]
+fn a_rename_does_not_make_an_older_change_a_newer_one() {
+    let (changed, reached) = reached_before_the_copy(None);
+    assert!(reached < Some(changed), "changed at {changed}, reached {reached:?}");
+    let (changed, reached) = reached_before_the_copy(Some(Rule::OpenFollowsRename));
+    assert!(reached >= Some(changed), "changed at {changed}, reached {reached:?}");
+}
