@@ -2,6 +2,7 @@
 //! them, and by Microsoft's own SDK.
 
 mod cluster;
+mod live;
 
 use std::path::Path;
 use std::process::Command;

@@ -158,9 +158,21 @@ impl Site {
 
     /// A migration of `path` to the same path, started.
     pub async fn start_migration(&self, migrator: &str, name: &str, path: &str) -> String {
+        self.start_migration_with(migrator, name, path, json!({})).await
+    }
+
+    /// With further properties.
+    pub async fn start_migration_with(
+        &self,
+        migrator: &str,
+        name: &str,
+        path: &str,
+        mut properties: Value,
+    ) -> String {
         let id = format!("{migrator}/liveDataMigrations/{name}");
-        let body = json!({"properties": {"path": path, "targetId": format!("{migrator}/targets/t")}});
-        self.arm().put(&id, &body).await.unwrap();
+        properties["path"] = path.into();
+        properties["targetId"] = format!("{migrator}/targets/t").into();
+        self.arm().put(&id, &json!({ "properties": properties })).await.unwrap();
         self.arm().post(&format!("{id}/start")).await.unwrap();
         id
     }
@@ -181,17 +193,26 @@ impl Site {
 
     /// `livedata-agent run` in the folder of this name.
     pub fn run_agent(&self, folder: &str) -> Process {
+        self.run_agent_as(folder, "mover")
+    }
+
+    /// As a certain user of Hadoop.
+    pub fn run_agent_as(&self, folder: &str, user: &str) -> Process {
         let data = self.beside(folder).display().to_string();
         let source = self.beside("source").display().to_string();
-        let allowed = ["--local-directory", &source, "--hadoop-user", "mover"];
+        let allowed = ["--local-directory", &source, "--hadoop-user", user];
         Process::start(LIVEDATA_AGENT, &[&["run", "--data", &data], &allowed[..]].concat(), &[])
     }
 
     /// Enrols and runs the agent of a migrator, in a folder of the migrator's name, until it is connected.
     pub async fn install_agent(&self, migrator: &str) -> Process {
+        self.install_agent_as(migrator, "mover").await
+    }
+
+    pub async fn install_agent_as(&self, migrator: &str, user: &str) -> Process {
         let folder = migrator.rsplit('/').next().unwrap();
         self.enrol(folder, &self.install_key(migrator).await).await.unwrap();
-        let agent = self.run_agent(folder);
+        let agent = self.run_agent_as(folder, user);
         self.wait(migrator, "Up", |status| status["phase"] == "Up").await;
         agent
     }

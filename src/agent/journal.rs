@@ -220,10 +220,11 @@ CREATE TABLE node (
 CREATE UNIQUE INDEX node_by_edge ON node (parent, name);
 CREATE TABLE mark (
     directory BLOB NOT NULL, name TEXT NOT NULL,
-    generation INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, deep INTEGER NOT NULL,
+    generation INTEGER NOT NULL, queued INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, deep INTEGER NOT NULL,
     PRIMARY KEY (directory, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX mark_by_generation ON mark (generation, directory, name);
+CREATE INDEX mark_by_queue ON mark (queued, directory, name);
 CREATE INDEX mark_by_first ON mark (first, directory, name);
 CREATE TABLE front (directory BLOB PRIMARY KEY, after TEXT, first INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX front_by_first ON front (first);

@@ -14,11 +14,13 @@ mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use livedata_engine::{Effect, Engine, Input, Limits, Phase, Policy, Rules, State as _};
 use livedata_filesystem::{Source, Target, TargetPath};
 use livedata_model::report::MOST_FAILED_PATHS;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use view::{Fault, Progress, View};
@@ -29,6 +31,9 @@ use executor::Executor;
 
 /// Steps in one transaction at most: bounds the time that an effect waits for its commit.
 const STEPS_PER_COMMIT: usize = 256;
+
+/// How often the engine is told the time.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Everything that one migration needs.
 pub struct Plan {
@@ -164,7 +169,8 @@ fn drive(
     if now.run.start < start {
         executor.resolve_root(start);
     }
-    while let Some(batch) = next_batch(&mut inputs, runtime, cancel) {
+    let mut ticked = None;
+    while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, cancel) {
         let mut heard = Vec::new();
         let (effects, now) = journal.transaction(|state| {
             let mut effects = Vec::new();
@@ -216,20 +222,27 @@ fn dispatch(executor: &Executor, effects: Vec<Effect>) {
     }
 }
 
-/// Waits for an input and takes those that wait with it; `None` when the migration is to stop.
+/// Waits for an input and takes those that wait with it; `None` when the migration is to stop. The engine is told the time
+/// at least once a second.
 fn next_batch(
     inputs: &mut mpsc::Receiver<Told>,
+    ticked: &mut Option<Instant>,
     runtime: &tokio::runtime::Handle,
     cancel: &CancellationToken,
 ) -> Option<Vec<Told>> {
+    let mut batch = Vec::new();
     let first = runtime.block_on(async {
         tokio::select! {
             biased;
             () = cancel.cancelled() => None,
-            input = inputs.recv() => input,
+            first = tokio::time::timeout(TICK, inputs.recv()) => first.map_or(Some(None), |told| told.map(Some)),
         }
     })?;
-    let mut batch = vec![first];
+    if ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+        *ticked = Some(Instant::now());
+        batch.push(Told::from(Input::Tick { now_ms: crate::clock::now_ms() }));
+    }
+    batch.extend(first);
     while batch.len() < STEPS_PER_COMMIT {
         let Ok(input) = inputs.try_recv() else { break };
         batch.push(input);

@@ -121,7 +121,9 @@ impl Engine {
         mark: Mark,
         made_ms: i64,
     ) -> Result<Option<Blocker>, S::Error> {
-        if let Some(blocker) = self.blocker_above(state, within.above.clone(), edge, mark)? {
+        if self.rules.hold(Rule::BarrierAbove)
+            && let Some(blocker) = self.blocker_above(state, within.above.clone(), edge, mark)?
+        {
             return Ok(Some(blocker));
         }
         if let Some(front) = self.front_within(state, within, mark.last)? {
@@ -350,7 +352,7 @@ impl Engine {
 
     pub(crate) fn bar(&mut self, edge: Edge, blocker: Blocker, moves: bool) {
         self.unlock(&edge);
-        if self.waits_for(&blocker, &edge) {
+        if self.waits_for(&blocker, &edge) && self.rules.hold(Rule::CirclesBreak) {
             // Everybody in this circle waits for somebody else in it. Renames go first: what vouches is missing at the new
             // place then, and nobody relies on what it would vouch for.
             let first: Vec<Edge> = self

@@ -21,18 +21,24 @@ impl Engine {
         replaced: bool,
     ) -> Result<bool, S::Error> {
         let mut run = state.run()?;
-        let Some(busy) = self.busy.get_mut(edge) else { return Ok(false) };
-        let approved = busy.generation <= run.deletes.approved || busy.counted;
-        if approved || !self.rules.hold(Rule::MassDeletes) {
+        let Some(busy) = self.busy.get(edge) else { return Ok(false) };
+        let mut counted = busy.counted;
+        if busy.generation <= run.deletes.approved || !self.rules.hold(Rule::MassDeletes) {
             return Ok(true);
         }
         let limit = self.policy.mass_delete_limit;
+        // More may have been put there while it waited for its turn.
+        let objects = state.count_subtree(id, limit.count.saturating_add(1))?;
+        if objects <= counted {
+            return Ok(true);
+        }
         let window_ms = i64::try_from(limit.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         if self.now_ms.saturating_sub(run.deletes.window_began_ms) >= window_ms {
             run.deletes.window_began_ms = self.now_ms;
             run.deletes.in_window = 0;
+            counted = 0;
         }
-        let more = run.deletes.in_window + state.count_subtree(id, limit.count.saturating_add(1))?;
+        let more = run.deletes.in_window + objects - counted;
         let large = |objects: u64| more > PERCENT_FLOOR && more * 100 > u64::from(limit.percent) * objects;
         // Counting takes time with the size of the tree; what was counted last is good enough to stay below.
         if large(run.deletes.objects) {
@@ -46,7 +52,9 @@ impl Engine {
             self.held.insert(edge.clone(), replaced);
             return Ok(false);
         }
-        busy.counted = true;
+        if let Some(busy) = self.busy.get_mut(edge) {
+            busy.counted = objects;
+        }
         run.deletes.in_window = more;
         state.put_run(&run)?;
         Ok(true)

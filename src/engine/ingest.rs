@@ -153,6 +153,7 @@ impl Engine {
                 self.coverage.impure_renames += u64::from(!followed);
                 // What is not at the target yet goes by the new name from now on.
                 let since = match scope(&self.policy.root_path, from) {
+                    _ if !self.rules.hold(Rule::OpenFollowsRename) => None,
                     Scope::Inside(names) if followed => {
                         let edge = resolve(state, &names)?.edge;
                         let mark = state.mark(&edge)?.map(|mark| mark.first);

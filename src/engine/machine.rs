@@ -71,8 +71,8 @@ pub(crate) struct Busy {
     pub added: Option<u64>,
     /// The copy was made by an earlier operation, with the attributes of that time.
     pub resumed: bool,
-    /// What it removes was counted against the limit of deletions.
-    pub counted: bool,
+    /// Objects that it removes and that were counted against the limit of deletions.
+    pub counted: u64,
 }
 
 /// Why an operation does not go on at the moment.
@@ -100,7 +100,7 @@ pub struct Engine {
     pub(crate) node_locks: BTreeMap<NodeId, Edge>,
     /// Looks that came with a listing.
     pub(crate) looks: BTreeMap<Edge, Look>,
-    /// The last mark that was taken up, in order of generation.
+    /// The last mark that was taken up, in order of the queue.
     pub(crate) taken: Option<(u64, Edge)>,
     /// Marks to take up next.
     pub(crate) pulled: VecDeque<(Edge, Mark)>,
@@ -321,7 +321,7 @@ impl Engine {
         }
         let next = self.pulled.pop_front();
         if let Some((edge, mark)) = &next {
-            self.taken = Some((mark.generation, edge.clone()));
+            self.taken = Some((mark.queued, edge.clone()));
         }
         Ok(next)
     }
@@ -334,11 +334,12 @@ impl Engine {
         pulled: Mark,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let look = self.looks.remove(&edge).filter(|look| look.generation == pulled.generation);
+        let look = self.looks.remove(&edge);
         // It was cleared, or set anew and comes again.
-        if state.mark(&edge)?.is_none_or(|mark| mark.generation != pulled.generation) {
+        let Some(mark) = state.mark(&edge)?.filter(|mark| mark.queued == pulled.queued) else {
             return Ok(());
-        }
+        };
+        let look = look.filter(|look| look.generation == mark.generation);
         // The operation on it finds the newer mark when it ends.
         if self.rules.hold(Rule::EdgeLock) && self.busy.contains_key(&edge) {
             return Ok(());
@@ -401,7 +402,7 @@ impl Engine {
             flushed: 0,
             nodes: Vec::new(),
             copying: false,
-            counted: false,
+            counted: 0,
             resumed: false,
             added: None,
         };
@@ -524,6 +525,11 @@ impl Engine {
         self.add_to_mark(state, edge, run.generation, first, deep)
     }
 
+    /// The mark waits in the queue and has not been taken up.
+    fn is_to_come(&self, edge: &Edge, mark: Mark) -> bool {
+        self.taken.as_ref().is_none_or(|(queued, taken)| (*queued, taken) < (mark.queued, edge))
+    }
+
     /// Adds a reason to the mark of an edge, of a generation that the caller made.
     pub(crate) fn add_to_mark<S: State>(
         &mut self,
@@ -535,12 +541,17 @@ impl Engine {
     ) -> Result<Mark, S::Error> {
         let run = state.run()?;
         let last = first.max(run.cursor);
+        // Where something was removed to is no place of the source.
+        if edge.is_trash() {
+            return Ok(Mark { generation, queued: generation, first, last, deep });
+        }
         if let Some(busy) = self.busy.get_mut(edge) {
             busy.added = Some(busy.added.map_or(first, |added| added.min(first)));
         }
         let mark = match state.mark(edge)? {
             Some(known) => Mark {
                 generation,
+                queued: if self.is_to_come(edge, known) { known.queued } else { generation },
                 first: known.first.min(first),
                 last: known.last.max(last),
                 deep: known.deep || deep,
@@ -549,10 +560,14 @@ impl Engine {
                 // What was given up is still missing, since then.
                 let failed = if run.counters.files_failed > 0 { state.failed_at(edge)? } else { None };
                 match failed {
-                    Some(failed) => {
-                        Mark { generation, first: failed.first.min(first), last, deep: failed.deep || deep }
-                    }
-                    None => Mark { generation, first, last, deep },
+                    Some(failed) => Mark {
+                        generation,
+                        queued: generation,
+                        first: failed.first.min(first),
+                        last,
+                        deep: failed.deep || deep,
+                    },
+                    None => Mark { generation, queued: generation, first, last, deep },
                 }
             }
         };

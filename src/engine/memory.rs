@@ -14,7 +14,7 @@ pub struct MemoryState {
     nodes: BTreeMap<NodeId, Node>,
     edges: BTreeMap<Edge, NodeId>,
     marks: BTreeMap<Edge, Mark>,
-    by_generation: BTreeSet<(u64, Edge)>,
+    by_queue: BTreeSet<(u64, Edge)>,
     by_first: BTreeSet<(u64, Edge)>,
     fronts: BTreeMap<NodeId, Front>,
     in_flight: BTreeMap<NodeId, InFlight>,
@@ -126,14 +126,14 @@ impl State for MemoryState {
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Infallible> {
         self.clear_mark(edge)?;
         self.marks.insert(edge.clone(), mark);
-        self.by_generation.insert((mark.generation, edge.clone()));
+        self.by_queue.insert((mark.queued, edge.clone()));
         self.by_first.insert((mark.first, edge.clone()));
         Ok(())
     }
 
     fn clear_mark(&mut self, edge: &Edge) -> Result<(), Infallible> {
         if let Some(mark) = self.marks.remove(edge) {
-            self.by_generation.remove(&(mark.generation, edge.clone()));
+            self.by_queue.remove(&(mark.queued, edge.clone()));
             self.by_first.remove(&(mark.first, edge.clone()));
         }
         Ok(())
@@ -145,7 +145,7 @@ impl State for MemoryState {
         limit: usize,
     ) -> Result<Vec<(Edge, Mark)>, Infallible> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let marks = self.by_generation.range((from, Bound::Unbounded)).take(limit);
+        let marks = self.by_queue.range((from, Bound::Unbounded)).take(limit);
         Ok(marks.filter_map(|(_, edge)| Some((edge.clone(), *self.marks.get(edge)?))).collect())
     }
 

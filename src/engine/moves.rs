@@ -216,6 +216,14 @@ impl Engine {
             node.seen = node.seen.max(look.position);
         }
         state.put_node(id, &node)?;
+        // What the name that it had is now was told together with its new name, or the look was wrong.
+        if let Mover::Edge(_, look) = &mover
+            && !to_trash
+            && !from.is_trash()
+            && state.mark(&from)?.is_none()
+        {
+            self.set_mark(state, &from, look.position, false)?;
+        }
         self.coverage.trashed += u64::from(to_trash);
         if to_trash && is_directory {
             self.forget_parked(state, id)?;
@@ -337,7 +345,7 @@ impl Engine {
 
     /// Somebody else removed the directory above: it is made anew, with everything in it.
     pub(crate) fn parent_is_gone<S: State>(&mut self, state: &mut S, edge: Edge) -> Result<(), S::Error> {
-        let Some(parent) = state.node(&edge.directory)? else { return self.abandon(state, &edge) };
+        let Some(parent) = state.node(&edge.directory)? else { return self.forget(state, &edge) };
         let first = state.mark(&edge)?.map_or(0, |mark| mark.first);
         state.remove_subtree(&edge.directory)?;
         self.set_mark(state, &parent.parent, first, true)?;

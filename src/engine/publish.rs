@@ -25,7 +25,7 @@ impl Engine {
             return Ok(());
         };
         let Located::Tree(path) = locate(state, &edge)? else {
-            return self.settle(state, &edge);
+            return self.forget(state, &edge);
         };
         if !self.may_appear(state, &edge, &entry, &path)? {
             return Ok(());
@@ -50,7 +50,8 @@ impl Engine {
             return self.node_is_taken(edge, &entry.id);
         }
         // A rename took what the target has of it elsewhere since we looked: that must come back first.
-        if state.node(&entry.id)?.is_some_and(|node| node.parent != edge) {
+        let elsewhere = state.node(&entry.id)?.is_some_and(|node| node.parent != edge);
+        if elsewhere && self.rules.hold(Rule::PublishInPlace) {
             self.later(edge);
             return Ok(());
         }
@@ -155,12 +156,18 @@ impl Engine {
     }
 
     fn record<S: State>(&mut self, state: &mut S, edge: &Edge, entry: &Entry) -> Result<(), S::Error> {
-        let Some(copy) = state.in_flight(&entry.id)? else { return self.settle(state, edge) };
+        let Some(copy) = state.in_flight(&entry.id)? else {
+            self.later(edge.clone());
+            return Ok(());
+        };
         let resumed = self.busy.get_mut(edge).is_some_and(|busy| {
             busy.flushed = 0;
             busy.resumed
         });
-        let Some(node) = self.place(state, &entry.id, copy, edge)? else { return self.settle(state, edge) };
+        let Some(node) = self.place(state, &entry.id, copy, edge)? else {
+            self.later(edge.clone());
+            return Ok(());
+        };
         // Attributes may have changed since they were put on the copy.
         let seen = attributes::digest(entry);
         if seen.map_or(resumed, |seen| seen != node.attributes) || node.modified_ms != entry.modified_ms {

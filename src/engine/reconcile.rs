@@ -56,7 +56,9 @@ impl Engine {
         if let Some(busy) = self.busy.get_mut(&edge) {
             (busy.position, busy.cursor) = (look.position, look.cursor);
         }
-        if let Some(node) = self.arriving.get(&edge).cloned() {
+        if let Some(node) = self.arriving.get(&edge).cloned()
+            && self.rules.hold(Rule::ArrivingLock)
+        {
             return self.node_is_taken(edge, &node);
         }
         let here = state.child(&edge)?;
@@ -70,9 +72,7 @@ impl Engine {
                 return self.root_is_missing(state, "it was there, and is gone or another one now");
             }
         } else if !matches!(locate(state, &edge)?, Located::Tree(_)) {
-            // Removed or forgotten meanwhile, with everything below; whoever finds it again looks at that.
-            self.forgive(state, &edge)?;
-            return self.abandon(state, &edge);
+            return self.forget(state, &edge);
         }
         let Some(entry) = look.found.clone() else { return self.absent(state, edge, here, look, effects) };
         match &entry.kind {
@@ -91,6 +91,12 @@ impl Engine {
             None if known.is_some() => self.found_elsewhere(state, edge, entry, look, effects),
             _ => self.in_place(state, edge, entry, known, look, effects),
         }
+    }
+
+    /// Its directory was removed or forgotten meanwhile, with everything below; whoever finds it again looks at that.
+    pub(crate) fn forget<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<(), S::Error> {
+        self.forgive(state, edge)?;
+        self.abandon(state, edge)
     }
 
     /// The feed has told everything up to this look. Without a feed there is nothing to wait for.
@@ -130,6 +136,7 @@ impl Engine {
         };
         // Without a feed nothing is ever removed: what is missing here may have moved to where we have been already.
         if !state.run()?.live {
+            self.forgive(state, &edge)?;
             return self.settle(state, &edge);
         }
         if !self.is_passed(state, &look, Rule::DeleteFence)? {
@@ -137,6 +144,7 @@ impl Engine {
         }
         if self.policy.deletes == DeletePolicy::Keep {
             self.release(state, &held)?;
+            self.forgive(state, &edge)?;
             return self.settle(state, &edge);
         }
         if !self.may_delete(state, &edge, &held, false)? {
@@ -220,6 +228,13 @@ impl Engine {
         look: Look,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
+        // It was seen at its other place later than here.
+        let newer =
+            state.node(&entry.id)?.is_some_and(|node| !node.parent.is_trash() && node.seen > look.position);
+        if newer && self.rules.hold(Rule::NewestLook) {
+            self.later(edge);
+            return Ok(());
+        }
         // As the target has it, the destination is below what is to be moved: something in between must move first.
         if is_within(state, &edge.directory, &entry.id)? {
             match self.in_between(state, &edge, &entry.id)? {
@@ -267,7 +282,7 @@ impl Engine {
         if !self.lock_node(&edge, &entry.id) {
             return self.node_is_taken(edge, &entry.id);
         }
-        let Located::Tree(path) = locate(state, &edge)? else { return self.settle(state, &edge) };
+        let Located::Tree(path) = locate(state, &edge)? else { return self.forget(state, &edge) };
         let Some(node) = known else {
             if !self.claim(&edge, vec![Claim::point(&path)]) {
                 return self.wait(edge, Waiting::Reconcile(look));
@@ -319,7 +334,7 @@ impl Engine {
                         Located::Tree(path) => {
                             self.set_attributes(state, (edge, look), entry, path, node, effects)
                         }
-                        _ => self.settle(state, &edge),
+                        _ => self.forget(state, &edge),
                     },
                     None => self.look_closer(edge, effects),
                 };
@@ -465,7 +480,10 @@ impl Engine {
                     }
                 }
             }
-            (AttributesOutcome::Done { .. }, None) => self.settle(state, &edge),
+            (AttributesOutcome::Done { .. }, None) => {
+                self.later(edge);
+                Ok(())
+            }
             (AttributesOutcome::Gone, _) => {
                 state.remove_subtree(&entry.id)?;
                 self.drifted(state, &edge, "it vanished at the target")?;

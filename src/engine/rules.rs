@@ -9,6 +9,8 @@ pub enum Rule {
     DeepOnImpureRename,
     /// R1: what was to be re-examined below a renamed directory still is, under its new name.
     DeepFollowsRename,
+    /// R1: what is not at the target yet is as old under its new name as under the old one.
+    OpenFollowsRename,
     /// R1: both names of a rename are marked, also when the object was moved at once.
     MarkBothNames,
     /// R1: an object is only moved by the rename of a node that was seen before it.
@@ -21,26 +23,36 @@ pub enum Rule {
     EdgeLock,
     /// R3: one operation on a node at a time.
     NodeLock,
+    /// R3: nothing is concluded about a name that a move is about to fill.
+    ArrivingLock,
     /// R3: nothing is removed before the feed has passed the look that missed it.
     DeleteFence,
     /// R3: what stands where another node is now goes before that one comes.
     IdentityFence,
     /// R3: a node found elsewhere is moved only when the feed has passed the look.
     LateMoveFence,
+    /// R3: a node is not moved away from where it was seen later.
+    NewestLook,
     /// R3: after a late move everything below is listed again.
     LateMoveRescan,
     /// R5: a mark is cleared only by an operation that began after it was set.
     GenerationCheck,
+    /// R5: a copy becomes visible where the target has its node, or that comes there first.
+    PublishInPlace,
     /// R6: after lost events everything is looked at.
     GapRescan,
     /// 2.3: files that vouch for others come after them.
     Barrier,
     /// 2.3: ... also after those that the feed has not told about yet.
     BarrierFence,
+    /// 2.3: ... also while it is not settled what the names above are.
+    BarrierAbove,
     /// 2.3: ... and after those that could not be copied.
     BarrierFailed,
     /// 2.3: a directory is renamed after what was changed in it before.
     RenameBarrier,
+    /// 2.3: of those that wait for each other in a circle, the renames go first.
+    CirclesBreak,
     /// 2.6: a move that was under way at a crash is finished.
     MoveIntent,
     /// 2.6: a directory that was being made at a crash is found again.
@@ -66,25 +78,31 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 35] = [
         Self::DeepOnImpureRename,
         Self::DeepFollowsRename,
+        Self::OpenFollowsRename,
         Self::MarkBothNames,
         Self::MoveOnlySeenBefore,
         Self::MarkDeepestKnown,
         Self::MarkUnlisted,
         Self::EdgeLock,
         Self::NodeLock,
+        Self::ArrivingLock,
         Self::DeleteFence,
         Self::IdentityFence,
         Self::LateMoveFence,
+        Self::NewestLook,
         Self::LateMoveRescan,
         Self::GenerationCheck,
+        Self::PublishInPlace,
         Self::GapRescan,
         Self::Barrier,
         Self::BarrierFence,
+        Self::BarrierAbove,
         Self::BarrierFailed,
         Self::RenameBarrier,
+        Self::CirclesBreak,
         Self::MoveIntent,
         Self::MakeIntent,
         Self::PublicationProbe,

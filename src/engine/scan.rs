@@ -190,6 +190,12 @@ impl Engine {
                     break;
                 }
             }
+            // What was seen there before, and is being acted upon, is not so any more.
+            for edge in self.seen_in(directory, front.after.as_deref(), next) {
+                if !listed.contains(edge.name.as_str()) && state.mark(&edge)?.is_some() {
+                    self.add_to_mark(state, &edge, generation, front.first, false)?;
+                }
+            }
         }
         for entry in entries {
             let edge = Edge { directory: directory.clone(), name: entry.name.clone() };
@@ -204,6 +210,18 @@ impl Engine {
             self.looks.insert(edge, Look { found: Some(entry), position, cursor, generation });
         }
         Ok(())
+    }
+
+    /// Names of a page about which something is being done because of an earlier look.
+    fn seen_in(&self, directory: &NodeId, after: Option<&str>, next: Option<&str>) -> BTreeSet<Edge> {
+        let from = Edge { directory: directory.clone(), name: after.unwrap_or_default().to_owned() };
+        let within =
+            |edge: &&Edge| edge.directory == *directory && next.is_none_or(|next| edge.name.as_str() <= next);
+        let busy = self.busy.range(from.clone()..).map(|(edge, _)| edge).take_while(within);
+        let fenced = self.fenced.range(from.clone()..).map(|(edge, _)| edge).take_while(within);
+        let looks = self.looks.range(from..).map(|(edge, _)| edge).take_while(within);
+        let past = |edge: &&Edge| after.is_none_or(|after| edge.name.as_str() > after);
+        busy.chain(fenced).chain(looks).filter(past).cloned().collect()
     }
 
     pub(crate) fn list_more<S: State>(

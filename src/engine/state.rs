@@ -40,6 +40,9 @@ impl Edge {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mark {
     pub generation: u64,
+    /// Its place in the queue: the generation at which it was set, or set again after it had been taken up. A name that
+    /// changes all the time is not put off for ever.
+    pub queued: u64,
     /// The earliest change of the source that may not be at the target yet.
     pub first: u64,
     /// The latest one that set the mark.
@@ -255,7 +258,7 @@ pub trait State {
     fn mark(&mut self, edge: &Edge) -> Result<Option<Mark>, Self::Error>;
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Self::Error>;
     fn clear_mark(&mut self, edge: &Edge) -> Result<(), Self::Error>;
-    /// Marked edges in order of generation, then edge, strictly after `after`.
+    /// Marked edges in order of their place in the queue, then edge, strictly after `after`.
     fn marks_after(
         &mut self,
         after: Option<&(u64, Edge)>,

@@ -29,8 +29,8 @@ pub struct Inode {
     pub written: u64,
     /// Of the last change of anything about it: content, attributes, name, place.
     pub changed: u64,
-    /// Of its last rename.
-    pub renamed: u64,
+    /// Of its renames.
+    pub renamed: Vec<u64>,
     /// Of its removal.
     pub died: Option<u64>,
 }
@@ -44,8 +44,8 @@ pub struct Hdfs {
     /// The last transaction.
     pub txid: u64,
     log: Vec<Event>,
-    /// Inodes that a rename took out of a scope, at whatever time, by the scope's root.
-    pub left: std::collections::BTreeSet<(u64, u64)>,
+    /// Inodes that were outside of a scope at some time, by the scope's root.
+    pub outside: std::collections::BTreeSet<(u64, u64)>,
     /// The last transaction that named a path.
     named: BTreeMap<String, u64>,
     /// Transactions up to this one are gone from the log.
@@ -78,7 +78,7 @@ impl Hdfs {
             next: 100,
             txid: 10,
             log: Vec::new(),
-            left: std::collections::BTreeSet::new(),
+            outside: std::collections::BTreeSet::new(),
             named: BTreeMap::new(),
             purged: 0,
             asynchronous: false,
@@ -94,7 +94,7 @@ impl Hdfs {
             modified_ms: 0,
             written: 0,
             changed: 0,
-            renamed: 0,
+            renamed: Vec::new(),
             died: None,
         };
         hdfs.inodes.insert(ROOT, directory(0, ""));
@@ -294,11 +294,14 @@ impl Hdfs {
             modified_ms: 1,
             written: 0,
             changed: 0,
-            renamed: 0,
+            renamed: Vec::new(),
             died: None,
         };
         self.inodes.insert(id, inode);
         self.children.insert((parent, name.to_owned()), id);
+        let outside = SCOPES.iter().filter(|(scope, _)| !self.is_below(id, *scope));
+        let outside: Vec<(u64, u64)> = outside.map(|(scope, _)| (*scope, id)).collect();
+        self.outside.extend(outside);
         self.touch(id);
         id
     }
@@ -374,14 +377,15 @@ impl Hdfs {
         for (scope, _) in SCOPES {
             if self.is_below(id, scope) && !self.is_below(parent, scope) {
                 let gone: Vec<u64> = self.tree(id).into_values().chain([id]).collect();
-                self.left.extend(gone.into_iter().map(|id| (scope, id)));
+                self.outside.extend(gone.into_iter().map(|id| (scope, id)));
             }
         }
         if let Some(inode) = self.inodes.get_mut(&id) {
             self.children.remove(&(inode.parent, inode.name.clone()));
             inode.parent = parent;
             inode.name = name.to_owned();
-            (inode.changed, inode.renamed) = (at, at);
+            inode.changed = at;
+            inode.renamed.push(at);
         }
         self.children.insert((parent, name.to_owned()), id);
     }

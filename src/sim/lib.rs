@@ -19,3 +19,4 @@ mod world;
 
 pub use random::Random;
 pub use run::{Options, Outcome, run};
+pub use world::Workers;

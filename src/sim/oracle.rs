@@ -20,8 +20,6 @@ pub struct Oracle {
     pub excused: Excused,
     /// Somebody else changed these paths; what is there is not judged.
     pub foreign: BTreeSet<String>,
-    /// Where somebody else made something.
-    pub strange: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
 }
@@ -94,21 +92,18 @@ impl Oracle {
         Ok(())
     }
 
-    /// 2.3: a directory that was renamed at the source comes after what was changed in it before. What vouches for others
-    /// may be missing: then nobody relies on them.
+    /// 2.3: a directory whose rename is followed comes after what was changed in it before. Nothing
+    /// waits for what the operator holds. What vouches for others may be missing: then nobody relies on them.
     pub fn renamed(
         &self,
         hdfs: &Hdfs,
         adls: &Adls,
-        root: u64,
-        (id, path): (u64, &str),
+        (id, path, cursor): (u64, &str, u64),
         given_up: &BTreeSet<(u64, String)>,
     ) -> Result<(), String> {
         let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
-        if self.drifting || !hdfs.is_below(id, root) || hdfs.path(id) != format!("{}/{path}", hdfs.path(root))
-        {
-            return Ok(());
-        }
+        let followed = directory.renamed.iter().rev().find(|at| **at <= cursor);
+        let Some(followed) = followed.filter(|_| !self.drifting && !self.excused.held) else { return Ok(()) };
         for (below, other) in hdfs.tree(id) {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
@@ -118,7 +113,7 @@ impl Oracle {
                 std::iter::successors(Some(other), |at| hdfs.inode(*at).map(|inode| inode.parent))
                     .take_while(|at| *at != id)
                     .filter_map(|at| hdfs.inode(at));
-            if last >= directory.renamed
+            if last >= *followed
                 || self.vouches(&format!("{path}/{below}")).is_some()
                 || chain.any(|inode| given_up.contains(&(inode.parent, inode.name.clone())))
             {
@@ -130,8 +125,7 @@ impl Oracle {
                 .is_none_or(|there| there.content != file.content)
             {
                 return Err(format!(
-                    "rename: {path} (renamed at {}) appeared before {below} in it (changed at {last})",
-                    directory.renamed
+                    "rename: {path} (renamed at {followed}) appeared before {below} in it (changed at {last})"
                 ));
             }
         }
@@ -163,7 +157,7 @@ impl Oracle {
                 && hdfs.living(id).is_some()
                 && hdfs.is_below(id, root)
                 && id != root
-                && !hdfs.left.contains(&(root, id))
+                && !hdfs.outside.contains(&(root, id))
             {
                 self.live_destroyed += 1;
                 return Err(format!("destroyed: the copy of node {id}, which lives at {}", hdfs.path(id)));
@@ -222,9 +216,10 @@ impl Oracle {
                 compare(hdfs, adls, path, *id)?;
             }
         }
-        for at in adls.objects.keys().filter(|at| at.starts_with("T/")) {
+        for (at, object) in adls.objects.iter().filter(|(at, _)| at.starts_with("T/")) {
             let path = at.get(2..).unwrap_or("");
-            let foreign = self.foreign.contains(path) || self.strange.contains(path);
+            // What somebody else made, and nothing of the source asked for the place of, stays.
+            let foreign = self.foreign.contains(path) || self.drifting && object.node.is_none();
             if !tree.contains_key(path) && !excused.covers(path) && !foreign {
                 return Err(format!("surplus: {path} is at the target only"));
             }
@@ -233,10 +228,10 @@ impl Oracle {
         for (id, node) in nodes.iter().filter(|(id, _)| !self.vanished.contains(&number(id))) {
             self.believed(adls, &nodes, id, node)?;
         }
-        if let Some((staging, _)) = adls.staging.iter().next() {
-            if state.all_in_flight().is_ok_and(|copies| copies.is_empty()) {
-                return Err(format!("left behind: staging file {staging}"));
-            }
+        if let Some(staging) = adls.staging.keys().next()
+            && state.all_in_flight().is_ok_and(|copies| copies.is_empty())
+        {
+            return Err(format!("left behind: staging file {staging}"));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One history from its seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
@@ -40,6 +40,28 @@ pub struct Outcome {
     pub needless: u64,
 }
 
+impl Outcome {
+    pub fn add(&mut self, other: &Self) {
+        self.coverage.add(&other.coverage);
+        self.published += other.published;
+        self.crashes += other.crashes;
+        self.steps += other.steps;
+        self.needless += other.needless;
+    }
+
+    /// How often what happened.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = self.coverage.counts();
+        counts.extend([
+            ("published", self.published),
+            ("crashes", self.crashes),
+            ("steps", self.steps),
+            ("needless", self.needless),
+        ]);
+        counts
+    }
+}
+
 struct Migration {
     engine: Engine,
     state: MemoryState,
@@ -49,8 +71,8 @@ struct Migration {
     root: u64,
     path: &'static str,
     start: u64,
-    /// Nodes whose rename at the source was followed at once in the live phase.
-    ordered: BTreeSet<u64>,
+    /// Nodes whose rename at the source was followed at once in the live phase, and the cursor at that time.
+    ordered: BTreeMap<u64, u64>,
     /// The feed was read.
     fed: bool,
 }
@@ -84,6 +106,16 @@ fn is_in_question(state: &mut MemoryState, node: &NodeId) -> bool {
         at = node.parent.directory;
     }
     false
+}
+
+fn print_marks(index: usize, before: &MemoryState, after: &MemoryState) {
+    let ((old, _), (new, _)) = (before.open(), after.open());
+    for (edge, mark) in new.iter().filter(|mark| !old.contains(mark)) {
+        println!("  [{index}]   mark {edge:?} {mark:?}");
+    }
+    for (edge, _) in old.iter().filter(|(edge, _)| !new.iter().any(|(other, _)| other == edge)) {
+        println!("  [{index}]   cleared {edge:?}");
+    }
 }
 
 const STEPS: u64 = 60_000;
@@ -143,7 +175,7 @@ impl Simulation<'_> {
                 root,
                 path,
                 start: 1,
-                ordered: BTreeSet::new(),
+                ordered: BTreeMap::new(),
                 fed: false,
             });
         }
@@ -166,7 +198,7 @@ impl Simulation<'_> {
 
     fn change(&mut self) {
         // Each change has a generator of its own, so that leaving one out does not change all the others.
-        let number = self.random.next();
+        let number = self.random.number();
         self.budget = self.budget.saturating_sub(1);
         if !self.options.skip.contains(&self.budget) {
             self.hdfs.change(&mut Random::new(number));
@@ -261,7 +293,6 @@ impl Simulation<'_> {
                     let content = self.random.one_in(2).then_some(FOREIGN);
                     let object = foreign(adls, content);
                     adls.objects.insert(at, object);
-                    oracle.strange.insert(path);
                 }
             }
             1 => {
@@ -347,9 +378,11 @@ impl Simulation<'_> {
             println!("  [{index}] <- {input:?}");
         }
         let migration = &mut self.migrations[index];
+        let before = if self.options.trace { migration.state.clone() } else { MemoryState::default() };
         let followed = migration.engine.coverage.moved_at_once;
         let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
+        let Ok(Run { cursor, .. }) = migration.state.run();
         let moves = effects.iter().filter(|effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. }));
         let followed =
             phase == Phase::Live && moves.count() == 1 && followed < migration.engine.coverage.moved_at_once;
@@ -359,22 +392,24 @@ impl Simulation<'_> {
                     let id = crate::hdfs::number(node);
                     let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
                     self.outcome.needless += u64::from(lives);
+                    // R9. Without a window each removal is judged by itself.
+                    let limit = self.policy_limit;
+                    let Ok(objects) = migration.state.count_subtree(node, limit.count + 1);
+                    if limit.window_seconds == 0 && objects > limit.count && self.budget > 0 {
+                        return Err(format!(
+                            "deleted: {objects} or more objects at once, and nobody approved"
+                        ));
+                    }
                 }
                 Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
-                    migration.ordered.insert(crate::hdfs::number(node));
+                    migration.ordered.insert(crate::hdfs::number(node), cursor);
                 }
                 _ => {}
             }
         }
         migration.pending.extend(effects);
-        if let Ok(watched) = std::env::var("WATCH") {
-            let (marks, _) = migration.state.open();
-            for (edge, mark) in marks.iter().filter(|(edge, _)| edge.name == watched) {
-                println!("    mark {edge:?} {mark:?}");
-            }
-            for (edge, failed) in migration.state.given_up().filter(|(edge, _)| edge.name == watched) {
-                println!("    failed {edge:?} {failed:?}");
-            }
+        if self.options.trace {
+            print_marks(index, &before, &migration.state);
         }
         if self.random.one_in(10) { self.check_watermark(index) } else { Ok(()) }
     }

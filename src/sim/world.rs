@@ -1,6 +1,6 @@
 //! Carries out the engine's effects as an agent's workers do, on the simulated source and target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::{
     AttributesOutcome, Edge, Effect, Expected, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, Place,
@@ -39,8 +39,9 @@ pub struct World<'a> {
     pub workers: Workers,
     /// Sometimes a directory cannot be found although it is there.
     pub flaky: bool,
-    /// Directories whose rename was followed at once in the live phase, and edges that were given up.
-    pub ordered: &'a mut BTreeSet<u64>,
+    /// Directories whose rename was followed at once in the live phase, and the cursor at that time.
+    pub ordered: &'a mut BTreeMap<u64, u64>,
+    /// Edges.
     pub given_up: BTreeSet<(u64, String)>,
     /// Changes that applications may still make.
     pub budget: &'a mut u32,
@@ -361,10 +362,10 @@ impl World<'_> {
                     self.oracle.replaced(self.hdfs, self.root, &moving, &replaced)?;
                 }
                 if let Some(path) = to.strip_prefix("T/")
-                    && self.ordered.remove(&number(node))
+                    && let Some(cursor) = self.ordered.remove(&number(node))
                 {
-                    let directory = (number(node), path);
-                    self.oracle.renamed(self.hdfs, self.adls, self.root, directory, &self.given_up)?;
+                    let directory = (number(node), path, cursor);
+                    self.oracle.renamed(self.hdfs, self.adls, directory, &self.given_up)?;
                 }
                 MoveOutcome::Done
             }

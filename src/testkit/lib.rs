@@ -9,6 +9,7 @@ use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
 use livedata_agent_runtime::host::Host;
 use livedata_agent_runtime::ledger::Ledger;
 use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
+use livedata_model::command::{Command, CommandKind};
 use livedata_model::message::Sync;
 use livedata_model::report::MigrationReport;
 use livedata_model::spec::{
@@ -192,6 +193,25 @@ fn migration_of(mode: Mode, generation: u64, path: &str, run: RunState, start_co
 }
 
 impl Agent {
+    /// Has the agent do something once, in the present life of a migration.
+    pub fn command(&self, migration: &str, kind: CommandKind) {
+        let mut ledger = self.ledger.lock().unwrap();
+        let spec = ledger.items().find_map(|item| match &item.body {
+            Body::Migration(spec) if item.id == migration => Some(spec.clone()),
+            _ => None,
+        });
+        let spec = spec.unwrap();
+        let command = Command {
+            id: format!("{kind:?}"),
+            migration: migration.to_owned(),
+            incarnation: spec.incarnation,
+            reset_count: spec.reset_count,
+            kind,
+        };
+        assert_eq!(ledger.take(1, vec![command]).unwrap().len(), 1);
+        self.changed.notify_one();
+    }
+
     pub fn desire(&self, items: Vec<Item>) {
         let sync = Sync { revision: 1, upserts: items, removals: vec![] };
         let stale = self.ledger.lock().unwrap().apply(1, sync).unwrap();

@@ -7,9 +7,9 @@ use std::process::Command;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use hdfs_native::{Client, ClientBuilder, WriteOptions};
-use livedata_workload::SourceSide;
 use livedata_workload::compare::HdfsSource;
 use livedata_workload::lake::{self, Shape, Summary};
+use livedata_workload::{SourceSide, churn};
 use serde_json::{Value, json};
 
 pub struct Cluster {
@@ -30,6 +30,16 @@ impl Cluster {
             .build()
             .unwrap();
         Self { file, superuser }
+    }
+
+    pub fn superuser_name(&self) -> &str {
+        self.file["superuser"].as_str().unwrap()
+    }
+
+    /// For changing a lake while it is migrated.
+    pub fn changes(&self) -> churn::Hdfs {
+        let web = format!("http://{}", self.file["namenode_http"].as_str().unwrap());
+        churn::Hdfs::new(reqwest::Client::new(), &self.uri(), &web, self.superuser_name()).unwrap()
     }
 
     /// `properties.source` of a migrator; who reads is said to the agent.

@@ -2,6 +2,7 @@
 //!
 //! - `test` is the tier that every change must pass: [`tier`];
 //! - `prove` runs the longer proofs by hand: [`prove`];
+//! - `sim` plays histories of the migration engine: [`sim`];
 //! - `hadoop` is a real Hadoop on this machine: [`hadoop`];
 //! - `tools` installs what tests need and the repository does not hold: [`tools`].
 //!
@@ -12,6 +13,7 @@ mod command;
 mod dependencies;
 mod hadoop;
 mod prove;
+mod sim;
 mod tier;
 mod tools;
 
@@ -29,6 +31,8 @@ enum Xtask {
     },
     /// Run one of the longer proofs; without a name, list them
     Prove { name: Option<String> },
+    /// Play seeded histories of the migration engine in a simulated world
+    Sim(sim::Sim),
     /// A real Hadoop cluster for tests
     #[command(subcommand)]
     Hadoop(hadoop::HadoopCommand),
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Test { stages } => tier::run(&stages),
         Xtask::Prove { name } => prove::run(name.as_deref()),
+        Xtask::Sim(sim) => sim::run(&sim),
         Xtask::Hadoop(command) => hadoop::run(command),
         Xtask::Tools => tools::install().map(|tools| println!("{tools}")),
     };

@@ -56,14 +56,15 @@ pub fn stored(bits: u64) -> i64 {
     i64::from_ne_bytes(bits.to_ne_bytes())
 }
 
-pub const MARK: &str = "generation, first, last, deep";
+pub const MARK: &str = "generation, queued, first, last, deep";
 
 pub fn mark(row: &Row<'_>, first: usize) -> rusqlite::Result<Mark> {
     Ok(Mark {
         generation: row.get(first)?,
-        first: row.get(first + 1)?,
-        last: row.get(first + 2)?,
-        deep: row.get(first + 3)?,
+        queued: row.get(first + 1)?,
+        first: row.get(first + 2)?,
+        last: row.get(first + 3)?,
+        deep: row.get(first + 4)?,
     })
 }
 

@@ -171,7 +171,7 @@ impl State for JournalState<'_> {
 
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Error> {
         self.execute(
-            "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![edge.directory.as_bytes(), edge.name, mark.generation, mark.first, mark.last, mark.deep],
         )?;
         Ok(())
@@ -186,7 +186,7 @@ impl State for JournalState<'_> {
     }
 
     fn marks_after(&mut self, after: Option<&(u64, Edge)>, limit: usize) -> Result<Vec<(Edge, Mark)>, Error> {
-        self.marks_by("generation", u64::MAX, after, limit)
+        self.marks_by("queued", u64::MAX, after, limit)
     }
 
     fn marks_up_to(

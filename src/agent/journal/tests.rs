@@ -23,7 +23,7 @@ where
     lines.push(format!("{:?}", state.fronts(None, 10).unwrap()));
     lines.push(format!("{:?}", state.fronts(Some(&id(1)), 10).unwrap()));
     lines.push(format!("{:?}", state.marks_after(None, 10).unwrap()));
-    lines.push(format!("{:?}", state.marks_after(Some(&(4, edge(1, "a"))), 1).unwrap()));
+    lines.push(format!("{:?}", state.marks_after(Some(&(3, edge(2, "c"))), 1).unwrap()));
     lines.push(format!("{:?}", state.marks_up_to(8, None, 10).unwrap()));
     lines.push(format!("{:?}", state.marks_up_to(u64::MAX, Some(&(2, edge(1, "b"))), 10).unwrap()));
     lines.push(format!("{:?} {:?}", state.count_marks().unwrap(), state.lowest_first().unwrap()));
@@ -78,7 +78,13 @@ where
     state.put_node(&id(5), &node(edge(4, "never"), file)).unwrap();
     // It moves: its old edge is free.
     state.put_node(&id(2), &node(edge(1, "b"), NodeKind::Directory)).unwrap();
-    let mark = |generation, first| Mark { generation, first, last: 20, deep: generation == 4 };
+    let mark = |generation, first| Mark {
+        generation,
+        queued: 9 - generation,
+        first,
+        last: 20,
+        deep: generation == 4,
+    };
     state.put_mark(&edge(1, "a"), mark(5, 9)).unwrap();
     state.put_mark(&edge(1, "a"), mark(4, 8)).unwrap();
     state.put_mark(&edge(1, "b"), mark(4, 2)).unwrap();

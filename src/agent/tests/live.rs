@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use livedata_model::command::CommandKind;
+use livedata_model::condition::Truth;
 use livedata_model::report::MigrationReport;
-use livedata_model::spec::RunState;
+use livedata_model::spec::{Body, RunState};
 use livedata_model::state::MigrationState;
 use livedata_testkit::{Agent, World, live_migration};
 use livedata_workload::churn::{self, Churned, Plan, churn};
@@ -66,6 +68,10 @@ fn small() -> Shape {
     Shape { files: 300, directories: 40, total_bytes: 12 << 20, largest_bytes: 5 << 20, seed: 3 }
 }
 
+fn has_condition(report: &MigrationReport, kind: &str) -> bool {
+    report.conditions.iter().any(|condition| condition.kind == kind && condition.status == Truth::True)
+}
+
 /// Everything that happened is at the target.
 fn caught_up(report: &MigrationReport) -> bool {
     report.state == MigrationState::Live && report.lag.is_some_and(|lag| lag.transactions == 0)
@@ -104,5 +110,94 @@ async fn an_agent_that_dies_again_and_again_under_change_ends_equal() {
     let report = agent.wait("caught up", caught_up).await;
     let compared = live.compare().await;
     assert!(compared.equal(), "{compared}\n{report:?}");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_looks_at_everything_and_sends_nothing_again() {
+    let live = Live::new(&small()).await;
+    let mut agent = live.start(1);
+    agent.wait("caught up", caught_up).await;
+    agent.stop().await;
+    let sent = live.world.ingress_bytes().await;
+    // For a local directory every restart is a gap; meanwhile one file came, one went, one directory was renamed.
+    let lake = live.lake();
+    std::fs::write(lake.join("came"), "new").unwrap();
+    let gone = std::fs::read_dir(&lake).unwrap().flatten().find(|entry| entry.path().is_file()).unwrap();
+    std::fs::remove_file(gone.path()).unwrap();
+    let moved = std::fs::read_dir(&lake).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
+    std::fs::rename(moved.path(), lake.join("renamed")).unwrap();
+    let mut agent = live.start(2);
+    let again = |report: &MigrationReport| report.progress.directories_scanned >= 80 && caught_up(report);
+    let report = agent.wait("looked at everything again", again).await;
+    let compared = live.compare().await;
+    assert!(compared.equal(), "{compared}\n{report:?}");
+    assert_eq!(live.world.ingress_bytes().await - sent, 3, "equal files were sent again");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_goes_ends_the_migration_and_removes_nothing() {
+    let live = Live::new(&small()).await;
+    let mut agent = live.start(1);
+    agent.wait("caught up", caught_up).await;
+    let kept = live.folder.path().join("kept");
+    std::fs::rename(live.lake(), &kept).unwrap();
+    let report = agent.wait("Failed", |report| report.state == MigrationState::Failed).await;
+    assert!(has_condition(&report, "SourceRootMissing"), "{report:?}");
+    let compared = live.world.compare(SourceSide::Directory(kept), "lake").await;
+    assert!(compared.equal(), "{compared}");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_deletions_than_the_limit_wait_for_the_operator() {
+    let live = Live::new(&small()).await;
+    for number in 0..6 {
+        std::fs::write(live.lake().join(format!("doomed-{number}")), "for a while").unwrap();
+    }
+    let mut agent = live.start(1);
+    agent.wait("caught up", caught_up).await;
+    let mut item = live_migration(2, "/lake", RunState::Running, 1);
+    let Body::Migration(spec) = &mut item.body else { panic!() };
+    spec.mass_delete_limit.count = 2;
+    agent.desire(vec![item]);
+    agent.wait("the new limit", |report| report.observed_generation == 2 && caught_up(report)).await;
+    let mut removed = 0;
+    for entry in std::fs::read_dir(live.lake()).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        std::fs::remove_file(entry.path()).unwrap();
+        removed += 1;
+    }
+    assert!(removed > 4, "{removed}");
+    let report = agent.wait("held", |report| has_condition(report, "DeletesHeld")).await;
+    assert!(report.lag.is_some_and(|lag| lag.transactions > 0), "{report:?}");
+    assert!(!live.compare().await.equal());
+    agent.command("/migration", CommandKind::ApproveDeletes);
+    agent.wait("approved", |report| caught_up(report) && !has_condition(report, "DeletesHeld")).await;
+    let compared = live.compare().await;
+    assert!(compared.equal(), "{compared}");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_forgets_and_what_is_equal_is_replaced_in_place() {
+    let live = Live::new(&small()).await;
+    for number in 0..6 {
+        std::fs::write(live.lake().join(format!("doomed-{number}")), "for a while").unwrap();
+    }
+    let mut agent = live.start(1);
+    agent.wait("caught up", caught_up).await;
+    let mut item = live_migration(2, "/lake", RunState::Stopped, 0);
+    let Body::Migration(spec) = &mut item.body else { panic!() };
+    spec.reset_count = 1;
+    agent.desire(vec![item.clone()]);
+    agent.wait("as new", |report| report.state == MigrationState::NotScheduled).await;
+    let Body::Migration(spec) = &mut item.body else { panic!() };
+    (spec.run, spec.start_count) = (RunState::Running, 1);
+    item.generation = 3;
+    agent.desire(vec![item]);
+    agent.wait("caught up", |report| report.observed_generation == 3 && caught_up(report)).await;
+    let compared = live.compare().await;
+    assert!(compared.equal(), "{compared}");
     agent.stop().await;
 }
