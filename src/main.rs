@@ -17,11 +17,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show a migration from end to end on this machine
+    // What these three are is said at their arguments, at more length than a line for `--help`.
     Demo(livedata_demo::show::Args),
-    /// Run a whole control plane on this machine, for development
     Dev(livedata_demo::dev::Args),
-    /// Change a lake again and again, for a migration to follow
     Churn(livedata_demo::churn::Args),
     /// Run an Azure Data Lake Storage Gen2 account on this machine
     AdlsEmulator(livedata_adls_emulator::Args),

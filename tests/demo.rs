@@ -22,11 +22,15 @@ fn is_gone(process: u32) -> bool {
 async fn a_lake_that_is_changed_while_the_demo_copies_it_ends_equal() {
     let (status, said) = Process::start(LIVEDATA, &["demo"], &[]).finish().await;
     assert!(status.success(), "{said}");
-    for part in ["a sample lake: 3000 files", " changes at the source, lag ", "caught up", "result  equal"] {
+    for part in [
+        "a sample lake: 3000 files",
+        " changes at the source, lag ",
+        "operations/s",
+        "caught up",
+        "result  equal",
+    ] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
-    let summary = said.lines().find(|line| line.contains("operations/s:")).unwrap();
-    assert!(summary.contains("rename directory") && summary.contains("delete file"), "{summary}");
     assert!(is_gone(churner(&said)), "{said}");
 }
 

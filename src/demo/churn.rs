@@ -29,10 +29,10 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const WRITERS_ON_HDFS: u32 = 64;
 const WRITERS: u32 = 4;
 
-/// Changes a lake again and again, as the programs that use one do, until Ctrl-C: so that a Live migration has something to
-/// follow.
+/// Change a lake again and again, for a migration to follow
 ///
-/// Files are made, appended to, replaced, cut, renamed and DELETED, directories renamed and deleted, jobs commit, tables
+/// Does what the programs that use a lake do, until Ctrl-C, so that a migration of mode Live has something to follow:
+/// files are made, appended to, replaced, cut, renamed and DELETED, directories renamed and deleted, jobs commit, tables
 /// get new versions, things move out of the lake and back in, permissions and attributes change. Nobody else may write to
 /// the lake meanwhile: a change that fails ends it. At its end it prints what it did.
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay, TENANT, USER};
 
-/// Runs a whole control plane on this machine until it is interrupted: ARM front door, resource provider, relay, storage
-/// emulator. Loopback only.
+/// Run a whole control plane on this machine, for development
+///
+/// ARM front door, resource provider, relay and storage emulator, until Ctrl-C. Loopback only. It prints how to sign in, and
+/// the command that makes and changes a lake to play with.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder for everything that has to survive; made when missing

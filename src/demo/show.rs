@@ -16,7 +16,6 @@ use std::time::Duration;
 use livedata_workload::{Report, TargetSide, compare, lake};
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use url::Url;
 
 use crate::arm_client::{self, ArmClient};
@@ -38,8 +37,10 @@ const CHURN_RATE: u32 = 100;
 /// Every demo is the same.
 const CHURN_SEED: u64 = 1;
 
-/// Shows a migration from end to end on this machine, and ends by itself: a lake is copied while it is changed all the time,
-/// followed until the changes end, and compared with its copy. Exit code 1 if anything differs.
+/// Show a migration from end to end on this machine
+///
+/// A lake is copied while it is changed all the time, followed until the changes end, and compared with its copy. It ends by
+/// itself, with exit code 1 if anything differs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to migrate instead of a sample: a directory, or hdfs://host:port/path; it is only read, unless --churn-rate says
@@ -337,12 +338,13 @@ async fn migrate(
             if processes.churner.is_some() {
                 watch.for_a_while(churn_on, processes).await?;
                 let churned = processes.stop_churning().await?;
-                watch.say("churn", &churned.unwrap_or_default());
+                // What there was of each kind would fill the screen.
+                let churned = churned.unwrap_or_default();
+                watch.say("churn", churned.rsplit_once(": ").map_or(&*churned, |(total, _)| total));
             }
-            let stopped = Instant::now();
-            let status = watch.until_caught_up(processes).await?;
-            let seconds = stopped.elapsed().as_secs_f64();
-            watch.say("caught up", &format!("lag 0 transactions, {seconds:.1} s later"));
+            let (status, after) = watch.until_caught_up(processes).await?;
+            let seconds = after.as_secs_f64();
+            watch.say("caught up", &format!("lag 0 transactions, {seconds:.1} s after the last change"));
             status
         }
     };

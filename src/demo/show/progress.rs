@@ -14,6 +14,8 @@ const LIVE_LINE_EVERY: Duration = Duration::from_secs(1);
 /// `status.progress` and `status.lag` of a migration, as far as they are shown.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Figures {
+    /// What is scanned has no end then: it is what has ever been seen.
+    pub is_live: bool,
     pub files_scanned: u64,
     pub files_migrated: u64,
     pub files_failed: u64,
@@ -35,6 +37,7 @@ impl Figures {
     pub fn of(status: &Value) -> Self {
         let figure = |name: &str| status["progress"][name].as_u64().unwrap_or(0);
         Self {
+            is_live: status["state"] == "Live",
             files_scanned: figure("filesScanned"),
             files_migrated: figure("filesMigrated"),
             files_failed: figure("filesFailed"),
@@ -62,6 +65,13 @@ pub enum Progress {
     Lines { next: Instant, every: Duration },
 }
 
+/// What is said of a migration at one moment.
+struct Texts {
+    files: String,
+    bytes: String,
+    live: String,
+}
+
 impl Progress {
     pub fn begin() -> Self {
         if !std::io::stderr().is_terminal() {
@@ -85,21 +95,21 @@ impl Progress {
 
     /// `changes` at the source so far, if somebody makes them.
     pub fn show(&mut self, now: Figures, changes: Option<u64>) {
-        let (files_text, bytes_text, live_text) = (files_text(now), bytes_text(now), live_text(now, changes));
+        let texts = Texts::of(now, changes);
         match self {
             Self::Bars { files, bytes, live, .. } => {
                 // A bar of length 0 would look full.
-                files.set_length(now.files_scanned.max(1));
+                files.set_length(if now.is_live { 1 } else { now.files_scanned.max(1) });
                 files.set_position(now.files_migrated + now.files_failed);
-                files.set_message(files_text);
-                bytes.set_length(now.bytes_scanned.max(1));
+                files.set_message(texts.files);
+                bytes.set_length(if now.is_live { 1 } else { now.bytes_scanned.max(1) });
                 bytes.set_position(now.bytes_migrated);
-                bytes.set_message(bytes_text);
-                live.set_message(live_text);
+                bytes.set_message(texts.bytes);
+                live.set_message(texts.live);
             }
             Self::Lines { next, every } => {
                 if Instant::now() >= *next {
-                    let parts = [files_text, bytes_text, live_text];
+                    let parts = [texts.files, texts.bytes, texts.live];
                     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
                     println!("  {}", parts.join("; "));
                     *next = Instant::now() + *every;
@@ -135,29 +145,37 @@ impl Progress {
     }
 }
 
-fn files_text(now: Figures) -> String {
-    let mut files = format!("{} of {} files", now.files_migrated, now.files_scanned);
-    if now.files_failed > 0 {
-        files.push_str(&format!(", {} failed", now.files_failed));
+impl Texts {
+    fn of(now: Figures, changes: Option<u64>) -> Self {
+        let (mut files, bytes) = match now.is_live {
+            true => (
+                format!("{} files arrived", now.files_migrated),
+                DecimalBytes(now.bytes_migrated).to_string(),
+            ),
+            false => (format!("{} of {} files", now.files_migrated, now.files_scanned), Self::bytes(now)),
+        };
+        if now.files_failed > 0 {
+            files.push_str(&format!(", {} failed", now.files_failed));
+        }
+        if !now.is_live {
+            files.push_str(&format!(", {}/s", now.files_per_second));
+        }
+        let changes = changes.map(|changes| format!("{} changes at the source", HumanCount(changes)));
+        let lag = now
+            .lag
+            .map(|lag| format!("lag {} transactions, {} s", HumanCount(lag.transactions), lag.seconds));
+        Self { files, bytes, live: changes.into_iter().chain(lag).collect::<Vec<_>>().join(", ") }
     }
-    files.push_str(&format!(", {}/s", now.files_per_second));
-    files
-}
 
-fn bytes_text(now: Figures) -> String {
-    let mut bytes = format!("{} of {}", DecimalBytes(now.bytes_migrated), DecimalBytes(now.bytes_scanned));
-    bytes.push_str(&format!(", {}/s", DecimalBytes(now.bytes_per_second)));
-    if let Some(left) = now.left() {
-        bytes.push_str(&format!(", {} left", HumanDuration(left)));
+    fn bytes(now: Figures) -> String {
+        let mut bytes =
+            format!("{} of {}", DecimalBytes(now.bytes_migrated), DecimalBytes(now.bytes_scanned));
+        bytes.push_str(&format!(", {}/s", DecimalBytes(now.bytes_per_second)));
+        if let Some(left) = now.left() {
+            bytes.push_str(&format!(", {} left", HumanDuration(left)));
+        }
+        bytes
     }
-    bytes
-}
-
-fn live_text(now: Figures, changes: Option<u64>) -> String {
-    let changes = changes.map(|changes| format!("{} changes at the source", HumanCount(changes)));
-    let lag =
-        now.lag.map(|lag| format!("lag {} transactions, {} s", HumanCount(lag.transactions), lag.seconds));
-    changes.into_iter().chain(lag).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -168,15 +186,19 @@ mod tests {
 
     #[test]
     fn reads_the_status_and_says_how_long_it_takes() {
-        let status = json!({"progress": {"filesScanned": 10, "filesMigrated": 4, "filesFailed": 1, "bytesScanned": 4000,
-            "bytesMigrated": 1000, "filesPerSecond": 2, "bytesPerSecond": 1000},
-            "lag": {"transactions": 1200, "seconds": 3, "watermark": 7}});
-        let now = Figures::of(&status);
-        assert_eq!(files_text(now), "4 of 10 files, 1 failed, 2/s");
-        assert_eq!(bytes_text(now), "1.00 kB of 4.00 kB, 1.00 kB/s, 3 seconds left");
-        assert_eq!(live_text(now, Some(5000)), "5,000 changes at the source, lag 1,200 transactions, 3 s");
-        assert_eq!(live_text(now, None), "lag 1,200 transactions, 3 s");
-        let nothing = Figures::of(&json!({}));
-        assert_eq!((nothing.left(), live_text(nothing, None).as_str()), (None, ""));
+        let mut status = json!({"state": "Running", "progress": {"filesScanned": 10, "filesMigrated": 4, "filesFailed": 1,
+            "bytesScanned": 4000, "bytesMigrated": 1000, "filesPerSecond": 2, "bytesPerSecond": 1000}});
+        let texts = Texts::of(Figures::of(&status), Some(5000));
+        assert_eq!(texts.files, "4 of 10 files, 1 failed, 2/s");
+        assert_eq!(texts.bytes, "1.00 kB of 4.00 kB, 1.00 kB/s, 3 seconds left");
+        assert_eq!(texts.live, "5,000 changes at the source");
+
+        status["state"] = json!("Live");
+        status["lag"] = json!({"transactions": 1200, "seconds": 3, "watermark": 7});
+        let texts = Texts::of(Figures::of(&status), Some(5000));
+        assert_eq!((&*texts.files, &*texts.bytes), ("4 files arrived, 1 failed", "1.00 kB"));
+        assert_eq!(texts.live, "5,000 changes at the source, lag 1,200 transactions, 3 s");
+        assert_eq!(Texts::of(Figures::of(&status), None).live, "lag 1,200 transactions, 3 s");
+        assert_eq!(Figures::of(&json!({})).left(), None);
     }
 }

@@ -93,8 +93,9 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Until everything that happened at the source, where nothing happens any more, is at the target.
-    pub async fn until_caught_up(&mut self, processes: &mut Processes) -> Result<Value, Error> {
+    /// Until everything that happened at the source, where nothing happens any more, is at the target. Also how long that
+    /// took.
+    pub async fn until_caught_up(&mut self, processes: &mut Processes) -> Result<(Value, Duration), Error> {
         self.progress.is_live();
         let started = Instant::now();
         let (mut still_since, mut last) = (started, Value::Null);
@@ -105,7 +106,7 @@ impl<'a> Watch<'a> {
                 still_since = Instant::now();
             }
             if is_there && still_since.elapsed() >= STILL_FOR {
-                return Ok(status);
+                return Ok((status, still_since - started));
             }
             if started.elapsed() > CAUGHT_UP_WITHIN {
                 return Err(Error::NotCaughtUp {
