@@ -4,13 +4,13 @@ use livedata_model::node::{Entry, EntryKind, NodeId};
 
 use crate::effect::Effect;
 use crate::input::{Failure, FailureKind};
-use crate::machine::{Engine, Waiting};
+use crate::machine::Engine;
 use crate::rules::Rule;
 use crate::state::{Checkpoint, Edge, InFlight, Staged, State};
 
 impl Engine {
     pub(crate) fn has_copy_place(&self) -> bool {
-        self.busy.values().filter(|busy| busy.copying).count() < self.limits.copies
+        self.copying < self.limits.copies
     }
 
     /// Goes on with a copy of the same version that was begun before, or begins one. The node is locked.
@@ -36,7 +36,8 @@ impl Engine {
                     return self.begin_publish(state, edge, entry, effects);
                 }
                 if !self.take_copy_place(&edge) {
-                    return self.wait(edge, Waiting::Copy(entry));
+                    self.to_copy.push_back((edge, entry));
+                    return Ok(());
                 }
                 let InFlight { staging, checkpoints, .. } = copy;
                 effects.push(Effect::Copy { edge, entry, staging, checkpoints });
@@ -45,7 +46,8 @@ impl Engine {
         }
         self.discard_node(state, &entry.id, effects)?;
         if !self.take_copy_place(&edge) {
-            return self.wait(edge, Waiting::Copy(entry));
+            self.to_copy.push_back((edge, entry));
+            return Ok(());
         }
         let mut run = state.run()?;
         run.generation += 1;
@@ -68,6 +70,7 @@ impl Engine {
     fn take_copy_place(&mut self, edge: &Edge) -> bool {
         let free = self.has_copy_place();
         if let Some(busy) = self.busy.get_mut(edge) {
+            self.copying = self.copying + usize::from(free) - usize::from(busy.copying);
             busy.copying = free;
         }
         free
@@ -112,7 +115,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         let Some(busy) = self.busy.get_mut(&edge) else { return Ok(()) };
-        busy.copying = false;
+        self.copying -= usize::from(std::mem::take(&mut busy.copying));
         match outcome {
             Ok(staged) => {
                 let Some(mut copy) = state.in_flight(&entry.id)? else {

@@ -82,8 +82,6 @@ pub(crate) enum Waiting {
     Reconcile(Look),
     /// For the same, with the copy done.
     Publish(Entry),
-    /// For a place among the copies.
-    Copy(Entry),
 }
 
 /// See the crate's head. Ordered collections only: equal inputs give equal effects.
@@ -117,6 +115,10 @@ pub struct Engine {
     pub(crate) held: BTreeMap<Edge, bool>,
     /// Operations that wait while they hold their edge.
     pub(crate) waiting: VecDeque<(Edge, Waiting)>,
+    /// Likewise, for a place among the copies.
+    pub(crate) to_copy: VecDeque<(Edge, Entry)>,
+    /// How many of these places are taken.
+    pub(crate) copying: usize,
     pub(crate) claims: Claims,
     /// Moves under way.
     pub(crate) moves: BTreeMap<NodeId, Mover>,
@@ -161,6 +163,8 @@ impl Engine {
             made: BTreeMap::new(),
             held: BTreeMap::new(),
             waiting: VecDeque::new(),
+            to_copy: VecDeque::new(),
+            copying: 0,
             claims: Claims::default(),
             moves: BTreeMap::new(),
             arriving: BTreeMap::new(),
@@ -271,14 +275,17 @@ impl Engine {
 
     /// Whether another operation may begin. Those that wait for others do not use the source or the target.
     fn has_room(&self) -> bool {
-        let copying = self.busy.values().filter(|busy| busy.copying).count();
-        self.busy.len().saturating_sub(self.waiting.len() + copying) < self.limits.operations
+        self.busy.len().saturating_sub(self.count_waiting() + self.copying) < self.limits.operations
+    }
+
+    pub(crate) fn count_waiting(&self) -> usize {
+        self.waiting.len() + self.to_copy.len()
     }
 
     /// Enough has been begun that waits for the feed or for its turn. (Files that vouch for others and deletions that are
     /// held may wait for what is still to be begun: they do not count.)
     fn is_crowded(&self) -> bool {
-        self.waiting.len() + self.fenced.len() >= self.limits.waiting
+        self.count_waiting() + self.fenced.len() >= self.limits.waiting
     }
 
     fn conclude<S: State>(&mut self, state: &mut S, effects: &mut Vec<Effect>) -> Result<(), S::Error> {
@@ -407,7 +414,9 @@ impl Engine {
             added: None,
         };
         self.tidy = false;
-        self.busy.insert(edge.clone(), busy);
+        if let Some(before) = self.busy.insert(edge.clone(), busy) {
+            self.copying -= usize::from(before.copying);
+        }
     }
 
     /// Takes the node for the operation of this edge; `false`: another one has it.
@@ -431,6 +440,7 @@ impl Engine {
     /// Lets go of an edge and of everything that its operation held.
     pub(crate) fn unlock(&mut self, edge: &Edge) -> Option<Busy> {
         let busy = self.busy.remove(edge)?;
+        self.copying -= usize::from(busy.copying);
         for node in &busy.nodes {
             self.node_locks.remove(node);
             self.wake(&Blocker::Node(node.clone()));

@@ -388,26 +388,24 @@ impl Engine {
         state: &mut S,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let claims_changed = self.claims.released;
-        if claims_changed {
+        if self.claims.released {
             self.claims.new_round();
             // The feed's rename goes first: everything else waits behind it.
             self.ingest_backlog(state, effects)?;
-        }
-        for _ in 0..self.waiting.len() {
-            let Some((edge, waiting)) = self.waiting.pop_front() else { break };
-            if !self.busy.contains_key(&edge) {
-                continue;
+            for _ in 0..self.waiting.len() {
+                let Some((edge, waiting)) = self.waiting.pop_front() else { break };
+                match waiting {
+                    _ if !self.busy.contains_key(&edge) => {}
+                    Waiting::Reconcile(look) => self.reconcile(state, edge, look, effects)?,
+                    Waiting::Publish(entry) => self.begin_publish(state, edge, entry, effects)?,
+                }
             }
-            match waiting {
-                Waiting::Reconcile(look) if claims_changed => self.reconcile(state, edge, look, effects)?,
-                Waiting::Publish(entry) if claims_changed => {
-                    self.begin_publish(state, edge, entry, effects)?
-                }
-                Waiting::Copy(entry) if self.has_copy_place() => {
-                    self.begin_copy(state, edge, entry, effects)?
-                }
-                waiting => self.waiting.push_back((edge, waiting)),
+        }
+        while self.has_copy_place()
+            && let Some((edge, entry)) = self.to_copy.pop_front()
+        {
+            if self.busy.contains_key(&edge) {
+                self.begin_copy(state, edge, entry, effects)?;
             }
         }
         Ok(())

@@ -229,7 +229,7 @@ impl Engine {
         state: &mut S,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let crowded = self.looks.len() + self.waiting.len() >= self.limits.waiting;
+        let crowded = self.looks.len() + self.count_waiting() >= self.limits.waiting;
         if self.listing.len() >= self.limits.listings || crowded || !state.run()?.phase.is_active() {
             return Ok(());
         }

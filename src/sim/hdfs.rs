@@ -245,9 +245,25 @@ impl Hdfs {
         if after >= self.txid {
             return None;
         }
-        let read_to = after + 1 + random.below(usize::try_from(self.txid - after).unwrap_or(1)) as u64;
+        Some(
+            self.events(
+                after,
+                after + 1 + random.below(usize::try_from(self.txid - after).unwrap_or(1)) as u64,
+            ),
+        )
+    }
+
+    /// The same, all of it.
+    pub fn read_all(&self, after: u64) -> Option<Reading> {
+        if after < self.purged {
+            return Some(Reading::Gap { resume_at: Position(self.txid), reason: "purged".to_owned() });
+        }
+        (after < self.txid).then(|| self.events(after, self.txid))
+    }
+
+    fn events(&self, after: u64, read_to: u64) -> Reading {
         let events = self.log.iter().filter(|event| event.position.0 > after && event.position.0 <= read_to);
-        Some(Reading::Events { events: events.cloned().collect(), read_to: Position(read_to) })
+        Reading::Events { events: events.cloned().collect(), read_to: Position(read_to) }
     }
 
     pub fn purge(&mut self) {
@@ -271,7 +287,7 @@ impl Hdfs {
         self.txid
     }
 
-    fn touch(&mut self, id: u64) -> u64 {
+    pub fn touch(&mut self, id: u64) -> u64 {
         let path = self.path(id);
         let at = self.log([Change::Touched { path }]);
         if let Some(inode) = self.inodes.get_mut(&id) {
@@ -280,7 +296,7 @@ impl Hdfs {
         at
     }
 
-    fn add(&mut self, parent: u64, name: &str, file: bool) -> u64 {
+    pub fn add(&mut self, parent: u64, name: &str, file: bool) -> u64 {
         self.next += 1;
         let id = self.next;
         let content = file.then_some(id);
@@ -346,7 +362,7 @@ impl Hdfs {
         }
     }
 
-    fn delete(&mut self, id: u64) {
+    pub fn delete(&mut self, id: u64) {
         let path = self.path(id);
         let at = self.log([Change::Touched { path }]);
         self.die(id, at);

@@ -6,7 +6,7 @@
 //! ([`oracle`]): nothing torn is published, no copy of something that lives is destroyed, files that vouch for others come
 //! after them, the watermark tells the truth; when the source is quiet everything comes to rest and both sides are equal.
 //!
-//! [`shrink`] looks for a shorter history that fails in the same way. Method: deterministic simulation around a core without
+//! [`scripted`] plays a history whose order is given. [`shrink`] looks for a shorter history that fails in the same way. Method: deterministic simulation around a core without
 //! I/O, as in FoundationDB's testing (Zhou et al., SIGMOD 2021). For development only.
 
 pub mod adls;
@@ -14,6 +14,7 @@ pub mod hdfs;
 mod oracle;
 mod random;
 mod run;
+pub mod scripted;
 pub mod shrink;
 mod world;
 

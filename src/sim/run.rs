@@ -366,6 +366,7 @@ impl Simulation<'_> {
             denied: &self.denied,
             workers: self.options.workers,
             flaky: self.flaky,
+            calm: false,
             ordered: &mut migration.ordered,
             given_up,
             budget: &mut self.budget,

@@ -43,6 +43,8 @@ pub struct World<'a> {
     pub ordered: &'a mut BTreeMap<u64, u64>,
     /// Edges.
     pub given_up: BTreeSet<(u64, String)>,
+    /// Nothing is left to chance.
+    pub calm: bool,
     /// Changes that applications may still make.
     pub budget: &'a mut u32,
 }
@@ -61,7 +63,7 @@ impl World<'_> {
         let effect = effect.clone();
         Ok(Some(match effect {
             Effect::List { directory, after, ticket } => {
-                let limit = 1 + self.random.below(3);
+                let limit = if self.calm { 1_000 } else { 1 + self.random.below(3) };
                 let page = if self.lost() {
                     None
                 } else {
@@ -142,7 +144,7 @@ impl World<'_> {
     }
 
     fn reply_is_lost(&mut self) -> bool {
-        self.random.one_in(12)
+        !self.calm && self.random.one_in(12)
     }
 
     fn lost(&mut self) -> bool {

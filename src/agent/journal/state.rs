@@ -172,7 +172,15 @@ impl State for JournalState<'_> {
     fn put_mark(&mut self, edge: &Edge, mark: Mark) -> Result<(), Error> {
         self.execute(
             "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![edge.directory.as_bytes(), edge.name, mark.generation, mark.first, mark.last, mark.deep],
+            params![
+                edge.directory.as_bytes(),
+                edge.name,
+                mark.generation,
+                mark.queued,
+                mark.first,
+                mark.last,
+                mark.deep
+            ],
         )?;
         Ok(())
     }

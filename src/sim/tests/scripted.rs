@@ -1,0 +1,89 @@
+//! Schedules that chance hardly ever finds, and those that show what an operator counts on.
+
+#![expect(clippy::unwrap_used, reason = "a test: a panic is its way to fail")]
+
+use livedata_engine::{Effect, Place, Rule};
+use livedata_sim::scripted::{ROOT, Scripted};
+
+fn is_move(effect: &Effect) -> bool {
+    matches!(effect, Effect::Move { .. })
+}
+
+fn is_feed(effect: &Effect) -> bool {
+    matches!(effect, Effect::ReadFeed { .. })
+}
+
+fn moves_within_the_tree(scripted: &Scripted) -> usize {
+    let within = |effect: &&Effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. });
+    scripted.executed.iter().filter(within).count()
+}
+
+/// Followed by everything until both sides are equal, then one file `name` in the root.
+fn with_file(without: Option<Rule>, name: &str) -> (Scripted, u64) {
+    let mut scripted = Scripted::new(without);
+    let file = scripted.hdfs.add(ROOT, name, true);
+    scripted.hdfs.close(file);
+    scripted.start().unwrap();
+    scripted.judge().unwrap();
+    (scripted, file)
+}
+
+/// `LIVEDATA_SIM_ENTRIES`: how many.
+#[test]
+fn a_large_directory_renamed_during_its_scan_is_one_move() {
+    let entries: u64 =
+        std::env::var("LIVEDATA_SIM_ENTRIES").map_or(100_000, |entries| entries.parse().unwrap());
+    let mut scripted = Scripted::new(None);
+    let directory = scripted.hdfs.add(ROOT, "a", false);
+    for number in 0..entries {
+        let file = scripted.hdfs.add(directory, &format!("{number:08}"), true);
+        scripted.hdfs.close(file);
+    }
+    scripted.start().unwrap();
+    let is_publication = |effect: &Effect| matches!(effect, Effect::Publish { .. });
+    let mut published = 0;
+    while published < entries / 2 {
+        assert!(scripted.execute(|_| true).unwrap());
+        published += u64::from(scripted.executed.last().is_some_and(is_publication));
+    }
+    scripted.hdfs.rename(directory, ROOT, "b");
+    scripted.judge().unwrap();
+    assert_eq!(moves_within_the_tree(&scripted), 1);
+    let published = scripted.executed.iter().filter(|effect| is_publication(effect)).count() as u64;
+    assert_eq!(published, entries, "nothing is copied twice");
+}
+
+#[test]
+fn a_crash_between_a_move_and_its_commit_is_made_up_for() {
+    for happened in [false, true] {
+        let (mut scripted, file) = with_file(None, "a");
+        scripted.hdfs.rename(file, ROOT, "b");
+        assert!(scripted.execute(is_feed).unwrap());
+        assert!(scripted.pending.iter().any(is_move));
+        scripted.crash(|effect| happened && is_move(effect)).unwrap();
+        scripted.judge().unwrap();
+        let copies = scripted.executed.iter().filter(|effect| matches!(effect, Effect::Copy { .. }));
+        assert_eq!(copies.count(), 1, "it is not copied again");
+    }
+}
+
+/// A move that was under way at a crash fills a name that was found empty in the meantime.
+fn found_empty_before_it_is_filled(without: Option<Rule>) -> Result<(), String> {
+    let (mut scripted, file) = with_file(without, "a");
+    scripted.hdfs.rename(file, ROOT, "b");
+    scripted.hdfs.purge();
+    scripted.execute_all(|effect| !is_move(effect))?;
+    assert!(scripted.pending.iter().any(is_move), "the listing finds it under its new name");
+    scripted.hdfs.delete(file);
+    scripted.execute_all(is_feed)?;
+    scripted.crash(|_| false)?;
+    scripted.execute_all(|effect| !is_move(effect))?;
+    scripted.judge()
+}
+
+#[test]
+fn nothing_is_concluded_about_a_name_that_a_move_is_about_to_fill() {
+    assert_eq!(found_empty_before_it_is_filled(None), Ok(()));
+    let without = found_empty_before_it_is_filled(Some(Rule::ArrivingLock));
+    assert!(without.unwrap_err().starts_with("surplus"));
+}
