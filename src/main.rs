@@ -17,10 +17,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show a migration from end to end on this machine
+    // What these three are is said at their arguments, at more length than a line for `--help`.
     Demo(livedata_demo::show::Args),
-    /// Run a whole control plane on this machine, for development
     Dev(livedata_demo::dev::Args),
+    Churn(livedata_demo::churn::Args),
     /// Run an Azure Data Lake Storage Gen2 account on this machine
     AdlsEmulator(livedata_adls_emulator::Args),
     /// Run a relay that agents dial out to
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
                 return Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             Command::Dev(args) => livedata_demo::dev::run(args, stop).await?,
+            Command::Churn(args) => livedata_demo::churn::run(args, stop).await?,
             Command::AdlsEmulator(args) => livedata_adls_emulator::run(args, stop).await?,
             Command::Relay(args) => livedata_relay_server::run(args, stop).await?,
             Command::Agent(args) => livedata_agent_runtime::command::run(args, stop).await?,

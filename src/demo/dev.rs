@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay, TENANT, USER};
 
-/// Runs a whole control plane on this machine until it is interrupted: ARM front door, resource provider, relay, storage
-/// emulator. Loopback only.
+/// Run a whole control plane on this machine, for development
+///
+/// ARM front door, resource provider, relay and storage emulator, until Ctrl-C. Loopback only. It prints how to sign in, and
+/// the command that makes and changes a lake to play with.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder for everything that has to survive; made when missing
@@ -37,6 +39,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
     .await?;
     println!("{}", addresses(&environment));
     println!("{}", first_steps(&environment));
+    println!("{}", sample(&environment));
     println!("ready; Ctrl-C ends it, the same command brings everything back");
     stop.await;
     environment.stop().await
@@ -75,5 +78,20 @@ fn first_steps(environment: &Environment) -> String {
     format!(
         "In another terminal, with az:\n{}  az provider register -n {NAMESPACE}\n  az group create -n rg -l westeurope\n",
         sign_in_commands(environment)
+    )
+}
+
+/// A source to play with, which is made when it is first churned.
+fn sample(environment: &Environment) -> String {
+    let lake = environment.folder().join("sample");
+    // As this one was started: there may be none in the path.
+    let program = std::env::current_exe().unwrap_or_else(|_| "livedata".into());
+    let uri = url::Url::from_directory_path(&lake).map_or_else(|()| String::new(), |url| url.to_string());
+    let (lake, program) = (lake.display(), program.display());
+    format!(
+        "A lake in use, to be followed by a migration of mode Live:\n  \
+         '{program}' churn --directory '{lake}'\n\
+         is the source {{\"kind\": \"LocalDirectory\", \"uri\": \"{uri}\"}} of a migrator whose agent runs with\n  \
+         --local-directory '{lake}'\n"
     )
 }

@@ -4,47 +4,100 @@
 //! the judge is `livedata-workload`, which shares no code with what it judges.
 
 mod agent;
+mod churner;
+mod folder;
 mod progress;
 mod source;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use livedata_workload::{Report, TargetSide, compare, lake};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use url::Url;
 
 use crate::arm_client::{self, ArmClient};
 use crate::dev::sign_in_commands;
 use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay};
 use agent::{Agent, Installation};
-use progress::{Figures, Progress};
+use churner::Churner;
+use folder::Folder;
+use progress::Figures;
 use source::{Given, Source};
+use watch::{Watch, wait};
 
 const GROUP: &str = "demo";
 const ACCOUNT: &str = "demolake";
 const CONTAINER: &str = "data";
 const TARGET_PATH: &str = "/lake";
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// What goes away by itself within this time is not worth a word.
-const QUIET_FOR: Duration = Duration::from_secs(5);
+/// Operations a second on the sample.
+const CHURN_RATE: u32 = 100;
+/// Every demo is the same.
+const CHURN_SEED: u64 = 1;
 
-/// Shows a migration from end to end on this machine, and ends by itself.
+/// Show a migration from end to end on this machine
+///
+/// A lake is copied while it is changed all the time, followed until the changes end, and compared with its copy. It ends by
+/// itself, with exit code 1 if anything differs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to migrate instead of a sample: a directory, or hdfs://host:port/path; it is only read
+    /// What to migrate instead of a sample: a directory, or hdfs://host:port/path; it is only read, unless --churn-rate says
+    /// otherwise
     #[arg(long, value_name = "DIR|URL")]
     source: Option<Given>,
-    /// Who reads at HDFS
+    /// Who reads at HDFS; to follow one (mode Live), a superuser
     #[arg(long, value_name = "NAME", env = "HADOOP_USER_NAME", default_value = "hdfs")]
     hadoop_user: String,
+    /// Live follows the source's changes, OneTime copies once [default: Live; OneTime for an HDFS that is not churned]
+    #[arg(long, value_name = "Live|OneTime")]
+    mode: Option<Mode>,
+    /// Operations a second that change the source while it is copied, 0 for none [default: 100; 0 with --source]. With
+    /// --source, files of yours are CHANGED AND DELETED; see `livedata churn --help`
+    #[arg(long, value_name = "NUMBER")]
+    churn_rate: Option<u32>,
+    /// How long the changes go on when the migration has become Live
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    churn_seconds: u64,
+    /// The NameNode's web address, http://host:port, to churn an HDFS
+    #[arg(long, value_name = "URL")]
+    web: Option<Url>,
     /// Folder for the demo's data, which must be empty or absent; without it a temporary one that is removed at the end
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Leave everything running afterwards, until Ctrl-C, and print az commands to look around
     #[arg(long)]
     keep: bool,
+}
+
+/// `properties.mode` of the migration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Mode {
+    #[value(name = "Live")]
+    Live,
+    #[value(name = "OneTime")]
+    OneTime,
+}
+
+impl Args {
+    fn churn_rate(&self) -> u32 {
+        self.churn_rate.unwrap_or(if self.source.is_some() { 0 } else { CHURN_RATE })
+    }
+
+    fn mode(&self) -> Result<Mode, Error> {
+        let is_churned = self.churn_rate() > 0;
+        if matches!(self.source, Some(Given::Hdfs(_))) && is_churned && self.web.is_none() {
+            return Err(Error::NoWeb);
+        }
+        match (self.mode, &self.source) {
+            (Some(Mode::OneTime), _) if is_churned => Err(Error::NeverEqual),
+            (Some(mode), _) => Ok(mode),
+            // Only a superuser may follow one.
+            (None, Some(Given::Hdfs(_))) if !is_churned => Ok(Mode::OneTime),
+            (None, _) => Ok(Mode::Live),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +116,18 @@ pub enum Error {
     Arm(#[from] arm_client::Error),
     #[error("the container cannot be made")]
     Container(#[source] livedata_filesystem::Error),
+    #[error("to churn an HDFS, name the NameNode's web address: --web http://host:port")]
+    NoWeb,
+    #[error(
+        "a source that is changed while it is copied once does not become equal: leave out --mode OneTime, or add --churn-rate 0"
+    )]
+    NeverEqual,
+    #[error("the process that changes the source cannot be started or ended")]
+    Churner(#[source] std::io::Error),
+    #[error("the process that changes the source failed: {0}")]
+    ChurnerEnded(String),
+    #[error("the target has not caught up with the source within {seconds} s: {missing}")]
+    NotCaughtUp { seconds: u64, missing: String },
     #[error("the agent's process cannot be started or ended")]
     Agent(#[source] std::io::Error),
     #[error("the agent could not be enrolled: {0}")]
@@ -81,11 +146,12 @@ pub enum Error {
 
 /// Whether both sides are equal. `stop` completes when the process was asked to end.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<bool, Error> {
+    let mode = args.mode()?;
     let folder = Folder::of(args.data.as_deref())?;
     let mut stage = Stage::default();
     tokio::pin!(stop);
     let shown = tokio::select! {
-        shown = show(&args, folder.path(), &mut stage) => shown,
+        shown = show(&args, mode, folder.path(), &mut stage) => shown,
         () = &mut stop => Err(Error::Interrupted),
     };
     if let Ok(report) = &shown {
@@ -120,26 +186,59 @@ struct Stage {
     /// A lake that is being written.
     preparing: Option<JoinHandle<Result<Source, Error>>>,
     environment: Option<Environment>,
+    processes: Processes,
+}
+
+/// That should go on by themselves.
+#[derive(Default)]
+struct Processes {
     agent: Option<Agent>,
+    churner: Option<Churner>,
+}
+
+impl Processes {
+    /// Fails when one is gone.
+    async fn check(&mut self) -> Result<(), Error> {
+        if let Some(agent) = &mut self.agent {
+            agent.check()?;
+        }
+        if let Some(churner) = &mut self.churner
+            && churner.has_ended()?
+        {
+            self.stop_churning().await?;
+            return Err(Error::ChurnerEnded("it ended by itself".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What was done, for people; `None` if nobody changed anything.
+    async fn stop_churning(&mut self) -> Result<Option<String>, Error> {
+        match self.churner.take() {
+            None => Ok(None),
+            Some(churner) => churner.stop().await.map(Some),
+        }
+    }
 }
 
 impl Stage {
-    async fn clear(self) -> Result<(), Error> {
+    async fn clear(mut self) -> Result<(), Error> {
         if let Some(preparing) = self.preparing {
             // It cannot be stopped, and its folder cannot be removed under it.
             let _ = preparing.await;
         }
-        if let Some(agent) = self.agent {
+        // One that does not end well must not keep the others.
+        let churned = self.processes.stop_churning().await;
+        if let Some(agent) = self.processes.agent {
             agent.stop().await?;
         }
         if let Some(environment) = self.environment {
             environment.stop().await?;
         }
-        Ok(())
+        churned.map(drop)
     }
 }
 
-async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, Error> {
+async fn show(args: &Args, mode: Mode, folder: &Path, stage: &mut Stage) -> Result<Report, Error> {
     let (given, lake, user) = (args.source.clone(), folder.to_owned(), args.hadoop_user.clone());
     let preparing =
         stage.preparing.insert(tokio::task::spawn_blocking(move || Source::prepare(given, &lake, &user)));
@@ -174,9 +273,10 @@ async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, E
         hadoop_user: &args.hadoop_user,
         local_directory: source.local_directory(),
     });
-    let agent = stage.agent.insert(started.await?);
-    wait(&arm, &ids.migrator, agent, |status| status["phase"] == "Up").await?;
-    step("agent", &format!("enrolled and connected through the relay, process {}", agent.process_id()));
+    let processes = &mut stage.processes;
+    let process_id = processes.agent.insert(started.await?).process_id();
+    wait(&arm, &ids.migrator, processes, |status| status["phase"] == "Up").await?;
+    step("agent", &format!("enrolled and connected through the relay, process {process_id}"));
 
     let target = json!({ "properties": {
         "storageAccountId": ids.account,
@@ -184,13 +284,33 @@ async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, E
         "credential": { "kind": "AccountKey", "accountKey": key }
     } });
     arm.put(&ids.target, &target).await?;
+    let rate = args.churn_rate();
+    if rate > 0 {
+        let web = args.web.as_ref().map(Url::as_str);
+        let churner = processes.churner.insert(Churner::start(&source.side, web, rate, CHURN_SEED)?);
+        let title = format!("process {} changes the lake, {rate} operations a second", churner.process_id());
+        step("churn", &title);
+    }
+    let mode_name = match mode {
+        Mode::Live => "Live",
+        Mode::OneTime => "OneTime",
+    };
     let migration = json!({ "properties": {
-        "path": source.path, "targetId": ids.target, "targetPath": TARGET_PATH, "mode": "OneTime"
+        "path": source.path,
+        "targetId": ids.target,
+        "targetPath": TARGET_PATH,
+        "mode": mode_name,
+        // The churn deletes without an end, and a small lake's share of deletes is soon a large one: at the default of 25 % in
+        // an hour they would be held, and the demo wait for somebody to approve them.
+        "massDeleteLimit": { "count": 1_000_000_000, "percent": 100 }
     } });
     arm.put(&ids.migration, &migration).await?;
     arm.post(&format!("{}/start", ids.migration)).await?;
-    step("migration", &format!("{} to {ACCOUNT}/{CONTAINER}{TARGET_PATH}", source.path));
-    migrate(&arm, &ids.migration, agent).await?;
+    step("migration", &format!("{} to {ACCOUNT}/{CONTAINER}{TARGET_PATH}, {mode_name}", source.path));
+    let mut watch = Watch::begin(&arm, &ids.migration);
+    let migrated = migrate(&mut watch, mode, Duration::from_secs(args.churn_seconds), processes).await;
+    watch.end();
+    migrated?;
 
     step("comparison", "names, sizes, contents and permissions, read again from both sides");
     let storage = environment.storage_url();
@@ -198,6 +318,46 @@ async fn show(args: &Args, folder: &Path, stage: &mut Stage) -> Result<Report, E
     let http = reqwest::Client::builder().no_proxy().build().map_err(unusable)?;
     let target = TargetSide::new(http, endpoint(environment)?, ACCOUNT, &key, CONTAINER, TARGET_PATH)?;
     Ok(compare(&source.side, &target).await?)
+}
+
+/// Until everything is at the target, and will be.
+async fn migrate(
+    watch: &mut Watch<'_>,
+    mode: Mode,
+    churn_on: Duration,
+    processes: &mut Processes,
+) -> Result<(), Error> {
+    let status = match mode {
+        Mode::OneTime => watch.until_copied("Completed", processes).await?,
+        Mode::Live => {
+            let status = watch.until_copied("Live", processes).await?;
+            let now = Figures::of(&status);
+            let bytes = indicatif::DecimalBytes(now.bytes_migrated);
+            watch
+                .say("live", &format!("{} files, {bytes} arrived; changes are followed", now.files_migrated));
+            if processes.churner.is_some() {
+                watch.for_a_while(churn_on, processes).await?;
+                let churned = processes.stop_churning().await?;
+                // What there was of each kind would fill the screen.
+                let churned = churned.unwrap_or_default();
+                watch.say("churn", churned.rsplit_once(": ").map_or(&*churned, |(total, _)| total));
+            }
+            let (status, after) = watch.until_caught_up(processes).await?;
+            let seconds = after.as_secs_f64();
+            watch.say("caught up", &format!("lag 0 transactions, {seconds:.1} s after the last change"));
+            status
+        }
+    };
+    let now = Figures::of(&status);
+    if mode == Mode::OneTime {
+        let bytes = indicatif::DecimalBytes(now.bytes_migrated);
+        watch.say("", &format!("{} files, {bytes} arrived", now.files_migrated));
+    }
+    if now.files_failed > 0 {
+        let last = status["lastError"].as_str().unwrap_or_default();
+        watch.say("", &format!("{} files failed; the last: {last}", now.files_failed));
+    }
+    Ok(())
 }
 
 fn step(name: &str, what: &str) {
@@ -231,68 +391,6 @@ fn endpoint(environment: &Environment) -> Result<url::Url, Error> {
     Ok(text.parse().map_err(environment::Error::Url)?)
 }
 
-/// Shows progress until the migration ends; an error unless it ends well.
-async fn migrate(arm: &ArmClient, migration: &str, agent: &mut Agent) -> Result<(), Error> {
-    let mut progress = Progress::begin();
-    let ended = wait(arm, migration, agent, |status| {
-        progress.show(Figures::of(status));
-        matches!(status["state"].as_str(), Some("Completed" | "Failed" | "Stopped"))
-    })
-    .await;
-    progress.end();
-    let status = ended?;
-    let state = status["state"].as_str().unwrap_or_default();
-    let reason = status["lastError"].as_str();
-    if state != "Completed" {
-        return Err(Error::Migration {
-            state: state.to_owned(),
-            reason: reason.unwrap_or("no reason was given").to_owned(),
-        });
-    }
-    let now = Figures::of(&status);
-    step(
-        "",
-        &format!("{} files, {} arrived", now.files_migrated, indicatif::DecimalBytes(now.bytes_migrated)),
-    );
-    if now.files_failed > 0 {
-        step("", &format!("{} files failed; the last: {}", now.files_failed, reason.unwrap_or_default()));
-    }
-    Ok(())
-}
-
-/// Looks at a resource until its status is as wanted. What keeps it from becoming so is said as it appears.
-async fn wait(
-    arm: &ArmClient,
-    id: &str,
-    agent: &mut Agent,
-    mut wanted: impl FnMut(&Value) -> bool,
-) -> Result<Value, Error> {
-    let started = Instant::now();
-    let mut said = None;
-    loop {
-        let status = arm.get(id).await?["properties"]["status"].take();
-        if wanted(&status) {
-            return Ok(status);
-        }
-        agent.check()?;
-        let trouble = trouble_of(&status).filter(|_| started.elapsed() > QUIET_FOR);
-        if let Some(trouble) = trouble.filter(|trouble| said.as_ref() != Some(trouble)) {
-            step("waiting", &trouble);
-            said = Some(trouble);
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-/// The first condition that is in the way.
-fn trouble_of(status: &Value) -> Option<String> {
-    let mut conditions = status["conditions"].as_array()?.iter();
-    let bad = |condition: &&Value| condition["status"] == "True" && condition["type"] != "Scanning";
-    let condition = conditions.find(bad)?;
-    let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
-    Some(format!("{}: {}", text("type"), text("message")))
-}
-
 struct Ids {
     account: String,
     migrator: String,
@@ -322,45 +420,4 @@ fn look_around(environment: &Environment) -> String {
         environment.folder().display(),
         sign_in_commands(environment)
     )
-}
-
-/// Where the demo's data is.
-enum Folder {
-    Own(PathBuf),
-    Temporary(tempfile::TempDir),
-}
-
-impl Folder {
-    fn of(given: Option<&Path>) -> Result<Self, Error> {
-        let Some(folder) = given else {
-            return tempfile::tempdir().map(Self::Temporary).map_err(Error::Folder);
-        };
-        std::fs::create_dir_all(folder).map_err(Error::Folder)?;
-        if std::fs::read_dir(folder).map_err(Error::Folder)?.next().is_some() {
-            return Err(Error::NotEmpty(folder.to_owned()));
-        }
-        Ok(Self::Own(folder.to_owned()))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Own(path) => path,
-            Self::Temporary(folder) => folder.path(),
-        }
-    }
-
-    /// Of a temporary one nothing is left.
-    fn remove(self) -> Result<(), Error> {
-        match self {
-            Self::Own(_) => Ok(()),
-            Self::Temporary(folder) => folder.close().map_err(Error::Folder),
-        }
-    }
-
-    fn keep(self) -> PathBuf {
-        match self {
-            Self::Own(folder) => folder,
-            Self::Temporary(folder) => folder.keep(),
-        }
-    }
 }
