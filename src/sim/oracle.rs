@@ -225,7 +225,7 @@ impl Oracle {
             }
         }
         let nodes = state.nodes().clone();
-        for (id, node) in &nodes {
+        for (id, node) in nodes.iter().filter(|(id, _)| !self.vanished.contains(&number(id))) {
             self.believed(adls, &nodes, id, node)?;
         }
         if let Some(staging) = adls.staging.keys().next()
