@@ -283,7 +283,11 @@ impl Simulation<'_> {
         let is_file = |object: &Object| object.content.is_some();
         let tree = adls.objects.iter().filter(|(at, object)| at.starts_with("T/") && is_file(object));
         let files: Vec<String> = tree.map(|(at, _)| at.clone()).collect();
-        match self.random.below(5) {
+        let kind = self.random.below(5);
+        if self.options.trace {
+            println!("  [{index}] a stranger does {kind}");
+        }
+        match kind {
             0 => {
                 let wanted: Vec<String> = self.hdfs.tree(*root).into_keys().collect();
                 let Some(path) = self.random.pick(&wanted) else { return };
