@@ -36,12 +36,13 @@ const WRITERS: u32 = 4;
 /// get new versions, things move out of the lake and back in, permissions and attributes change. Nobody else may write to
 /// the lake meanwhile: a change that fails ends it. At its end it prints what it did.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("lake").required(true).args(["directory", "hdfs"]))]
 #[command(after_help = "Examples:\n  \
     livedata churn --directory /tmp/lake --rate 20\n  \
     livedata churn --hdfs hdfs://namenode:8020/data/lake --web http://namenode:9870 --operations 5000")]
 pub struct Args {
     /// The lake is a directory of this machine; a sample (3000 files, 400 MB) is made there if it is absent or empty
-    #[arg(long, value_name = "DIR", required_unless_present = "hdfs", conflicts_with = "hdfs")]
+    #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The lake is a directory on an HDFS without Kerberos: hdfs://host:port/path; it is made if it is absent
     #[arg(long, value_name = "URL", requires = "web")]

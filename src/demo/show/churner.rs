@@ -81,7 +81,8 @@ impl Churner {
             (self.listening.await.map_err(broken)?, self.complaining.await.map_err(broken)?);
         match summary {
             Some(summary) if status.success() => Ok(summary),
-            _ => Err(Error::ChurnerEnded(format!("{status}: {}", complaint.trim()))),
+            _ if complaint.is_empty() => Err(Error::ChurnerEnded(status.to_string())),
+            _ => Err(Error::ChurnerEnded(complaint.trim().trim_start_matches("error: ").to_owned())),
         }
     }
 }
