@@ -1,6 +1,6 @@
 //! A migration that follows a local directory while it is changed, through the real emulator.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed set-up fails the test")]
+#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
