@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::migration::{Migration, Plan};
 use livedata_engine::Policy;
-use livedata_filesystem::{Extras, xattr_properties};
+use livedata_filesystem::{EntryKind, Extras, xattr_properties};
 
 const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
 
@@ -69,8 +69,9 @@ impl Source for Cut {
         self.inner.look_up(directory, name).await
     }
 
-    async fn extras(&self, _: &Entry, _: &NodeId) -> Result<Extras> {
-        Ok(self.extras.clone())
+    async fn extras(&self, entry: &Entry, _: &NodeId) -> Result<Extras> {
+        // Of files: the root has to arrive for anything to.
+        Ok(if entry.kind == EntryKind::Directory { Extras::default() } else { self.extras.clone() })
     }
 
     async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
