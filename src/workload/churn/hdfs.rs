@@ -3,7 +3,7 @@
 //!
 //! Each change waits for the NameNode's log to reach the disk, and changes that wait together are written together: speed
 //! comes from many writers. 64 made 205 operations/s (281 changes/s), 16 made 70, on two busy cores that also ran the
-//! NameNode and the DataNode (the ignored test in `tests.rs`).
+//! NameNode and the DataNode.
 
 use std::fmt;
 

@@ -108,27 +108,3 @@ async fn a_change_that_fails_is_told() {
     let error = churn(&Local, file.to_str().unwrap(), "/nowhere", &plan(1, Some(1))).await.unwrap_err();
     assert!(error.to_string().contains("list") && error.to_string().contains("file"), "{error}");
 }
-
-/// With a cluster of `cargo xtask hadoop up`, whose `cluster.json` is named by `LIVEDATA_HADOOP`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a running HDFS"]
-async fn hdfs_is_changed_in_every_way() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cluster = std::fs::read(std::env::var("LIVEDATA_HADOOP").unwrap()).unwrap();
-    let cluster: serde_json::Value = serde_json::from_slice(&cluster).unwrap();
-    let address = |name: &str, scheme: &str| format!("{scheme}://{}", cluster[name].as_str().unwrap());
-    let hdfs = Hdfs::new(
-        reqwest::Client::new(),
-        &address("namenode_rpc", "hdfs"),
-        &address("namenode_http", "http"),
-        cluster["superuser"].as_str().unwrap(),
-    )
-    .unwrap();
-    let [scope, outside] = ["lake", "outside"].map(|name| format!("/churn-{}/{name}", std::process::id()));
-    hdfs.make_directory(&scope).await.unwrap();
-    let plan = Plan { writers: 64, ..plan(7, Some(6000)) };
-    let churned = churn(&hdfs, &scope, &outside, &plan).await.unwrap();
-    // What rate is met is a matter of the machine.
-    println!("{churned}");
-    assert_eq!((churned.operation_count(), churned.operations.len()), (6000, 20));
-}
