@@ -14,11 +14,14 @@ use crate::site::{LIVEDATA, Process, Site, progress};
 use cluster::Cluster;
 
 /// Commands in the NameNode's audit log that change nothing.
-const READS: [&str; 6] = [
+const READS: [&str; 9] = [
     "cmd=getfileinfo",
     "cmd=listStatus",
     "cmd=open",
     "cmd=getAclStatus",
+    "cmd=getXAttrs",
+    "cmd=getCurrentEditLogTxid",
+    "cmd=getEditsFromTxid",
     "cmd=checkAccess",
     "cmd=getServerDefaults",
 ];
