@@ -80,13 +80,14 @@ struct Recipe {
 }
 
 impl Recipe {
-    /// A migration that was deleted and made anew under its old id while the agent was away shows as another body. What the
-    /// old one did says nothing about the new one, even if it reads and writes at the same places.
+    /// Migrations with the same one share a feed: what a NameNode tells depends on who asks.
     fn feed_key(&self) -> String {
         let (uri, user) = &self.source;
         digest(&format!("{uri}\n{}", user.as_deref().unwrap_or_default()))
     }
 
+    /// A migration that was deleted and made anew under its old id while the agent was away shows as another body. What the
+    /// old one did says nothing about the new one, even if it reads and writes at the same places.
     fn route(&self) -> String {
         let Self { source, target, migration, .. } = self;
         digest(&format!(

@@ -106,7 +106,7 @@ pub struct Engine {
     pub(crate) again: VecDeque<(Edge, u32)>,
     /// Edges whose look waits until the feed has told everything up to it, by that position.
     pub(crate) fenced: BTreeMap<Edge, Look>,
-    /// Files that wait for what they vouch for.
+    /// Files that wait for what they vouch for, and directories whose rename waits for what is below them.
     pub(crate) barred: BTreeMap<Edge, Barred>,
     pub(crate) barred_by: BTreeMap<Blocker, BTreeSet<Edge>>,
     /// When the content of such a file was made, milliseconds since 1970: known once its copy is complete.
@@ -321,7 +321,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The next mark in order of generation. Those set while we go on have higher ones.
+    /// The next mark in order of the queue. Those set while we go on stand behind it.
     fn next_mark<S: State>(&mut self, state: &mut S) -> Result<Option<(Edge, Mark)>, S::Error> {
         if self.pulled.is_empty() {
             self.pulled = state.marks_after(self.taken.as_ref(), 64)?.into();

@@ -26,7 +26,7 @@ wire_struct! {
     /// `status.lag`: how far the target is behind the source. Of migrations with a change feed only.
     #[derive(Copy)]
     pub struct Lag {
-        /// Of the source, that have not been taken up yet.
+        /// Of the source, that were read and are not all at the target yet.
         1 => transactions: u64,
         /// How long ago the oldest change happened that is not at the target yet; 0: none is known.
         2 => seconds: u64,

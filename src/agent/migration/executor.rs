@@ -191,10 +191,17 @@ impl Context {
 
     async fn read_feed(&self, after: u64) -> Option<livedata_filesystem::Reading> {
         let feed = self.plan.feed.as_ref()?;
+        let mut failed = false;
         loop {
             match feed.after(&self.plan.consumer, Position(after)).await {
-                Ok(reading) => return Some(reading),
+                Ok(reading) => {
+                    if failed {
+                        self.views.send_modify(|view| drop(view.faults.remove(&Fault::JournalUnusable)));
+                    }
+                    return Some(reading);
+                }
                 Err(error) => {
+                    failed = true;
                     tracing::error!(error = &error as &dyn std::error::Error, "waiting and trying again");
                     self.views.send_modify(|view| {
                         view.faults.insert(Fault::JournalUnusable, error.to_string());

@@ -182,8 +182,7 @@ async fn the_list_of_operations_has_every_route() {
 
 #[test]
 fn the_document_of_errors_has_the_table_of_errors() {
-    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
-    let text = std::fs::read_to_string(document).unwrap();
+    let text = include_str!("../../../../docs/errors.md");
     let table = livedata_provider::errors::table();
     assert!(text.contains(&table), "docs/errors.md must contain this:\n{table}");
     let mut names: Vec<&str> = livedata_provider::errors::ALL.iter().map(|code| code.name).collect();
