@@ -3,6 +3,7 @@
 
 mod cluster;
 mod live;
+mod live_rate;
 
 use std::path::Path;
 use std::process::Command;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use livedata_filesystem::{ChangeFeed, Error, ErrorKind, Position, Reading, Result};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use journal::EventJournal;
@@ -25,10 +26,13 @@ pub use journal::EventJournal;
 /// Opens the source's feed; called again after a failure that no retry helps.
 pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ChangeFeed>>> + Send + Sync>;
 
-/// Between reads that found something: a read costs a NameNode the more the longer its unfinished log segment is, so it is
-/// better to find much.
+/// Between reads that found something, at least: it is better to find much.
 const PAUSE_BUSY: Duration = Duration::from_millis(50);
 const PAUSE_IDLE: Duration = Duration::from_millis(150);
+/// A read costs a NameNode the more the longer its unfinished log segment is, whatever it finds. So we pause for so many
+/// times as long as it took: it is for applications that the NameNode is there.
+const PAUSE_FACTOR: u32 = 3;
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_BROKEN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, Default)]
@@ -129,12 +133,13 @@ struct Reader {
 impl Reader {
     async fn run(mut self, mut questions: mpsc::Receiver<oneshot::Sender<Result<Position>>>) {
         loop {
+            let began = Instant::now();
             let pause = match self.turn(&mut questions).await {
-                Ok(true) => PAUSE_BUSY,
+                Ok(true) => (began.elapsed() * PAUSE_FACTOR).clamp(PAUSE_BUSY, LONGEST_PAUSE),
                 Ok(false) => PAUSE_IDLE,
                 Err(error) => self.failed(&error),
             };
-            let until = tokio::time::Instant::now() + pause;
+            let until = Instant::now() + pause;
             loop {
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => break,

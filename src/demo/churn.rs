@@ -86,10 +86,6 @@ pub enum Error {
     NotHdfs(Url),
     #[error("--outside {outside} must be absolute, and not in the lake {lake}")]
     Outside { outside: String, lake: String },
-    #[error(
-        "{0} was churned before, and its names would be used again; name another directory, or remove this one"
-    )]
-    ChurnedBefore(String),
     #[error("the sample lake cannot be made")]
     Sample(#[from] sample::Error),
     #[error("the sample lake was not finished: {0}")]

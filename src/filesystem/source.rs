@@ -30,7 +30,9 @@ pub trait Source: Send + Sync + 'static {
     /// The entry called `name` in a directory named by id; `None` if there is none. `Gone` if the directory vanished.
     async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>>;
 
-    /// The extras of a node that a look showed at `name` in `directory`. `Gone` if it vanished or another is there now.
+    /// The extras of a node that a look showed at `name` in `directory`. `Gone` if it vanished or another is there now. (On
+    /// HDFS those of the other may come, if a snapshot keeps what vanished. Its place has changed then, which a look before
+    /// publication finds out, and the feed tells; a third call for each look would find nothing more.)
     async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras>;
 
     /// Whether the node still exists, under whatever name; `None` if this source cannot tell.

@@ -36,10 +36,11 @@ use url::Url;
 use crate::namenode::NameNode;
 use crate::proto::EventsList;
 
-/// A sync of the edit log takes milliseconds. Where the last transaction stays behind for longer, it is one that nobody
-/// waits for (an expired token), because every client's change is synced before the client is answered.
-const DURABLE_LOOKS: u32 = 20;
-const DURABLE_PAUSE: Duration = Duration::from_millis(25);
+/// A sync of the edit log takes milliseconds, so the first pauses are short; they double. Where the last transaction stays
+/// behind for longer, it is one that nobody waits for (an expired token), because every client's change is synced before
+/// the client is answered.
+const DURABLE_LOOKS: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
 /// The changes of one HDFS namespace, as a superuser may read them. Keeps no position: its reader does.
 #[derive(Debug)]
@@ -90,11 +91,11 @@ impl ChangeFeed for HdfsFeed {
             let reason = "its edit log is not open for writing: it is becoming active, or is an observer";
             return Err(Error::new(ErrorKind::Unreachable, "follow", self.namenode.address(), reason));
         };
-        for _ in 0..DURABLE_LOOKS {
+        for look in 0..DURABLE_LOOKS {
             if self.namenode.durable_txid().await? >= written {
                 break;
             }
-            tokio::time::sleep(DURABLE_PAUSE).await;
+            tokio::time::sleep(FIRST_PAUSE * (1 << look)).await;
         }
         Ok(position(written))
     }

@@ -32,8 +32,8 @@ impl HdfsSource {
         Ok(Self { namenode, blocks })
     }
 
-    /// The node as it is now. `Gone` if it is not there: the id of one that lives on in a snapshot alone leads to whatever
-    /// is at its former path.
+    /// `Gone` if the node is not there: the id of one that lives on in a snapshot alone leads to whatever is at its former
+    /// path.
     async fn of_same_id(&self, node: &NodeId, path: &str) -> Result<()> {
         let found = self.namenode.status(path).await?;
         if found.and_then(|status| status.file_id).is_some_and(|id| status::node_id(id) == *node) {
@@ -106,8 +106,6 @@ impl Source for HdfsSource {
         let path = inode_path(&entry.id, "look up")?;
         let acl = async { if entry.has_acl { self.namenode.acl(&path).await.map(Some) } else { Ok(None) } };
         let (xattrs, acl) = tokio::try_join!(self.namenode.xattrs(&path), acl)?;
-        // Only afterwards: an id that is gone does not come back, so what is the same now was the same then.
-        self.of_same_id(&entry.id, &path).await?;
         extras::extras(xattrs, acl.as_ref(), entry.permissions)
             .map_err(|reason| unusable("look up", &path, reason))
     }

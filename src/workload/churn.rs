@@ -29,7 +29,7 @@ use tokio::time::Instant;
 pub use hdfs::Hdfs;
 pub use local::Local;
 use part::Part;
-use writer::Writer;
+use writer::{HOME, Writer};
 
 /// The changes that a lake goes through. Paths are absolute, `/` between names.
 pub trait FileSystem: Clone + Send + Sync + 'static {
@@ -156,11 +156,13 @@ pub async fn churn<F: FileSystem>(
     plan: &Plan,
 ) -> Result<Churned, Error> {
     let writers = plan.writers.max(1);
-    let parts = Part::divide(files.walk(scope).await?, scope, writers);
+    let found = files.walk(scope).await?;
+    let run = next_run(&found, scope);
+    let parts = Part::divide(found, scope, writers);
     let started = Instant::now();
     let mut running = JoinSet::new();
     for (number, part) in (0..writers).zip(parts) {
-        let writer = Writer::new(files.clone(), part, scope, outside, number, plan.seed);
+        let writer = Writer::new(files.clone(), part, scope, outside, (run, number), plan.seed);
         // The first ones do what does not divide evenly.
         let share = plan
             .operations
@@ -183,6 +185,15 @@ pub async fn churn<F: FileSystem>(
     }
     churned.elapsed = started.elapsed();
     Ok(churned)
+}
+
+/// One more than the highest number of a run that left something at the top of the lake: names are never used twice.
+fn next_run(found: &[Found], scope: &str) -> u32 {
+    let run_of = |found: &Found| {
+        let name = found.path.strip_prefix(scope)?.trim_start_matches('/').strip_prefix(HOME)?;
+        name.split('-').next()?.parse().ok()
+    };
+    found.iter().filter_map(run_of).max().map_or(0, |run: u32| run + 1)
 }
 
 async fn write<F: FileSystem>(

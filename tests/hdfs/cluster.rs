@@ -72,7 +72,7 @@ impl Cluster {
         }
         let (client, place_of) = (&self.superuser, &place);
         stream::iter(&files)
-            .for_each_concurrent(8, |file| async move {
+            .for_each_concurrent(32, |file| async move {
                 write_file(client, &place_of(file), Bytes::from(std::fs::read(file).unwrap())).await;
                 client.set_permission(&place_of(file), mode(file)).await.unwrap();
             })

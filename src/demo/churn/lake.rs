@@ -29,10 +29,6 @@ impl Lake {
                 let path = directory.canonicalize().map_err(failed)?;
                 let path =
                     path.into_os_string().into_string().map_err(|_| Error::NotUtf8(directory.clone()))?;
-                // The names of a second run would meet those of the first.
-                if Path::new(&path).join("writer-0").exists() {
-                    return Err(Error::ChurnedBefore(path));
-                }
                 Self::at(path, outside)
             }
             Place::Hdfs(url) => {

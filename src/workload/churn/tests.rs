@@ -92,7 +92,7 @@ async fn it_ends_when_told() {
     let stop = plan.stop.clone();
     let path = folder.path().to_owned();
     let running = tokio::spawn(async move { churned(&path, &plan).await });
-    let home = folder.path().join("lake/writer-0");
+    let home = folder.path().join("lake/writer-0-0");
     while !std::fs::read_dir(&home).is_ok_and(|mut entries| entries.next().is_some()) {
         tokio::task::yield_now().await;
     }
@@ -107,4 +107,17 @@ async fn a_change_that_fails_is_told() {
     std::fs::write(&file, "").unwrap();
     let error = churn(&Local, file.to_str().unwrap(), "/nowhere", &plan(1, Some(1))).await.unwrap_err();
     assert!(error.to_string().contains("list") && error.to_string().contains("file"), "{error}");
+}
+
+/// Each run knows what is there and takes it on, whoever left it.
+#[tokio::test]
+async fn a_lake_may_be_changed_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scope, outside] =
+        ["lake", "outside"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    lake::make(Path::new(&scope), &shape()).unwrap();
+    for (seed, writers) in [(1, 3), (1, 5), (2, 2), (1, 3)] {
+        let plan = Plan { writers, ..plan(seed, Some(800)) };
+        churn(&Local, &scope, &outside, &plan).await.unwrap();
+    }
 }

@@ -41,6 +41,9 @@ const FEWEST_FILES: usize = 10;
 /// Users that exist nowhere: numbers need no names.
 const USERS: [u32; 3] = [2001, 2002, 2003];
 
+/// What the name of a writer's own directory begins with.
+pub const HOME: &str = "writer-";
+
 pub struct Writer<F> {
     files: F,
     inside: Part,
@@ -50,7 +53,8 @@ pub struct Writer<F> {
     /// Of this writer alone.
     home: String,
     outside_home: String,
-    number: u32,
+    /// In every name that it makes: which run of a lake, which writer.
+    label: String,
     random: Random,
     names: u64,
     /// The log's next version, by table.
@@ -60,7 +64,15 @@ pub struct Writer<F> {
 }
 
 impl<F: FileSystem> Writer<F> {
-    pub fn new(files: F, inside: Part, scope: &str, outside: &str, number: u32, seed: u64) -> Self {
+    pub fn new(
+        files: F,
+        inside: Part,
+        scope: &str,
+        outside: &str,
+        (run, number): (u32, u32),
+        seed: u64,
+    ) -> Self {
+        let label = format!("{run}-{number}");
         let mut random = Random::new(seed ^ (u64::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // Seeds that differ in few bits start differently.
         let random = Random::new(random.next());
@@ -69,9 +81,9 @@ impl<F: FileSystem> Writer<F> {
             inside,
             outside: Part::default(),
             scope: scope.trim_end_matches('/').to_owned(),
-            home: format!("{}/writer-{number}", scope.trim_end_matches('/')),
-            outside_home: format!("{}/writer-{number}", outside.trim_end_matches('/')),
-            number,
+            home: format!("{}/{HOME}{label}", scope.trim_end_matches('/')),
+            outside_home: format!("{}/{HOME}{label}", outside.trim_end_matches('/')),
+            label,
             random,
             names: 0,
             tables: BTreeMap::new(),
@@ -485,7 +497,7 @@ impl<F: FileSystem> Writer<F> {
     /// Never used before, not by other writers either.
     fn new_name(&mut self, kind: &str) -> String {
         self.names += 1;
-        let (writer, number) = (self.number, self.names);
+        let (writer, number) = (&self.label, self.names);
         match self.random.next() % 12 {
             0 => format!("{kind} {writer} {number}"),
             1 => format!("{kind}-100%-{writer}-{number}"),
