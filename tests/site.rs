@@ -263,11 +263,14 @@ impl Site {
 
     /// Both sides, by clients of the comparer's own. `directory` is in the container.
     pub async fn compare(&self, source: SourceSide, directory: &str) -> livedata_workload::Report {
+        livedata_workload::compare(&source, &self.target_side(directory).await).await.unwrap()
+    }
+
+    /// A directory of the container, read by a client that shares no code with the agent's.
+    pub async fn target_side(&self, directory: &str) -> TargetSide {
         let endpoint = Url::parse(&self.endpoint().await).unwrap();
         let key = self.account_key().await;
-        let target =
-            TargetSide::new(reqwest::Client::new(), endpoint, ACCOUNT, &key, CONTAINER, directory).unwrap();
-        livedata_workload::compare(&source, &target).await.unwrap()
+        TargetSide::new(reqwest::Client::new(), endpoint, ACCOUNT, &key, CONTAINER, directory).unwrap()
     }
 }
 

@@ -66,7 +66,8 @@ impl Feed {
         let journal = Arc::new(Mutex::new(EventJournal::open(folder)?));
         let (status, watched) = watch::channel(Status { read_to: lock(&journal).read_to(), fault: None });
         let (asked, questions) = mpsc::channel(1_024);
-        let reader = Reader { open, journal: Arc::clone(&journal), status, feed: None };
+        let (feed, told) = (None, Position(0));
+        let reader = Reader { open, journal: Arc::clone(&journal), status, feed, told };
         let stop = cancel.clone();
         tokio::spawn(async move {
             stop.run_until_cancelled(reader.run(questions)).await;
@@ -128,6 +129,17 @@ struct Reader {
     journal: Arc<Mutex<EventJournal>>,
     status: watch::Sender<Status>,
     feed: Option<Arc<dyn ChangeFeed>>,
+    /// The latest position that a migration was told, and so waits for.
+    told: Position,
+}
+
+/// What one read of the source has found.
+enum Turn {
+    Nothing,
+    /// Some of what was there; the source does not tell all at once.
+    Some,
+    /// All that was there when it began.
+    All,
 }
 
 impl Reader {
@@ -135,8 +147,9 @@ impl Reader {
         loop {
             let began = Instant::now();
             let pause = match self.turn(&mut questions).await {
-                Ok(true) => (began.elapsed() * PAUSE_FACTOR).clamp(PAUSE_BUSY, LONGEST_PAUSE),
-                Ok(false) => PAUSE_IDLE,
+                Ok(Turn::Some) => Duration::ZERO,
+                Ok(Turn::All) => (began.elapsed() * PAUSE_FACTOR).clamp(PAUSE_BUSY, LONGEST_PAUSE),
+                Ok(Turn::Nothing) => PAUSE_IDLE,
                 Err(error) => self.failed(&error),
             };
             let until = Instant::now() + pause;
@@ -152,11 +165,11 @@ impl Reader {
         }
     }
 
-    /// Reads once. Whether there was something new.
+    /// Reads once.
     async fn turn(
         &mut self,
         questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>,
-    ) -> Result<bool> {
+    ) -> Result<Turn> {
         let feed = match &self.feed {
             Some(feed) => Arc::clone(feed),
             None => {
@@ -169,8 +182,9 @@ impl Reader {
         let Some(after) = known else {
             let now = feed.position().await?;
             self.write(|journal| journal.begin(now))?;
-            return Ok(true);
+            return Ok(Turn::All);
         };
+        let told = self.told;
         let reading = {
             let read = feed.read(after);
             tokio::pin!(read);
@@ -182,20 +196,22 @@ impl Reader {
                 }
             }
         };
-        let news = match &reading {
-            Reading::Events { events, read_to } => !events.is_empty() || *read_to > after,
+        let turn = match &reading {
+            Reading::Events { events, read_to } if events.is_empty() && *read_to <= after => Turn::Nothing,
+            Reading::Events { read_to, .. } if *read_to < told => Turn::Some,
+            Reading::Events { .. } => Turn::All,
             Reading::Gap { reason, .. } => {
                 tracing::warn!(reason, "changes of the source are lost; everything will be looked at again");
-                true
+                Turn::All
             }
         };
-        let now_ms = crate::clock::now_ms();
-        if news {
+        if !matches!(turn, Turn::Nothing) {
+            let now_ms = crate::clock::now_ms();
             self.write(|journal| journal.append(&reading, now_ms))?;
         } else if self.status.borrow().fault.is_some() {
             self.status.send_modify(|status| status.fault = None);
         }
-        Ok(news)
+        Ok(turn)
     }
 
     fn write(
@@ -227,7 +243,7 @@ impl Reader {
     }
 
     async fn answer(
-        &self,
+        &mut self,
         first: oneshot::Sender<Result<Position>>,
         questions: &mut mpsc::Receiver<oneshot::Sender<Result<Position>>>,
     ) {
@@ -247,6 +263,9 @@ impl Reader {
                 Err(Error::new(kind, "read", "the change feed", message))
             }
         };
+        if let Ok(position) = &position {
+            self.told = self.told.max(*position);
+        }
         for question in all {
             let answer = match &position {
                 Ok(position) => Ok(*position),

@@ -2,8 +2,9 @@
 //!
 //! The thread collects inputs, steps the engine through all that are waiting in one journal transaction, and lets the
 //! effects out after the commit. [`Migration::stop`] drops everything where it is: for the engine a stop is a crash, and a
-//! crash is nothing special.
+//! crash is nothing special. [`Migration::drain`] is the kinder one: what is on its way to the target still arrives.
 
+mod arrivals;
 mod executor;
 mod patience;
 mod placing;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use livedata_engine::{Effect, Engine, Input, Limits, Phase, Policy, Rules, State as _};
+use livedata_engine::{Engine, Input, Limits, Phase, Policy, Rules, State as _};
 use livedata_filesystem::{Source, Target, TargetPath};
 use livedata_model::report::MOST_FAILED_PATHS;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +28,7 @@ pub use view::{Fault, Progress, View};
 
 use crate::feed::Feed;
 use crate::journal::{self, Journal};
+use arrivals::Arrivals;
 use executor::Executor;
 
 /// Steps in one transaction at most: bounds the time that an effect waits for its commit.
@@ -59,6 +61,7 @@ pub struct Plan {
 
 pub struct Migration {
     cancel: CancellationToken,
+    drain: CancellationToken,
     view: watch::Receiver<View>,
     inputs: mpsc::Sender<Told>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -68,6 +71,12 @@ pub struct Migration {
 struct Told {
     input: Input,
     durable: Option<oneshot::Sender<()>>,
+}
+
+/// The two ways to end.
+struct Ends {
+    drain: CancellationToken,
+    cancel: CancellationToken,
 }
 
 impl From<Input> for Told {
@@ -85,10 +94,11 @@ impl Migration {
         let (inputs, told) = mpsc::channel(2 * (limits.operations + limits.copies + limits.listings));
         let answers = inputs.clone();
         let runtime = tokio::runtime::Handle::current();
-        let stop = cancel.clone();
+        let drain = CancellationToken::new();
+        let ends = Ends { drain: drain.clone(), cancel: cancel.clone() };
         let thread = std::thread::Builder::new().name(format!("engine {}", plan.name)).spawn(move || {
             let name = plan.name.clone();
-            if let Err(error) = drive(plan, limits, (answers, told), &views, &stop, &runtime) {
+            if let Err(error) = drive(plan, limits, (answers, told), &views, &ends, &runtime) {
                 tracing::error!(
                     migration = name,
                     error = &error as &dyn std::error::Error,
@@ -96,9 +106,9 @@ impl Migration {
                 );
                 views.send_modify(|view| view.journal_failed(&error));
             }
-            stop.cancel();
+            ends.cancel.cancel();
         })?;
-        Ok(Self { cancel, view, inputs, thread: Some(thread) })
+        Ok(Self { cancel, drain, view, inputs, thread: Some(thread) })
     }
 
     pub fn view(&self) -> watch::Receiver<View> {
@@ -111,7 +121,13 @@ impl Migration {
         self.inputs.send(Told { input, durable: Some(durable) }).await.is_ok() && heard.await.is_ok()
     }
 
-    /// Whether its thread is gone: it was stopped, or its journal failed.
+    /// Nothing new is begun; files that are being copied arrive, as far as they can within [`arrivals::LIMIT`]; then the thread
+    /// ends. What does not arrive goes on from its last flush when the migration is started again.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Whether its thread is gone: it was stopped, it has drained, or its journal failed.
     pub fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(std::thread::JoinHandle::is_finished)
     }
@@ -151,30 +167,32 @@ fn drive(
     limits: Limits,
     (answers, mut inputs): (mpsc::Sender<Told>, mpsc::Receiver<Told>),
     views: &watch::Sender<View>,
-    cancel: &CancellationToken,
+    ends: &Ends,
     runtime: &tokio::runtime::Handle,
 ) -> Result<(), journal::Error> {
     let mut journal = Journal::open(&plan.journal)?;
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());
-    let executor = Executor::new(plan, answers, views.clone(), cancel.clone());
+    let executor = Executor::new(plan, answers, views.clone(), ends.cancel.clone());
     let (effects, now) = journal.transaction(|state| {
         let effects = engine.recover(state, start)?;
         Ok((effects, Progress::of(&engine, state)?))
     })?;
     show(views, &journal, &root, &now)?;
     let _runtime = runtime.enter();
-    dispatch(&executor, effects);
+    let mut arrivals = Arrivals::default();
+    executor.execute_all(arrivals.let_out(effects, false));
     if now.run.start < start {
         executor.resolve_root(start);
     }
     let mut ticked = None;
-    while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, cancel) {
+    while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, ends) {
         let mut heard = Vec::new();
         let (effects, now) = journal.transaction(|state| {
             let mut effects = Vec::new();
             for told in batch {
+                arrivals.heard(&told.input);
                 effects.extend(engine.step(state, told.input)?);
                 heard.extend(told.durable);
             }
@@ -185,7 +203,12 @@ fn drive(
             let _ = listener.send(());
         }
         show(views, &journal, &root, &now)?;
-        dispatch(&executor, effects);
+        let draining = ends.drain.is_cancelled();
+        executor.execute_all(arrivals.let_out(effects, draining));
+        if draining && arrivals.are_over() {
+            tracing::info!(cut = arrivals.under_way, "what was on its way has arrived");
+            break;
+        }
     }
     Ok(())
 }
@@ -216,25 +239,21 @@ fn show(
     Ok(())
 }
 
-fn dispatch(executor: &Executor, effects: Vec<Effect>) {
-    for effect in effects {
-        executor.execute(effect);
-    }
-}
-
 /// Waits for an input and takes those that wait with it; `None` when the migration is to stop. The engine is told the time
 /// at least once a second.
 fn next_batch(
     inputs: &mut mpsc::Receiver<Told>,
     ticked: &mut Option<Instant>,
     runtime: &tokio::runtime::Handle,
-    cancel: &CancellationToken,
+    ends: &Ends,
 ) -> Option<Vec<Told>> {
     let mut batch = Vec::new();
+    let is_draining = ends.drain.is_cancelled();
     let first = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => None,
+            () = ends.cancel.cancelled() => None,
+            () = ends.drain.cancelled(), if !is_draining => Some(None),
             first = tokio::time::timeout(TICK, inputs.recv()) => first.map_or(Some(None), |told| told.map(Some)),
         }
     })?;

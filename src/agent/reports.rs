@@ -42,6 +42,8 @@ pub struct Situation<'a> {
     pub started: bool,
     /// `None` while no engine runs.
     pub view: Option<&'a View>,
+    /// It was stopped, and what was on its way still arrives.
+    pub drains: bool,
     /// Of a migration that follows its source.
     pub feed: Option<&'a Feed>,
     pub blocked: Option<&'a Blocked>,
@@ -205,6 +207,9 @@ fn lag(situation: &Situation<'_>, view: &View) -> Option<Lag> {
 
 fn state_of(situation: &Situation<'_>) -> MigrationState {
     let phase = situation.view.map(|view| view.phase);
+    if situation.drains && phase.is_some_and(Phase::is_active) {
+        return MigrationState::Stopping;
+    }
     match (situation.run_state, phase) {
         (RunState::Running, Some(Phase::Completed)) => MigrationState::Completed,
         (RunState::Running, Some(Phase::Failed | Phase::RootMissing)) => MigrationState::Failed,
@@ -324,6 +329,7 @@ mod tests {
             run_state: RunState::Running,
             started: true,
             view,
+            drains: false,
             feed: None,
             blocked: None,
             now_ms,

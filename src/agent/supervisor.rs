@@ -69,6 +69,8 @@ struct Running {
     /// Where the migrator's paths begin at the source.
     source_base: String,
     feed: Option<Arc<Feed>>,
+    /// It is to stop once what is on its way has arrived.
+    drains: bool,
 }
 
 #[derive(Clone, Eq, PartialEq)]
@@ -109,6 +111,8 @@ struct Desired {
     targets: BTreeMap<String, TargetSpec>,
     migrations: BTreeMap<String, (u64, Option<MigrationSpec>)>,
     coordinator_epoch: u64,
+    /// The migrator has another agent, or none: nothing may reach the target any more.
+    disowned: bool,
 }
 
 impl Supervisor {
@@ -174,6 +178,7 @@ impl Supervisor {
                 run_state: spec.as_ref().map_or(RunState::Stopped, |spec| spec.run),
                 started: spec.as_ref().is_some_and(|spec| spec.start_count > 0),
                 view: view.as_ref(),
+                drains: supervised.running.as_ref().is_some_and(|running| running.drains),
                 feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
                 blocked: blocked.as_ref(),
                 now_ms: crate::clock::now_ms(),
@@ -247,10 +252,10 @@ impl Supervisor {
             targets: BTreeMap::new(),
             migrations: BTreeMap::new(),
             coordinator_epoch: ledger.coordinator_epoch(),
+            disowned: *self.disowned.borrow(),
         };
-        let disowned = *self.disowned.borrow();
         for Item { id, generation, mut body } in ledger.items().cloned() {
-            if let (Body::Migration(spec), true) = (&mut body, disowned) {
+            if let (Body::Migration(spec), true) = (&mut body, desired.disowned) {
                 spec.run = RunState::Stopped;
             }
             match body {
@@ -330,20 +335,25 @@ impl Supervisor {
                     coordinator_epoch: desired.coordinator_epoch,
                 }
             });
-        if let Some(running) = &supervised.running {
+        if let Some(running) = &mut supervised.running {
             let settled = is_settled(running.view.borrow().phase);
             let ended = running.migration.has_ended();
             let unchanged = recipe.as_ref() == Some(&running.recipe);
-            if spec.run == RunState::Running && unchanged && !settled && !ended {
+            let drains = running.drains || spec.run == RunState::Stopped && !desired.disowned;
+            if !settled && !ended && (drains || spec.run == RunState::Running && unchanged) {
                 *slots = slots.saturating_sub(1);
+                if drains {
+                    running.migration.drain();
+                    running.drains = true;
+                }
                 return Ok(());
             }
             if let Some(running) = supervised.running.take() {
-                let last = running.view.clone();
+                let (last, drained) = (running.view.clone(), running.drains);
                 running.migration.stop().await;
                 supervised.resting = Some(last.borrow().clone());
                 supervised.looked = true;
-                if ended && !settled {
+                if ended && !settled && !drained {
                     // The journal failed. What it said stands in the view; the next look tries again.
                     supervised.looked = false;
                     return Ok(());
@@ -433,8 +443,9 @@ impl Supervisor {
             .map_err(|error| Blocked::NoRoom(format!("no thread for it: {error}")))?;
         tracing::info!(migration = id, start = recipe.migration.start_count, "running");
         supervised.leftovers = Some((target, staging));
+        let view = migration.view();
         supervised.running =
-            Some(Running { view: migration.view(), migration, recipe, source_base: base, feed });
+            Some(Running { view, migration, recipe, source_base: base, feed, drains: false });
         Ok(())
     }
 

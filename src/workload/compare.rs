@@ -13,7 +13,7 @@ mod shared_key;
 mod source;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,7 +8,7 @@ use livedata_workload::churn::FileSystem as _;
 use livedata_workload::lake::Shape;
 
 /// Everything that happened is at the target.
-fn is_caught_up(status: &Value) -> bool {
+pub fn is_caught_up(status: &Value) -> bool {
     status["state"] == "Live" && status["lag"]["transactions"] == 0
 }
 

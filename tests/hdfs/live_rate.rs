@@ -1,4 +1,4 @@
-//! A lake on HDFS that applications change all the time.
+//! A lake on HDFS that applications change all the time, at hundreds of operations a second, while it is copied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,56 +6,71 @@ use std::time::Duration;
 
 use livedata_workload::churn::{Churned, Plan, churn};
 use livedata_workload::lake::Shape;
+use livedata_workload::witness::{self, Witnessed, Written};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::cluster::Cluster;
-use crate::site::{Site, progress};
+use super::live::is_caught_up;
+use crate::site::{Site, has_condition, progress};
 
-/// Writers that change a lake until told to stop.
-struct Churning {
+/// Where the files are that prove what they are; nobody else writes there.
+const WITNESS: &str = "/live/witness";
+
+/// Applications at work until told to stop.
+struct Working<T> {
     stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<Churned>,
+    task: JoinHandle<T>,
 }
 
-impl Churning {
-    fn start(cluster: &Cluster, path: &str, seed: u64) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        // Each change waits for a disk: many writers make the rate.
-        let plan = Plan {
-            seed,
-            writers: 64,
-            operations: None,
-            operations_per_second: Some(220.0),
-            stop: Arc::clone(&stop),
-        };
-        let (changes, scope) = (cluster.changes(), path.to_owned());
-        let task = tokio::spawn(async move {
-            churn(&changes, &scope, &format!("{scope}-outside"), &plan).await.unwrap()
-        });
-        Self { stop, task }
-    }
-
-    async fn finish(self) -> Churned {
+impl<T> Working<T> {
+    async fn finish(self) -> T {
         self.stop.store(true, Ordering::SeqCst);
-        let churned = self.task.await.unwrap();
+        self.task.await.unwrap()
+    }
+}
+
+fn change(cluster: &Cluster, path: &str, seed: u64) -> Working<Churned> {
+    let stop = Arc::new(AtomicBool::new(false));
+    // Each change waits for a disk: many writers make the rate.
+    let plan = Plan {
+        seed,
+        writers: 96,
+        operations: None,
+        operations_per_second: Some(230.0),
+        stop: Arc::clone(&stop),
+    };
+    let (changes, scope) = (cluster.changes(), path.to_owned());
+    let task = tokio::spawn(async move {
+        let churned = churn(&changes, &scope, &format!("{scope}-outside"), &plan).await.unwrap();
         println!("{churned}");
         churned
-    }
+    });
+    Working { stop, task }
+}
+
+fn write(cluster: &Cluster, seed: u64, renames: &Arc<AtomicBool>) -> Working<Written> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (changes, flags) = (cluster.changes(), (Arc::clone(&stop), Arc::clone(renames)));
+    let task = tokio::spawn(async move {
+        let written =
+            witness::write(&changes, WITNESS, seed, Duration::from_millis(120), flags).await.unwrap();
+        println!("{written:?}");
+        written
+    });
+    Working { stop, task }
+}
+
+async fn watch(site: &Site) -> Working<Witnessed> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = witness::Reader::new(site.target_side(WITNESS.trim_start_matches('/')).await);
+    let stopped = Arc::clone(&stop);
+    Working { stop, task: tokio::spawn(async move { reader.watch(stopped).await.unwrap() }) }
 }
 
 fn live() -> Value {
     // The workload deletes more than an operator would let pass.
     json!({"mode": "Live", "massDeleteLimit": {"count": 1_000_000, "percent": 100, "window": "PT1H"}})
-}
-
-fn has_condition(status: &Value, kind: &str) -> bool {
-    let conditions = status["conditions"].as_array().unwrap();
-    conditions.iter().any(|condition| condition["type"] == kind)
-}
-
-/// Everything that happened is at the target.
-fn is_caught_up(status: &Value) -> bool {
-    status["state"] == "Live" && status["lag"]["transactions"] == 0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,11 +80,14 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     let shape =
         Shape { files: 1_200, directories: 150, total_bytes: 48 << 20, largest_bytes: 8 << 20, seed: 9 };
     cluster.make_lake("/live", "mover", &site.beside("original"), &shape).await;
-    let during_scan = Churning::start(&cluster, "/live", 21);
+    let changes = change(&cluster, "/live", 21);
+    let renames = Arc::new(AtomicBool::new(false));
+    let writing = write(&cluster, 5, &renames);
     // The cap makes the scan last.
     let migrator = site.make_migrator("m", cluster.source(), Some(6 << 20)).await;
     let mut agent = site.install_agent_as(&migrator, cluster.superuser_name()).await;
     let migration = site.start_migration_with(&migrator, "live", "/live", live()).await;
+    let watching = watch(&site).await;
     // Three deaths, each at another moment of the copy.
     for share in [10, 35, 60] {
         let enough = |status: &Value| progress(status, "filesMigrated") * 100 >= share * shape.files as u64;
@@ -81,15 +99,21 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     }
     site.arm().patch(&migrator, &json!({"properties": {"bandwidthPolicy": null}})).await.unwrap();
     site.wait(&migration, "Live", |status| status["state"] == "Live").await;
-    let during_scan = during_scan.finish().await;
-    let after_scan = Churning::start(&cluster, "/live", 22);
+    let during_scan = changes.finish().await;
+    renames.store(true, Ordering::SeqCst);
+    let changes = change(&cluster, "/live", 22);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let after_scan = after_scan.finish().await;
+    let after_scan = changes.finish().await;
+    assert!(writing.finish().await.vouching > 20);
     let share = during_scan.changes * 100 / (during_scan.changes + after_scan.changes);
     println!("{share} % of the changes happened during the scan");
     assert!(share >= 30);
 
     let status = site.wait(&migration, "caught up", is_caught_up).await;
+    let witnessed = watching.finish().await;
+    println!("{witnessed}");
+    assert!(witnessed.versions > 100 && witnessed.vouched > 50, "{witnessed}");
+    assert_eq!(witnessed.violation_count, 0, "{witnessed}");
     assert_eq!(progress(&status, "filesFailed"), 0, "{status:#}");
     assert!(!has_condition(&status, "EventsLost"), "no event may get lost: {status:#}");
     let compared = site.compare(cluster.side("/live"), "live").await;

@@ -23,6 +23,8 @@ impl Process {
             .args(arguments)
             .envs(variables.iter().copied())
             .env_remove("LIVEDATA_LOG")
+            // Errors that are part of the work would be traced, too, and cost more than the work.
+            .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

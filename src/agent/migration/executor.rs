@@ -52,7 +52,11 @@ impl Executor {
         self.spawn(async move { Some(context.root(start).await) });
     }
 
-    pub fn execute(&self, effect: Effect) {
+    pub fn execute_all(&self, effects: Vec<Effect>) {
+        effects.into_iter().for_each(|effect| self.execute(effect));
+    }
+
+    fn execute(&self, effect: Effect) {
         match effect {
             Effect::Flush { edge, .. } => self.context.checkpoint_is_durable(&edge),
             Effect::CaughtUp => {

@@ -1,5 +1,7 @@
-//! A source that changes at the worst moment: when a copy is complete and about to be published.
+//! A source that changes at the worst moment, when a copy is complete and about to be published; and one that is stopped while
+//! copies are on their way.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,56 +69,176 @@ impl Source for Meddling {
     }
 }
 
+/// Reads wait until somebody opens the gate.
+struct Gated {
+    inner: LocalSource,
+    gate: tokio::sync::Semaphore,
+    opened: Arc<Mutex<BTreeMap<NodeId, u32>>>,
+}
+
+#[async_trait]
+impl Source for Gated {
+    async fn resolve(&self, path: &str) -> Result<Entry> {
+        self.inner.resolve(path).await
+    }
+
+    async fn list(&self, directory: &NodeId, after: Option<&str>) -> Result<Page> {
+        self.inner.list(directory, after).await
+    }
+
+    async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>> {
+        self.inner.look_up(directory, name).await
+    }
+
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
+        self.inner.extras(entry, directory).await
+    }
+
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
+        self.inner.is_alive(node).await
+    }
+
+    async fn open(
+        &self,
+        file: &NodeId,
+        at: (&NodeId, &str),
+        offset: u64,
+        length_bytes: u64,
+    ) -> Result<ByteStream> {
+        *self.opened.lock().unwrap().entry(file.clone()).or_default() += 1;
+        self.gate.acquire().await.unwrap().forget();
+        self.inner.open(file, at, offset, length_bytes).await
+    }
+}
+
+/// A lake, a real target, and the plan of a migration between them.
+struct Scene {
+    folder: tempfile::TempDir,
+    _emulator: livedata_adls_emulator::Running,
+    endpoint: url::Url,
+    filesystem: Filesystem,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lake")).unwrap();
+        let emulator = Emulator::start(Options {
+            data_folder: folder.path().join("emulator"),
+            storage_address: "127.0.0.1:0".parse().unwrap(),
+            admin_address: "127.0.0.1:0".parse().unwrap(),
+            admin_token: "admin".into(),
+            storage_tls: None,
+            accounts: vec![format!("lake={KEY}").parse().unwrap()],
+        })
+        .await
+        .unwrap();
+        let endpoint: url::Url = format!("{}/lake", emulator.storage_url()).parse().unwrap();
+        let credential = Credential::SharedKey(AccountKey::from_base64(KEY).unwrap());
+        let filesystem = Filesystem::new(Config::new(endpoint.clone(), "lake", "data", credential)).unwrap();
+        filesystem.create_filesystem().await.unwrap();
+        Self { folder, _emulator: emulator, endpoint, filesystem }
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    fn plan(&self, source: Arc<dyn Source>) -> Plan {
+        Plan {
+            name: "test".into(),
+            journal: self.folder.path().join("journal.db"),
+            source,
+            source_path: "/".into(),
+            target: Arc::new(AdlsTarget::new(self.filesystem.clone())),
+            target_path: TargetPath::new("lake"),
+            staging: TargetPath::new(".livedata/test/staging"),
+            trash: TargetPath::new(".livedata/test/trash"),
+            policy: Policy::new("/"),
+            feed: None,
+            consumer: "test".into(),
+            start: 1,
+        }
+    }
+
+    async fn completes(&self, source: Arc<dyn Source>) {
+        let migration = Migration::start(self.plan(source), CancellationToken::new()).unwrap();
+        let mut view = migration.view();
+        let completed = view.wait_for(|view| view.phase == Phase::Completed);
+        tokio::time::timeout(std::time::Duration::from_secs(60), completed).await.unwrap().unwrap();
+        migration.stop().await;
+        let target =
+            TargetSide::new(reqwest::Client::new(), self.endpoint.clone(), "lake", KEY, "data", "lake");
+        let report = compare(&SourceSide::Directory(self.lake()), &target.unwrap()).await.unwrap();
+        assert!(report.equal(), "{report}");
+    }
+
+    /// Names of files below a directory of the container.
+    async fn files(&self, directory: &str) -> Vec<String> {
+        let options = livedata_adls::ListOptions { recursive: true, ..Default::default() };
+        let mut listing = self.filesystem.list(&TargetPath::new(directory), options);
+        let mut files = Vec::new();
+        while let Some(page) = listing.next_page().await.unwrap() {
+            files.extend(
+                page.into_iter()
+                    .filter(|entry| !entry.is_directory)
+                    .map(|entry| entry.path.as_str().to_owned()),
+            );
+        }
+        files
+    }
+}
+
 /// Migrates a folder with one file, which changes in the moment before it is published; both sides are equal afterwards.
 async fn arrives_as_it_is_now(change: Change) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let folder = tempfile::tempdir().unwrap();
-    let lake = folder.path().join("lake");
-    std::fs::create_dir(&lake).unwrap();
-    std::fs::write(lake.join("file"), "the old content").unwrap();
-    let emulator = Emulator::start(Options {
-        data_folder: folder.path().join("emulator"),
-        storage_address: "127.0.0.1:0".parse().unwrap(),
-        admin_address: "127.0.0.1:0".parse().unwrap(),
-        admin_token: "admin".into(),
-        storage_tls: None,
-        accounts: vec![format!("lake={KEY}").parse().unwrap()],
-    })
-    .await
-    .unwrap();
-    let endpoint: url::Url = format!("{}/lake", emulator.storage_url()).parse().unwrap();
-    let credential = Credential::SharedKey(AccountKey::from_base64(KEY).unwrap());
-    let filesystem = Filesystem::new(Config::new(endpoint.clone(), "lake", "data", credential)).unwrap();
-    filesystem.create_filesystem().await.unwrap();
-
+    let scene = Scene::new().await;
+    let file = scene.lake().join("file");
+    std::fs::write(&file, "the old content").unwrap();
     let source = Meddling {
-        inner: LocalSource::new(lake.clone()),
-        file: lake.join("file"),
+        inner: LocalSource::new(scene.lake()),
+        file,
         change: Mutex::new(Some(change)),
         read: Arc::default(),
     };
-    let plan = Plan {
-        name: "test".into(),
-        journal: folder.path().join("journal.db"),
-        source: Arc::new(source),
-        source_path: "/".into(),
-        target: Arc::new(AdlsTarget::new(filesystem)),
-        target_path: TargetPath::new("lake"),
-        staging: TargetPath::new(".livedata/test/staging"),
-        trash: TargetPath::new(".livedata/test/trash"),
-        policy: Policy::new("/"),
-        feed: None,
-        consumer: "test".into(),
-        start: 1,
-    };
+    scene.completes(Arc::new(source)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_at_a_stop_arrives_and_nothing_is_read_twice() {
+    let scene = Scene::new().await;
+    let count: usize = 200;
+    for number in 0..count {
+        std::fs::write(scene.lake().join(format!("file-{number}")), format!("content {number}")).unwrap();
+    }
+    let opened: Arc<Mutex<BTreeMap<NodeId, u32>>> = Arc::default();
+    let inner = || LocalSource::new(scene.lake());
+    let (gate, gated) = (tokio::sync::Semaphore::new(0), Arc::clone(&opened));
+    let source = Arc::new(Gated { inner: inner(), gate, opened: gated });
+    let plan = scene.plan(Arc::clone(&source) as Arc<dyn Source>);
     let migration = Migration::start(plan, CancellationToken::new()).unwrap();
+    let patience = std::time::Duration::from_secs(60);
+    let under_way = async {
+        while opened.lock().unwrap().len() < Limits::default().copies {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(patience, under_way).await.unwrap();
+    migration.drain();
+    source.gate.add_permits(count);
     let mut view = migration.view();
-    let completed = view.wait_for(|view| view.phase == Phase::Completed);
-    tokio::time::timeout(std::time::Duration::from_secs(60), completed).await.unwrap().unwrap();
+    let ended = async { while view.changed().await.is_ok() {} };
+    tokio::time::timeout(patience, ended).await.unwrap();
     migration.stop().await;
-    let target = TargetSide::new(reqwest::Client::new(), endpoint, "lake", KEY, "data", "lake").unwrap();
-    let report = compare(&SourceSide::Directory(lake), &target).await.unwrap();
-    assert!(report.equal(), "{report}");
+    let begun = opened.lock().unwrap().len();
+    assert!(begun < count, "nothing new is begun");
+    assert_eq!(scene.files("lake").await.len(), begun, "what was begun has arrived");
+    assert_eq!(scene.files(".livedata/test/staging").await, [""; 0]);
+
+    source.gate.add_permits(count);
+    scene.completes(source).await;
+    let opened = opened.lock().unwrap();
+    assert_eq!((opened.len(), opened.values().sum::<u32>()), (count, count as u32), "each was read once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

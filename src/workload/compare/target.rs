@@ -41,6 +41,8 @@ struct Listed {
     #[serde(default)]
     content_length: String,
     permissions: String,
+    #[serde(default)]
+    etag: String,
 }
 
 impl TargetSide {
@@ -76,8 +78,46 @@ impl TargetSide {
 
     /// `page` is how many entries to ask for at a time, at most 5000.
     pub(super) async fn walk(&self, page: u32) -> Result<Tree, Error> {
-        let page = page.to_string();
         let mut tree = Tree::new();
+        self.for_each(page, |listed| self.insert(&mut tree, listed)).await?;
+        Ok(tree)
+    }
+
+    /// Files below the directory with their etags, in the order of the listing; none if there is no such directory.
+    pub(crate) async fn files(&self, page: u32) -> Result<Vec<(String, String)>, Error> {
+        let mut files = Vec::new();
+        let listed = self.for_each(page, |listed| {
+            if listed.is_directory != "true" {
+                files.push((self.below(&listed.name)?.to_owned(), listed.etag));
+            }
+            Ok(())
+        });
+        match listed.await {
+            Err(Error::Target { reason, .. }) if is_absent(&reason) => Ok(Vec::new()),
+            Err(error) => Err(error),
+            Ok(()) => Ok(files),
+        }
+    }
+
+    /// All of a file; `None` if it is not there (any more).
+    pub(crate) async fn content(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        let url_path = format!("/{}/{}", encode(&self.filesystem), encode_path(&self.full(path)));
+        match self.get(&url_path, &[]).await {
+            Err(Error::Target { reason, .. }) if is_absent(&reason) => Ok(None),
+            Err(error) => Err(error),
+            Ok(response) => {
+                let content = response.bytes().await;
+                content.map(|content| Some(content.into())).map_err(|error| self.error(path, &chain(&error)))
+            }
+        }
+    }
+
+    async fn for_each(
+        &self,
+        page: u32,
+        mut take: impl FnMut(Listed) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let page = page.to_string();
         let mut continuation = String::new();
         loop {
             let mut query =
@@ -97,27 +137,29 @@ impl TargetSide {
             let page: Page =
                 serde_json::from_slice(&body).map_err(|error| self.error("", &error.to_string()))?;
             for listed in page.paths {
-                self.insert(&mut tree, listed)?;
+                take(listed)?;
             }
             match next {
                 Some(token) if !token.is_empty() => continuation = token,
-                _ => return Ok(tree),
+                _ => return Ok(()),
             }
         }
     }
 
-    fn insert(&self, tree: &mut Tree, listed: Listed) -> Result<(), Error> {
-        let Listed { name, is_directory, content_length, permissions } = listed;
+    fn below<'a>(&self, name: &'a str) -> Result<&'a str, Error> {
         let below = if self.directory.is_empty() {
-            Some(name.as_str())
+            Some(name)
         } else {
             name.strip_prefix(&self.directory).and_then(|name| name.strip_prefix('/'))
         };
-        let Some(path) = below else {
-            return Err(
-                self.error("", &format!("the listing names {name}, which is not below this directory"))
-            );
-        };
+        below.ok_or_else(|| {
+            self.error("", &format!("the listing names {name}, which is not below this directory"))
+        })
+    }
+
+    fn insert(&self, tree: &mut Tree, listed: Listed) -> Result<(), Error> {
+        let Listed { name, is_directory, content_length, permissions, .. } = listed;
+        let path = self.below(&name)?;
         let kind = if is_directory == "true" {
             Kind::Directory
         } else {
@@ -174,6 +216,11 @@ impl TargetSide {
     fn error(&self, path: &str, reason: &str) -> Error {
         Error::Target { path: format!("{}/{}", self.filesystem, self.full(path)), reason: reason.to_owned() }
     }
+}
+
+/// What [`TargetSide::get`] says of a place where there is nothing.
+fn is_absent(reason: &str) -> bool {
+    reason.starts_with("answered 404")
 }
 
 /// `rwxr-x--t`, with a `+` behind it when there are ACL entries.

@@ -18,14 +18,14 @@ const KEY: &str = "a2V5IG9mIHRoZXNlIHRlc3Rz";
 const CONTAINER: &str = "container";
 
 /// A small lake on disk and the same at a target.
-struct Pair {
+pub(crate) struct Pair {
     folder: tempfile::TempDir,
     emulator: Running,
     client: Filesystem,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let emulator = Emulator::start(Options {
@@ -76,7 +76,7 @@ impl Pair {
         SourceSide::Directory(self.local())
     }
 
-    fn target(&self, directory: &str) -> TargetSide {
+    pub(crate) fn target(&self, directory: &str) -> TargetSide {
         self.target_with(KEY, CONTAINER, directory)
     }
 
@@ -91,7 +91,7 @@ impl Pair {
         self.client.create(&TargetPath::new(path), kind, &options, &Condition::Any).await.unwrap();
     }
 
-    async fn write(&self, path: &str, content: &[u8], permissions: u16) {
+    pub(crate) async fn write(&self, path: &str, content: &[u8], permissions: u16) {
         self.create(path, ResourceKind::File, permissions).await;
         let upload = Upload { position: 0, data: content.to_vec().into() };
         self.client.append(&TargetPath::new(path), upload, AfterAppend::FlushAndClose).await.unwrap();
