@@ -14,8 +14,12 @@ use super::cluster::Cluster;
 use super::live::is_caught_up;
 use crate::site::{Site, has_condition, progress};
 
-/// Where the files are that prove what they are; nobody else writes there.
+/// What is migrated: a lake that writers change, and files that prove what they are.
+const ROOT: &str = "/live";
+const LAKE: &str = "/live/lake";
 const WITNESS: &str = "/live/witness";
+/// Where things are moved that leave what is migrated.
+const OUTSIDE: &str = "/live-outside";
 
 /// Applications at work until told to stop.
 struct Working<T> {
@@ -30,7 +34,7 @@ impl<T> Working<T> {
     }
 }
 
-fn change(cluster: &Cluster, path: &str, seed: u64) -> Working<Churned> {
+fn change(cluster: &Cluster, seed: u64) -> Working<Churned> {
     let stop = Arc::new(AtomicBool::new(false));
     // Each change waits for a disk: many writers make the rate.
     let plan = Plan {
@@ -40,9 +44,9 @@ fn change(cluster: &Cluster, path: &str, seed: u64) -> Working<Churned> {
         operations_per_second: Some(230.0),
         stop: Arc::clone(&stop),
     };
-    let (changes, scope) = (cluster.changes(), path.to_owned());
+    let changes = cluster.changes();
     let task = tokio::spawn(async move {
-        let churned = churn(&changes, &scope, &format!("{scope}-outside"), &plan).await.unwrap();
+        let churned = churn(&changes, LAKE, OUTSIDE, &plan).await.unwrap();
         println!("{churned}");
         churned
     });
@@ -54,7 +58,7 @@ fn write(cluster: &Cluster, seed: u64, renames: &Arc<AtomicBool>) -> Working<Wri
     let (changes, flags) = (cluster.changes(), (Arc::clone(&stop), Arc::clone(renames)));
     let task = tokio::spawn(async move {
         let written =
-            witness::write(&changes, WITNESS, seed, Duration::from_millis(120), flags).await.unwrap();
+            witness::write(&changes, WITNESS, seed, Duration::from_millis(250), flags).await.unwrap();
         println!("{written:?}");
         written
     });
@@ -79,14 +83,14 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     let site = Site::start().await;
     let shape =
         Shape { files: 1_200, directories: 150, total_bytes: 48 << 20, largest_bytes: 8 << 20, seed: 9 };
-    cluster.make_lake("/live", "mover", &site.beside("original"), &shape).await;
-    let changes = change(&cluster, "/live", 21);
+    cluster.make_lake(LAKE, "mover", &site.beside("original"), &shape).await;
+    let changes = change(&cluster, 21);
     let renames = Arc::new(AtomicBool::new(false));
     let writing = write(&cluster, 5, &renames);
     // The cap makes the scan last.
     let migrator = site.make_migrator("m", cluster.source(), Some(6 << 20)).await;
     let mut agent = site.install_agent_as(&migrator, cluster.superuser_name()).await;
-    let migration = site.start_migration_with(&migrator, "live", "/live", live()).await;
+    let migration = site.start_migration_with(&migrator, "live", ROOT, live()).await;
     let watching = watch(&site).await;
     // Three deaths, each at another moment of the copy.
     for share in [10, 35, 60] {
@@ -101,7 +105,7 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     site.wait(&migration, "Live", |status| status["state"] == "Live").await;
     let during_scan = changes.finish().await;
     renames.store(true, Ordering::SeqCst);
-    let changes = change(&cluster, "/live", 22);
+    let changes = change(&cluster, 22);
     tokio::time::sleep(Duration::from_secs(5)).await;
     let after_scan = changes.finish().await;
     assert!(writing.finish().await.vouching > 20);
@@ -116,7 +120,7 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     assert_eq!(witnessed.violation_count, 0, "{witnessed}");
     assert_eq!(progress(&status, "filesFailed"), 0, "{status:#}");
     assert!(!has_condition(&status, "EventsLost"), "no event may get lost: {status:#}");
-    let compared = site.compare(cluster.side("/live"), "live").await;
+    let compared = site.compare(cluster.side(ROOT), "live").await;
     println!("{compared}");
     assert!(compared.equal(), "{compared}\n{status:#}");
 }

@@ -310,10 +310,10 @@ impl Context {
         }
     }
 
-    /// With everything that takes part in equality.
+    /// With everything that takes part in equality. (Nothing is equal to a file that is open for writing.)
     async fn look_closely(&self, edge: &Edge) -> Result<Option<Entry>, Error> {
         let Some(mut entry) = self.look_up(edge).await? else { return Ok(None) };
-        if matches!(entry.kind, EntryKind::Directory | EntryKind::File { .. }) {
+        if matches!(entry.kind, EntryKind::Directory | EntryKind::File { open_for_write: false, .. }) {
             entry.extras = match self.extras(edge, &entry).await {
                 Ok(extras) => Some(extras),
                 // It went between the two questions: this is not to say that nothing came in its place.
