@@ -13,7 +13,7 @@ use crate::rules::Rule;
 use crate::state::{Edge, Mark, Phase, State};
 
 /// What something waits for.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Blocker {
     /// The mark on an edge.
     Edge(Edge),
@@ -24,7 +24,7 @@ pub(crate) enum Blocker {
 }
 
 /// Of something that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Barred {
     pub by: Blocker,
     /// It is a directory that is to be renamed.

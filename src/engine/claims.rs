@@ -6,7 +6,7 @@ use crate::effect::Place;
 use crate::state::Edge;
 
 /// A path that an operation changes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Claim {
     path: String,
     /// With everything below it.
@@ -43,7 +43,7 @@ pub(crate) fn is_below(path: &str, above: &str) -> bool {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Claims {
     taken: BTreeMap<Edge, Vec<Claim>>,
     /// Of operations that wait: those that come later must not overtake them for ever.

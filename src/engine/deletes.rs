@@ -95,8 +95,8 @@ impl Engine {
         self.due = Some((id.clone(), since));
         // Whatever happened until its time was over must be settled: something of it may still be asked for. (A path that
         // cannot be read for that long loses its claim: it is copied anew.)
-        let settled = self.watermark(state)?.is_some_and(|watermark| watermark >= since);
-        if !settled && self.rules.hold(Rule::PurgeWatermark) {
+        let overdue_ms = now_ms.saturating_sub(trashed_ms).saturating_sub(self.policy.trash_retention_ms);
+        if self.rules.hold(Rule::PurgeWatermark) && !self.is_settled(state, since, overdue_ms)? {
             return Ok(());
         }
         if self.moves.contains_key(&id) || self.node_locks.contains_key(&id) {
@@ -110,6 +110,23 @@ impl Engine {
         self.purging = Some(id.clone());
         effects.push(Effect::Purge { node: id, at });
         Ok(())
+    }
+
+    /// Whether nothing that happened so far can still ask for something in the trash: up to `since`, and also up to the latest
+    /// look, for what moves on before it is looked at under its new name is missed there. On a source that never rests the
+    /// latter is not waited for for ever.
+    fn is_settled<S: State>(&mut self, state: &mut S, since: u64, overdue_ms: i64) -> Result<bool, S::Error> {
+        let Some(watermark) = self.watermark(state)?.filter(|watermark| *watermark >= since) else {
+            return Ok(false);
+        };
+        if overdue_ms >= SETTLE_MS {
+            return Ok(true);
+        }
+        if self.seen.is_none() && state.mark(&Edge::root())?.is_none() {
+            // What an earlier process has looked at nobody knows; any look comes after that.
+            self.set_mark(state, &Edge::root(), watermark + 1, false)?;
+        }
+        Ok(self.seen.is_some_and(|seen| watermark >= seen))
     }
 
     pub(crate) fn purged<S: State>(
@@ -137,6 +154,9 @@ impl Engine {
         Ok(())
     }
 }
+
+/// How long a purge waits for the source to rest.
+const SETTLE_MS: i64 = 3_600_000;
 
 /// The time in a name of the trash.
 fn trashed_ms(name: &str) -> Option<i64> {

@@ -6,7 +6,7 @@ use livedata_model::node::{Entry, NodeId};
 use crate::state::{Checkpoint, Edge, Staged};
 
 /// Where something is at the target.
-#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Place {
     /// Relative to the target's root of the migration; empty for that root.
     Tree(String),
@@ -14,7 +14,7 @@ pub enum Place {
     Trash(String),
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Effect {
     /// List one page.
     List {
@@ -73,7 +73,7 @@ pub enum Effect {
 }
 
 /// The condition at a destination.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Expected {
     Absent,
     Etag(String),

@@ -16,7 +16,7 @@ use crate::rules::{Rule, Rules};
 use crate::state::{Edge, FailedEdge, Mark, Phase, State};
 
 /// How much may go on at once. Memory is bounded by these, whatever the size of the tree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Limits {
     /// Edges being worked on, besides copies.
     pub operations: usize,
@@ -40,7 +40,7 @@ impl Default for Limits {
 pub(crate) const MAX_ATTEMPTS: u32 = 5;
 
 /// What was seen on an edge at some moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Look {
     pub found: Option<Entry>,
     /// Position of the source when the look was over.
@@ -52,7 +52,7 @@ pub(crate) struct Look {
 }
 
 /// The one operation of an edge (the edge lock).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Busy {
     /// Generation of the mark when the operation began looking.
     pub generation: u64,
@@ -76,7 +76,7 @@ pub(crate) struct Busy {
 }
 
 /// Why an operation does not go on at the moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Waiting {
     /// For operations at the target that it would meet; then it is decided anew what to do.
     Reconcile(Look),
@@ -85,7 +85,7 @@ pub(crate) enum Waiting {
 }
 
 /// See the crate's head. Ordered collections only: equal inputs give equal effects.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Engine {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
@@ -133,6 +133,8 @@ pub struct Engine {
     /// Nodes whose place at the target is looked up after a crash: nothing else begins before that is known.
     pub(crate) probing: BTreeSet<NodeId>,
     pub(crate) purging: Option<NodeId>,
+    /// Position of the source after the latest look of this process.
+    pub(crate) seen: Option<u64>,
     /// The next that is to be purged, and the cursor when its time was over.
     pub(crate) due: Option<(NodeId, u64)>,
     pub coverage: Coverage,
@@ -173,6 +175,7 @@ impl Engine {
             feeding: false,
             probing: BTreeSet::new(),
             purging: None,
+            seen: None,
             due: None,
             coverage: Coverage::default(),
             finished: false,
@@ -423,6 +426,10 @@ impl Engine {
     pub(crate) fn lock_node(&mut self, edge: &Edge, node: &NodeId) -> bool {
         if !self.rules.hold(Rule::NodeLock) {
             return true;
+        }
+        // The feed's rename takes it elsewhere: where it is afterwards is not known before that is over.
+        if matches!(self.moves.get(node), Some(Mover::Feed)) {
+            return false;
         }
         match self.node_locks.get(node) {
             Some(holder) if holder == edge => true,

@@ -8,7 +8,7 @@ use livedata_model::node::NodeId;
 
 use crate::state::{Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, Run, State};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct MemoryState {
     run: Run,
     nodes: BTreeMap<NodeId, Node>,

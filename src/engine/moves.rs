@@ -14,7 +14,7 @@ use crate::rules::Rule;
 use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN};
 
 /// On whose account a move is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Mover {
     /// A rename at the source.
     Feed,

@@ -6,7 +6,7 @@ use livedata_model::spec::{DeletePolicy, DriftPolicy, MassDeleteLimit};
 /// A percentage of a handful says nothing: below this many objects it does not count.
 pub const PERCENT_FLOOR: u64 = 100;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Policy {
     /// Of the migration at its source, canonical: `/`, `/data/lake`.
     pub root_path: String,

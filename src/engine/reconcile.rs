@@ -22,6 +22,7 @@ impl Engine {
         position: u64,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
+        self.seen = self.seen.max(Some(position));
         let Some(busy) = self.busy.get(&edge) else { return Ok(()) };
         let (generation, cursor) = (busy.generation, busy.cursor);
         match found {

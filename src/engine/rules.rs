@@ -118,7 +118,7 @@ impl Rule {
 }
 
 /// Which rules hold.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Rules {
     #[cfg(feature = "mutations")]
     pub without: Option<Rule>,

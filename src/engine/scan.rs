@@ -93,6 +93,7 @@ impl Engine {
             return Ok(());
         };
         self.listing.remove(directory);
+        self.seen = self.seen.max(Some(position));
         let Some(front) = state.front(directory)? else { return Ok(()) };
         let edge = match state.node(directory)? {
             Some(node) if !matches!(locate(state, &node.parent)?, Located::Lost) => node.parent,

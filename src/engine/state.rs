@@ -37,7 +37,7 @@ impl Edge {
 }
 
 /// "This edge may differ between source and target." Cleared only by an operation that began at the same generation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Mark {
     pub generation: u64,
     /// Its place in the queue: the generation at which it was set, or set again after it had been taken up. A name that
@@ -52,7 +52,7 @@ pub struct Mark {
 }
 
 /// A directory that is to be listed.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Front {
     /// From after this name.
     pub after: Option<String>,
@@ -61,7 +61,7 @@ pub struct Front {
 }
 
 /// One object at the target that this migration put there, known by its source node.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Node {
     pub parent: Edge,
     pub kind: NodeKind,
@@ -77,7 +77,7 @@ pub struct Node {
 /// Attributes of which only a request to set them can say what they are.
 pub const UNKNOWN: u64 = 0;
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum NodeKind {
     Directory,
     File {
@@ -106,7 +106,7 @@ impl NodeKind {
 }
 
 /// A copy of a node that has begun. It follows the node through renames.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct InFlight {
     /// Where it is to be published.
     pub edge: Edge,
@@ -121,13 +121,13 @@ pub struct InFlight {
 }
 
 /// How far a copy is, and the CRC32C of everything before.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Checkpoint {
     pub offset: u64,
     pub crc32c: u32,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Staged {
     pub etag: String,
     pub crc32c: u32,
@@ -137,7 +137,7 @@ pub struct Staged {
 }
 
 /// An operation at the target whose outcome only a look can tell after a crash. Copies are their own intents.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Intent {
     /// A directory for this node is being made there.
     Make { at: Edge },
@@ -145,7 +145,7 @@ pub enum Intent {
     Move { to: Edge },
 }
 
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Phase {
     /// Never started.
     #[default]
@@ -170,7 +170,7 @@ impl Phase {
 }
 
 /// From an operator's start to the end.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Run {
     /// Passes over the source so far.
     pub number: u64,
@@ -190,7 +190,7 @@ pub struct Run {
 }
 
 /// Deletions of late, against the limit of rule R9.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Deletes {
     pub window_began_ms: i64,
     /// Objects removed since then.
@@ -202,7 +202,7 @@ pub struct Deletes {
 }
 
 /// Durable progress of the present run.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Counters {
     pub directories_scanned: u64,
     pub files_scanned: u64,
@@ -220,7 +220,7 @@ pub struct Counters {
 }
 
 /// An edge that was given up in this run.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct FailedEdge {
     pub path: String,
     pub reason: String,

@@ -6,7 +6,7 @@
 pub struct Position(pub u64);
 
 /// Something that happened. Paths are absolute at the source: `/data/2024/a b.csv`; `/` is its root.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Change {
     /// What is at this path came, went, or is different now. Says nothing about what is below it.
     Touched { path: String },
@@ -18,14 +18,14 @@ pub enum Change {
     Unwatched { path: String },
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Event {
     pub position: Position,
     pub change: Change,
 }
 
 /// The answer to a read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Reading {
     /// Everything after the position that was asked for, up to and with `read_to`, which may have grown without an event.
     /// Several events may share a position; one answer has all of them. Nothing new: no events and the same position.

@@ -48,7 +48,7 @@ opaque! {
 }
 
 /// One directory entry, as it was at one moment.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Entry {
     /// One path segment, never empty and without `/`. The root of a migration has the last segment of its path.
     pub name: String,
@@ -67,7 +67,7 @@ pub struct Entry {
 }
 
 /// What a node has besides name, content, times and permission bits.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Extras {
     /// Entries beyond the permission bits, in the source's order: named ones, the mask, the unnamed group entry that a mask
     /// hides, and a directory's default entries. Empty: the permission bits say everything.
@@ -77,7 +77,7 @@ pub struct Extras {
 }
 
 /// One POSIX access control entry.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AclEntry {
     /// Inherited by what is made in the directory, without effect on the directory itself.
     pub is_default: bool,
@@ -88,7 +88,7 @@ pub struct AclEntry {
     pub permissions: u8,
 }
 
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum AclKind {
     User,
     Group,
@@ -96,7 +96,7 @@ pub enum AclKind {
     Other,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum EntryKind {
     Directory,
     File {

@@ -20,7 +20,7 @@ pub enum PatternError {
     Everything,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Pattern(Vec<String>);
 
 impl Pattern {

@@ -54,7 +54,7 @@ wire_words! {
 
 wire_struct! {
     /// Deletes of one window beyond either number are held until they are approved (rule R9).
-    #[derive(Copy, serde::Serialize, serde::Deserialize)]
+    #[derive(Copy, Hash, serde::Serialize, serde::Deserialize)]
     pub struct MassDeleteLimit {
         /// Files and directories. 0: every delete is held.
         1 => count: u64,

@@ -11,7 +11,7 @@ pub const FOREIGN: u64 = u64::MAX - 1;
 /// Neither one version nor another.
 pub const TORN: u64 = u64::MAX;
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Object {
     /// `None`: a directory.
     pub content: Option<u64>,
@@ -22,12 +22,13 @@ pub struct Object {
     pub modified_ms: i64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Adls {
     /// By [`key`]; the roots of tree and trash are always there.
     pub objects: BTreeMap<String, Object>,
     pub staging: BTreeMap<String, Object>,
-    etags: u64,
+    /// Given so far, by the number of the node; 0: of somebody else's objects.
+    etags: BTreeMap<u64, u64>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,9 +48,12 @@ pub fn key(place: &Place) -> String {
 }
 
 impl Adls {
-    pub fn fresh_etag(&mut self) -> String {
-        self.etags += 1;
-        format!("e{}", self.etags)
+    /// Never given before. Counted for each object by itself, so that what was done to two of them in either order is the
+    /// same in the end.
+    pub fn fresh_etag(&mut self, of: u64) -> String {
+        let count = self.etags.entry(of).or_default();
+        *count += 1;
+        format!("{of}.{count}")
     }
 
     pub fn is_directory(&self, key: &str) -> bool {

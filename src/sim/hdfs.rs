@@ -15,7 +15,7 @@ pub const ROOT: u64 = 1;
 pub const SCOPES: [(u64, &str); 2] = [(2, "/in"), (3, "/out")];
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Inode {
     pub parent: u64,
     pub name: String,
@@ -35,7 +35,7 @@ pub struct Inode {
     pub died: Option<u64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Hdfs {
     inodes: BTreeMap<u64, Inode>,
     /// Living children.
@@ -57,7 +57,7 @@ pub struct Hdfs {
 }
 
 /// When and where a content was made whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Version {
     pub made: u64,
     /// The directories above, nearest first.
@@ -266,9 +266,10 @@ impl Hdfs {
         Reading::Events { events: events.cloned().collect(), read_to: Position(read_to) }
     }
 
-    pub fn purge(&mut self) {
+    /// Whether there was something to lose.
+    pub fn purge(&mut self) -> bool {
         self.purged = self.txid;
-        self.log.clear();
+        !std::mem::take(&mut self.log).is_empty()
     }
 
     fn log(&mut self, changes: impl IntoIterator<Item = Change>) -> u64 {
@@ -285,6 +286,25 @@ impl Hdfs {
         }
         self.log.extend(changes.into_iter().map(|change| Event { position, change }));
         self.txid
+    }
+
+    /// A file, written and closed, also over another one.
+    pub fn create(&mut self, parent: u64, name: &str) {
+        if let Some(old) = self.child(parent, name) {
+            if self.inode(old).is_some_and(|inode| inode.content.is_none()) {
+                return;
+            }
+            self.die(old, self.txid + 1);
+        }
+        let id = self.add(parent, name, true);
+        self.close(id);
+    }
+
+    pub fn permit(&mut self, id: u64) {
+        if let Some(inode) = self.inodes.get_mut(&id) {
+            inode.permissions ^= 0o011;
+        }
+        self.touch(id);
     }
 
     pub fn touch(&mut self, id: u64) -> u64 {

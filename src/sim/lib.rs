@@ -10,12 +10,14 @@
 //! I/O, as in FoundationDB's testing (Zhou et al., SIGMOD 2021). For development only.
 
 pub mod adls;
+mod chance;
 pub mod hdfs;
 mod oracle;
 mod random;
 mod run;
 pub mod scripted;
 pub mod shrink;
+pub mod small;
 mod world;
 
 pub use random::Random;

@@ -12,6 +12,7 @@ use livedata_model::node::NodeId;
 use livedata_model::spec::MassDeleteLimit;
 
 use crate::adls::{Adls, FOREIGN, Object};
+use crate::chance::Chance;
 use crate::hdfs::{Hdfs, SCOPES};
 use crate::oracle::{Excused, Oracle};
 use crate::random::Random;
@@ -75,6 +76,43 @@ struct Migration {
     ordered: BTreeMap<u64, u64>,
     /// The feed was read.
     fed: bool,
+}
+
+/// The generator of a history decides.
+struct Seeded<'a> {
+    random: &'a mut Random,
+    /// Changes that applications may still make.
+    budget: &'a mut u32,
+    flaky: bool,
+}
+
+impl Chance for Seeded<'_> {
+    fn page(&mut self) -> usize {
+        1 + self.random.below(3)
+    }
+
+    fn is_not_found(&mut self) -> bool {
+        self.flaky && self.random.one_in(20)
+    }
+
+    fn reply_is_lost(&mut self) -> bool {
+        self.random.one_in(12)
+    }
+
+    fn tear_shows(&mut self) -> bool {
+        self.random.one_in(2)
+    }
+
+    fn meanwhile(&mut self, hdfs: &mut Hdfs) {
+        while *self.budget > 0 && self.random.one_in(4) {
+            *self.budget -= 1;
+            hdfs.change(self.random);
+        }
+    }
+
+    fn position(&mut self, hdfs: &Hdfs) -> u64 {
+        hdfs.position(self.random)
+    }
 }
 
 struct Simulation<'a> {
@@ -242,7 +280,7 @@ impl Simulation<'_> {
             }
         }
         if self.random.one_in(600) {
-            self.hdfs.purge();
+            let _ = self.hdfs.purge();
         }
         let index = self.random.below(self.migrations.len());
         if self.random.one_in(90) {
@@ -274,7 +312,7 @@ impl Simulation<'_> {
         let Migration { adls, oracle, root, .. } = &mut self.migrations[index];
         let foreign = |adls: &mut Adls, content: Option<u64>| Object {
             content,
-            etag: adls.fresh_etag(),
+            etag: adls.fresh_etag(0),
             node: None,
             version: None,
             attributes: 0,
@@ -361,19 +399,17 @@ impl Simulation<'_> {
         let given_up = migration.state.given_up();
         let given_up =
             given_up.map(|(edge, _)| (crate::hdfs::number(&edge.directory), edge.name.clone())).collect();
+        let mut chance = Seeded { random: &mut self.random, budget: &mut self.budget, flaky: self.flaky };
         let mut world = World {
             hdfs: &mut self.hdfs,
             adls: &mut migration.adls,
             oracle: &mut migration.oracle,
-            random: &mut self.random,
+            chance: &mut chance,
             root: migration.root,
             denied: &self.denied,
             workers: self.options.workers,
-            flaky: self.flaky,
-            calm: false,
             ordered: &mut migration.ordered,
             given_up,
-            budget: &mut self.budget,
         };
         world.execute(effect)
     }

@@ -7,9 +7,9 @@ use livedata_engine::{Effect, Engine, Input, Limits, Policy, Rule, Rules};
 use livedata_model::feed::Reading;
 
 use crate::adls::Adls;
+use crate::chance::Calm;
 use crate::hdfs::{Hdfs, SCOPES};
 use crate::oracle::{Excused, Oracle};
-use crate::random::Random;
 use crate::world::{Workers, World};
 
 /// One migration in a calm world: no answer is lost, nothing happens that the script does not ask for.
@@ -23,7 +23,6 @@ pub struct Scripted {
     /// Of those that happened.
     pub executed: Vec<Effect>,
     oracle: Oracle,
-    random: Random,
     rules: Rules,
 }
 
@@ -41,7 +40,6 @@ impl Scripted {
             pending: Vec::new(),
             executed: Vec::new(),
             oracle: Oracle::default(),
-            random: Random::new(0),
             rules,
         }
     }
@@ -84,15 +82,12 @@ impl Scripted {
             hdfs: &mut self.hdfs,
             adls: &mut self.adls,
             oracle: &mut self.oracle,
-            random: &mut self.random,
+            chance: &mut Calm,
             root: ROOT,
             denied: &BTreeSet::new(),
             workers: Workers::default(),
-            flaky: false,
-            calm: true,
             ordered: &mut BTreeMap::new(),
             given_up: BTreeSet::new(),
-            budget: &mut 0,
         };
         world.execute(effect)
     }

@@ -9,9 +9,9 @@ use livedata_engine::{
 use livedata_model::node::{Entry, EntryKind, NodeId};
 
 use crate::adls::{Adls, Object, Refused, TORN, key};
+use crate::chance::Chance;
 use crate::hdfs::{Hdfs, number};
 use crate::oracle::Oracle;
-use crate::random::Random;
 
 /// The rules that are kept by the workers and not by the engine.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -31,22 +31,16 @@ pub struct World<'a> {
     pub hdfs: &'a mut Hdfs,
     pub adls: &'a mut Adls,
     pub oracle: &'a mut Oracle,
-    pub random: &'a mut Random,
+    pub chance: &'a mut dyn Chance,
     /// Inode of the migration's root.
     pub root: u64,
     /// Inodes that may not be read.
     pub denied: &'a BTreeSet<u64>,
     pub workers: Workers,
-    /// Sometimes a directory cannot be found although it is there.
-    pub flaky: bool,
     /// Directories whose rename was followed at once in the live phase, and the cursor at that time.
     pub ordered: &'a mut BTreeMap<u64, u64>,
     /// Edges.
     pub given_up: BTreeSet<(u64, String)>,
-    /// Nothing is left to chance.
-    pub calm: bool,
-    /// Changes that applications may still make.
-    pub budget: &'a mut u32,
 }
 
 fn failure(kind: FailureKind, reason: &str) -> Failure {
@@ -63,8 +57,8 @@ impl World<'_> {
         let effect = effect.clone();
         Ok(Some(match effect {
             Effect::List { directory, after, ticket } => {
-                let limit = if self.calm { 1_000 } else { 1 + self.random.below(3) };
-                let page = if self.lost() {
+                let limit = self.chance.page();
+                let page = if self.chance.is_not_found() {
                     None
                 } else {
                     self.hdfs.list(number(&directory), after.as_deref(), limit)
@@ -88,7 +82,7 @@ impl World<'_> {
             }
             Effect::SetAttributes { edge, entry, path, etag } => {
                 let mut outcome = self.set_attributes(&entry, &path, etag.as_deref());
-                if self.reply_is_lost() {
+                if self.chance.reply_is_lost() {
                     outcome = self.set_attributes(&entry, &path, etag.as_deref());
                 }
                 Input::AttributesSet { edge, entry, outcome }
@@ -100,7 +94,7 @@ impl World<'_> {
             Effect::Publish { edge, entry, staging, staged, path, expected, replaces } => {
                 let publication = Publication { staging, staged, path, expected, replaces };
                 let mut outcome = self.publish(&edge, &entry, &publication)?;
-                if matches!(outcome, PublishOutcome::Done) && self.reply_is_lost() {
+                if matches!(outcome, PublishOutcome::Done) && self.chance.reply_is_lost() {
                     outcome = self.rename_staged(&publication)?;
                 }
                 Input::Published { edge, entry, outcome }
@@ -108,7 +102,7 @@ impl World<'_> {
             Effect::Move { node, from, to, etag, expected, replaces } => {
                 let movement = Movement { from, to, etag, expected, replaces };
                 let mut outcome = self.rename(&node, &movement)?;
-                if self.reply_is_lost() {
+                if self.chance.reply_is_lost() {
                     outcome = self.rename(&node, &movement)?;
                 }
                 Input::Moved { node, outcome }
@@ -143,26 +137,10 @@ impl World<'_> {
         }))
     }
 
-    fn reply_is_lost(&mut self) -> bool {
-        !self.calm && self.random.one_in(12)
-    }
-
-    fn lost(&mut self) -> bool {
-        self.flaky && self.random.one_in(20)
-    }
-
-    /// Applications do not wait for us.
-    fn meanwhile(&mut self) {
-        while *self.budget > 0 && self.random.one_in(4) {
-            *self.budget -= 1;
-            self.hdfs.change(self.random);
-        }
-    }
-
     /// Asked for after a look: the source may have moved on.
     fn position(&mut self) -> u64 {
-        self.meanwhile();
-        self.hdfs.position(self.random)
+        self.chance.meanwhile(self.hdfs);
+        self.chance.position(self.hdfs)
     }
 
     fn look(&mut self, edge: &Edge, extras: bool) -> Result<Option<Entry>, Failure> {
@@ -170,7 +148,7 @@ impl World<'_> {
             return Ok(self.hdfs.entry(self.root, extras));
         }
         let directory = number(&edge.directory);
-        if self.lost() || self.hdfs.living(directory).is_none() {
+        if self.chance.is_not_found() || self.hdfs.living(directory).is_none() {
             return Err(stale("the directory is gone"));
         }
         Ok(self.hdfs.child(directory, &edge.name).and_then(|id| self.hdfs.entry(id, extras)))
@@ -197,7 +175,7 @@ impl World<'_> {
         if self.adls.objects.get(&at).is_some_and(|object| object.content.is_some()) {
             return MakeOutcome::Occupied;
         }
-        let etag = self.adls.fresh_etag();
+        let etag = self.adls.fresh_etag(number(&entry.id));
         let object = Object {
             content: None,
             etag,
@@ -216,7 +194,7 @@ impl World<'_> {
         };
         let attributes = attributes::digest(&entry).unwrap_or(0);
         let at = key(&Place::Tree(path.to_owned()));
-        let fresh = self.adls.fresh_etag();
+        let fresh = self.adls.fresh_etag(number(&entry.id));
         if at == "T" {
             return AttributesOutcome::Done { etag: fresh, attributes };
         }
@@ -239,7 +217,7 @@ impl World<'_> {
         let Some(full) = self.with_extras(entry) else { return Err(stale("it is gone")) };
         let attributes = attributes::digest(&full).unwrap_or(0);
         let before = self.hdfs.inode(id).and_then(|inode| inode.content);
-        self.meanwhile();
+        self.chance.meanwhile(self.hdfs);
         let Some(now) = self.hdfs.entry(id, false) else { return Err(stale("it is gone")) };
         let content = match &entry.kind {
             EntryKind::File { version, .. } => {
@@ -250,10 +228,10 @@ impl World<'_> {
             }
             _ => return Err(failure(FailureKind::Final, "it is not a file")),
         };
-        if content == TORN && self.random.one_in(2) {
+        if content == TORN && self.chance.tear_shows() {
             return Err(stale("it changed while it was read"));
         }
-        let etag = self.adls.fresh_etag();
+        let etag = self.adls.fresh_etag(number(&entry.id));
         let version = match &entry.kind {
             EntryKind::File { version, .. } => Some(version.clone()),
             _ => None,
@@ -292,7 +270,7 @@ impl World<'_> {
         {
             return Ok(PublishOutcome::Lives);
         }
-        self.meanwhile();
+        self.chance.meanwhile(self.hdfs);
         self.rename_staged(publication)
     }
 

@@ -139,3 +139,20 @@ fn a_rename_does_not_make_an_older_change_a_newer_one() {
     let (changed, reached) = reached_before_the_copy(Some(Rule::OpenFollowsRename));
     assert!(reached >= Some(changed), "changed at {changed}, reached {reached:?}");
 }
+
+/// A directory is renamed and back, and only the first of the two is told: while the target follows it, everything is looked
+/// at because of what was lost.
+#[test]
+fn where_a_node_is_that_is_being_moved_is_not_known() {
+    let mut scripted = Scripted::new(None);
+    let [above, directory] = ["a", "b"].map(|name| scripted.hdfs.add(ROOT, name, false));
+    scripted.start().unwrap();
+    scripted.judge().unwrap();
+    scripted.hdfs.rename(directory, above, "b");
+    assert!(scripted.execute(is_feed).unwrap());
+    assert!(scripted.pending.iter().any(is_move));
+    scripted.hdfs.rename(directory, ROOT, "b");
+    assert!(scripted.hdfs.purge());
+    scripted.execute_all(|effect| !is_move(effect)).unwrap();
+    scripted.judge().unwrap();
+}
