@@ -23,6 +23,8 @@
 //! to read with 1,000, and seconds with 100,000.
 
 mod preflight;
+#[cfg(feature = "real-hdfs")]
+mod record;
 mod translate;
 
 pub use preflight::Preflight;

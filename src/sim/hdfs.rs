@@ -2,6 +2,10 @@
 //! whose events carry paths only, edits that are told late and purged early.
 //!
 //! Contents are numbers, never used twice: equal numbers are equal bytes.
+//!
+//! That it is like HDFS is tested: [`clients`] does what applications do, by path, and a real Hadoop is asked for the same.
+
+pub mod clients;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +26,11 @@ pub struct Inode {
     /// `None`: a directory.
     pub content: Option<u64>,
     pub open: bool,
+    /// [`change`](Hdfs::change) has no use for them.
+    pub blocks: Vec<Block>,
     pub permissions: u16,
+    /// `rwx` bits of the named user and of the group, which the permission bits then do not tell.
+    pub acl: Option<(u8, u8)>,
     pub attribute: u8,
     pub modified_ms: i64,
     /// Of the last change of its content.
@@ -54,6 +62,13 @@ pub struct Hdfs {
     pub asynchronous: bool,
     /// Contents that were ever whole, by inode.
     pub versions: BTreeMap<u64, BTreeMap<u64, Version>>,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Block {
+    /// Another one whenever its bytes change.
+    pub stamp: u64,
+    pub bytes: u64,
 }
 
 /// When and where a content was made whole.
@@ -89,7 +104,9 @@ impl Hdfs {
             name: name.to_owned(),
             content: None,
             open: false,
+            blocks: Vec::new(),
             permissions: 0o755,
+            acl: None,
             attribute: 0,
             modified_ms: 0,
             written: 0,
@@ -192,7 +209,7 @@ impl Hdfs {
         let kind = match inode.content {
             None => EntryKind::Directory,
             Some(content) => EntryKind::File {
-                length_bytes: 10,
+                length_bytes: inode.blocks.iter().map(|block| block.bytes).sum(),
                 version: ContentVersion::from_bytes(content.to_be_bytes()),
                 open_for_write: inode.open,
             },
@@ -209,8 +226,8 @@ impl Hdfs {
             owner: "o".to_owned(),
             group: "g".to_owned(),
             modified_ms: inode.modified_ms,
-            has_acl: false,
-            extras: extras.then_some(Extras { acl: Vec::new(), xattrs }),
+            has_acl: inode.acl.is_some(),
+            extras: extras.then(|| Extras { acl: inode.acl_entries(), xattrs }),
         })
     }
 
@@ -325,7 +342,9 @@ impl Hdfs {
             name: name.to_owned(),
             content,
             open: file,
+            blocks: if file { vec![Block { stamp: id, bytes: 10 }] } else { Vec::new() },
             permissions: 0o644,
+            acl: None,
             attribute: 0,
             modified_ms: 1,
             written: 0,
@@ -342,6 +361,11 @@ impl Hdfs {
         id
     }
 
+    fn stamp(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// A file gets new content. An open one is whole when it is closed.
     fn write(&mut self, id: u64) {
         self.next += 1;
@@ -352,12 +376,32 @@ impl Hdfs {
         }
     }
 
+    /// To append, or while a truncation within a block is under way.
+    fn open(&mut self, id: u64) {
+        self.write(id);
+        if let Some(inode) = self.inodes.get_mut(&id) {
+            inode.open = true;
+        }
+        self.touch(id);
+    }
+
     pub fn close(&mut self, id: u64) {
         self.write(id);
         let at = self.touch(id);
+        self.closed(id, at);
+    }
+
+    /// A transaction that changes a file and that nobody is told of.
+    fn close_silently(&mut self, id: u64) {
+        self.write(id);
+        let at = self.log([]);
+        self.closed(id, at);
+    }
+
+    fn closed(&mut self, id: u64, at: u64) {
         if let Some(inode) = self.inodes.get_mut(&id) {
             inode.open = false;
-            inode.written = at;
+            (inode.written, inode.changed) = (at, at);
         }
         self.is_whole(id, at);
     }
@@ -388,12 +432,12 @@ impl Hdfs {
         self.die(id, at);
     }
 
-    /// Onto a file, with overwriting, or onto nothing.
+    /// Onto nothing, or with overwriting: a file onto a file, a directory onto an empty one.
     pub fn rename(&mut self, id: u64, parent: u64, name: &str) {
         let there = self.child(parent, name);
         let replaces = |hdfs: &Self, other| {
             let file = |id| hdfs.living(id).is_some_and(|inode: &Inode| inode.content.is_some());
-            file(id) && file(other)
+            file(id) == file(other) && hdfs.children(other).next().is_none()
         };
         let possible = id > 3
             && there != Some(id)
@@ -424,6 +468,23 @@ impl Hdfs {
             inode.renamed.push(at);
         }
         self.children.insert((parent, name.to_owned()), id);
+    }
+
+    /// In one transaction: the file is opened, the others go, it is closed.
+    fn concat(&mut self, into: u64, from: &[u64]) {
+        self.write(into);
+        let ids = [into].into_iter().chain(from.iter().copied()).chain([into]);
+        let paths: Vec<String> = ids.map(|id| self.path(id)).collect();
+        let at = self.log(paths.into_iter().map(|path| Change::Touched { path }));
+        let mut blocks = Vec::new();
+        for id in from {
+            blocks.extend(self.inode(*id).map(|inode| inode.blocks.clone()).unwrap_or_default());
+            self.die(*id, at);
+        }
+        if let Some(inode) = self.inodes.get_mut(&into) {
+            inode.blocks.extend(blocks);
+        }
+        self.closed(into, at);
     }
 
     fn pick(&self, random: &mut Random, directory: bool) -> Option<u64> {
@@ -468,11 +529,7 @@ impl Hdfs {
                 if self.inode(id).is_some_and(|inode| inode.open) {
                     self.close(id);
                 } else if random.one_in(2) {
-                    self.write(id);
-                    if let Some(inode) = self.inodes.get_mut(&id) {
-                        inode.open = true;
-                    }
-                    self.touch(id);
+                    self.open(id);
                 } else {
                     self.close(id);
                 }
@@ -528,14 +585,7 @@ impl Hdfs {
                     .filter(|id| self.inode(*id).is_some_and(|inode| inode.content.is_some() && !inode.open))
                     .collect();
                 if let [first, .., last] = files[..] {
-                    let paths = [self.path(first), self.path(last)];
-                    self.write(first);
-                    let at = self.log(paths.map(|path| Change::Touched { path }));
-                    self.die(last, at);
-                    if let Some(inode) = self.inodes.get_mut(&first) {
-                        (inode.written, inode.changed) = (at, at);
-                    }
-                    self.is_whole(first, at);
+                    self.concat(first, &[last]);
                 }
             }
         }

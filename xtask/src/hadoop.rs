@@ -2,7 +2,7 @@
 //! own JVM, on loopback ports that were free, in an instance folder of their own.
 //!
 //! - `up` starts what is not running (the first time it also formats) and returns when the NameNode has left safe mode
-//!   and counts one live DataNode. Called again after a daemon was killed, it brings it back with the same ports and data.
+//!   and counts one live DataNode, of Hadoop 3.4 or, with `--version`, of another from 2.7 on. Called again after a daemon was killed, it brings it back with the same ports and data.
 //! - `down` ends exactly the processes that `up` started; data and logs stay until the folder is removed.
 //! - `fs -- ARGS` runs Hadoop's own shell against it, as `HADOOP_USER_NAME` or else as the superuser.
 //!
@@ -30,6 +30,9 @@ pub enum HadoopCommand {
         /// Heap limit of each daemon, as Java writes it
         #[arg(long, default_value = "512m")]
         heap: String,
+        /// Version of Hadoop, such as 2.10.2; without it, the instance's own, and 3.4.3 for a new one
+        #[arg(long)]
+        version: Option<String>,
     },
     /// Stop the cluster's processes; data and logs stay
     Down {
@@ -52,8 +55,8 @@ pub enum HadoopCommand {
 
 pub fn run(command: HadoopCommand) -> Result<()> {
     match command {
-        HadoopCommand::Up { dir, heap } => {
-            let cluster = cluster::up(&instance_directory(dir)?, &heap)?;
+        HadoopCommand::Up { dir, heap, version } => {
+            let cluster = cluster::up(&instance_directory(dir)?, &heap, version.as_deref())?;
             println!("{}", cluster.describe());
             Ok(())
         }

@@ -24,7 +24,7 @@ const KILLED: &[(Rule, u64, &str)] = &[
     (Rule::Barrier, 0, "order"),
     (Rule::BarrierFence, 1339, "order"),
     (Rule::BarrierAbove, 399, "order"),
-    (Rule::BarrierFailed, 71, "order"),
+    (Rule::BarrierFailed, 19, "order"),
     (Rule::RenameBarrier, 2, "rename"),
     (Rule::MoveIntent, 316, "watermark"),
     (Rule::MakeIntent, 79, "watermark"),

@@ -78,14 +78,15 @@ impl ClusterFile {
     }
 }
 
-pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
-    let jars = jars::ensure(&super::cache_directory()?)?;
+pub fn up(directory: &Path, heap: &str, version: Option<&str>) -> Result<ClusterFile> {
+    let before = ClusterFile::read(directory)?;
+    let version = choose_version(before.as_ref(), version)?;
+    let jars = jars::ensure(&super::cache_directory()?, &version)?;
     let logs = directory.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
     let classpath_file = directory.join("classpath");
     std::fs::write(&classpath_file, jars::classpath(&directory.join("conf"), &jars)?)?;
 
-    let before = ClusterFile::read(directory)?;
     let running = |daemon: Daemon| {
         let pid =
             before.as_ref().and_then(|file| file.pid(daemon)).filter(|pid| daemon.is_alive(*pid, directory));
@@ -94,7 +95,7 @@ pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
     let program = this_program()?;
     let describe = |rpc_port: u16, http_port: u16, namenode: u32, datanode: Option<u32>| {
         ClusterFile(json!({
-            "hadoop_version": jars::VERSION,
+            "hadoop_version": version,
             "directory": directory,
             "namenode_rpc": format!("127.0.0.1:{rpc_port}"),
             "namenode_http": format!("127.0.0.1:{http_port}"),
@@ -118,7 +119,7 @@ pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
         if let Some(found) = running(Daemon::NameNode) {
             break (found, rpc_port, http_port);
         }
-        configuration::write(directory, rpc_port, http_port)?;
+        configuration::write(directory, &version, rpc_port, http_port)?;
         if !directory.join("data").join("name").join("current").is_dir() {
             format_namespace(directory, &classpath_file)?;
         }
@@ -153,6 +154,17 @@ pub fn up(directory: &Path, heap: &str) -> Result<ClusterFile> {
         Ok(())
     })?;
     Ok(file)
+}
+
+/// An instance keeps the version that its data was made with.
+fn choose_version(before: Option<&ClusterFile>, asked: Option<&str>) -> Result<String> {
+    let has = before.and_then(|file| file.0["hadoop_version"].as_str());
+    if let (Some(has), Some(asked)) = (has, asked)
+        && has != asked
+    {
+        bail!("the cluster here is Hadoop {has}, not {asked}: name another folder with --dir");
+    }
+    Ok(has.or(asked).unwrap_or(jars::VERSION).to_owned())
 }
 
 pub fn down(directory: &Path) -> Result<()> {

@@ -4,19 +4,23 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::jars;
+
 /// The daemons log in under this name, which makes it HDFS' superuser whoever runs them.
 pub const SUPERUSER: &str = "hdfs";
 
-pub fn write(directory: &Path, rpc_port: u16, http_port: u16) -> Result<()> {
+pub fn write(directory: &Path, version: &str, rpc_port: u16, http_port: u16) -> Result<()> {
     let folder = directory.join("conf");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let data = |name: &str| format!("file://{}", directory.join("data").join(name).display());
-    let core = [
+    let mut core = vec![
         ("fs.defaultFS", format!("hdfs://127.0.0.1:{rpc_port}")),
         ("hadoop.tmp.dir", directory.join("tmp").display().to_string()),
-        // Test users exist nowhere else: asking the operating system for their groups would only fail, and slowly.
-        ("hadoop.security.group.mapping", "org.apache.hadoop.security.NullGroupsMapping".into()),
     ];
+    if !jars::is_2_7(version) {
+        // Test users exist nowhere else: asking the operating system for their groups would only fail, and slowly.
+        core.push(("hadoop.security.group.mapping", "org.apache.hadoop.security.NullGroupsMapping".into()));
+    }
     let hdfs = [
         ("dfs.namenode.rpc-address", format!("127.0.0.1:{rpc_port}")),
         ("dfs.namenode.http-address", format!("127.0.0.1:{http_port}")),

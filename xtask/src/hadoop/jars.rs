@@ -1,4 +1,4 @@
-//! The server jars of Hadoop, resolved once by Maven into the cache.
+//! The server jars of a Hadoop, resolved once by Maven into the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,23 +7,40 @@ use anyhow::{Context, Result, bail};
 
 use super::java;
 
+/// What tests run against unless they ask for another.
 pub const VERSION: &str = "3.4.3";
 
-const ARTIFACTS: [&str; 3] = ["hadoop-common", "hadoop-hdfs", "hadoop-hdfs-client"];
+pub fn is_2_7(version: &str) -> bool {
+    version.starts_with("2.7.")
+}
 
-/// The folder with all jars; fetches them when it is not there yet.
-pub fn ensure(cache: &Path) -> Result<PathBuf> {
-    let home = cache.join(format!("hadoop-{VERSION}"));
+/// Group, artifact and version of what a Hadoop is made of.
+fn artifacts(version: &str) -> Vec<(&str, &str, &str)> {
+    const GROUP: &str = "org.apache.hadoop";
+    let mut artifacts = vec![(GROUP, "hadoop-common", version), (GROUP, "hadoop-hdfs", version)];
+    artifacts.push(if is_2_7(version) {
+        // The client is no jar of its own yet, and WebHDFS needs the one that the distribution holds, newer than what Maven
+        // chooses.
+        ("org.apache.httpcomponents", "httpclient", "4.2.5")
+    } else {
+        (GROUP, "hadoop-hdfs-client", version)
+    });
+    artifacts
+}
+
+/// The folder with all jars of a version; fetches them when it is not there yet.
+pub fn ensure(cache: &Path, version: &str) -> Result<PathBuf> {
+    let home = cache.join(format!("hadoop-{version}"));
     let jars = home.join("jars");
     java::ensure_installed(!jars.is_dir())?;
     if jars.is_dir() {
         return Ok(jars);
     }
-    println!("hadoop: fetching the jars of Hadoop {VERSION} with Maven into {}", home.display());
+    println!("hadoop: fetching the jars of Hadoop {version} with Maven into {}", home.display());
     // Two builds may fetch at the same time: each fills a folder of its own and the first to finish names it.
     let staging = home.join(format!("fetch-{}", std::process::id()));
     std::fs::create_dir_all(&staging).with_context(|| format!("cannot create {}", staging.display()))?;
-    std::fs::write(staging.join("pom.xml"), project_file())?;
+    std::fs::write(staging.join("pom.xml"), project_file(version))?;
     let status = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", staging.join("jars").display()))
@@ -32,7 +49,7 @@ pub fn ensure(cache: &Path) -> Result<PathBuf> {
         .context("cannot run mvn")?;
     if !status.success() {
         bail!(
-            "Maven could not fetch Hadoop {VERSION} ({status}); is Maven Central, or the mirror in settings.xml, reachable?"
+            "Maven could not fetch Hadoop {version} ({status}); is there such a version, and is Maven Central, or the mirror in settings.xml, reachable?"
         );
     }
     if let Err(error) = std::fs::rename(staging.join("jars"), &jars)
@@ -44,13 +61,13 @@ pub fn ensure(cache: &Path) -> Result<PathBuf> {
     Ok(jars)
 }
 
-fn project_file() -> String {
-    let dependencies: String = ARTIFACTS
-        .iter()
-        .map(|artifact| {
+fn project_file(version: &str) -> String {
+    let dependencies: String = artifacts(version)
+        .into_iter()
+        .map(|(group, artifact, version)| {
             format!(
-                "    <dependency><groupId>org.apache.hadoop</groupId><artifactId>{artifact}</artifactId>\
-                 <version>{VERSION}</version></dependency>\n"
+                "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+                 <version>{version}</version></dependency>\n"
             )
         })
         .collect();

@@ -20,7 +20,7 @@ const HEAP: &str = "512m";
 
 pub fn hdfs() -> Result<()> {
     let tools = tools::install()?;
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start(None)?;
     let file = cluster.directory.join("cluster.json");
     let mut client = workspace_tests()?;
     client
@@ -50,10 +50,14 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Result<Self> {
+    fn start(version: Option<&str>) -> Result<Self> {
         let cluster =
             Self { directory: cache::directory()?.join(format!("hadoop-test-{}", std::process::id())) };
-        let up = HadoopCommand::Up { dir: Some(cluster.directory.clone()), heap: HEAP.to_owned() };
+        let up = HadoopCommand::Up {
+            dir: Some(cluster.directory.clone()),
+            heap: HEAP.to_owned(),
+            version: version.map(str::to_owned),
+        };
         match hadoop::run(up) {
             Ok(()) => Ok(cluster),
             Err(error) => Err(cluster.stop_after(error)),

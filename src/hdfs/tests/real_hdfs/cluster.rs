@@ -53,6 +53,12 @@ impl Cluster {
     /// An operation that `hdfs-native` does not have, through WebHDFS as the superuser. Paths and values must not need
     /// to be escaped.
     pub async fn web(&self, method: &str, path: &str, operation: &str) {
+        let (status, answer) = self.ask_web(method, path, operation).await;
+        assert!(status == 200, "{method} {operation} {path}: {status} {answer}");
+    }
+
+    /// The same, whatever comes of it: the answer's status and body.
+    pub async fn ask_web(&self, method: &str, path: &str, operation: &str) -> (u16, String) {
         let address = self.file["namenode_http"].as_str().unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
@@ -62,7 +68,9 @@ impl Cluster {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.split(' ').nth(1) == Some("200"), "{method} {operation} {path}: {answer}");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect(&answer);
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
     }
 
     pub fn hadoop_version(&self) -> &str {

@@ -6,6 +6,7 @@
 mod cluster;
 mod extras;
 mod feed;
+mod fidelity;
 
 use std::collections::BTreeSet;
 
