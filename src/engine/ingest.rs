@@ -4,13 +4,16 @@
 use livedata_model::feed::{Change, Event, Reading};
 use livedata_model::node::NodeId;
 
-use crate::claims::Claim;
+use crate::claims::{Claim, is_below};
 use crate::effect::{Effect, Expected, Place};
 use crate::machine::Engine;
 use crate::moves::Mover;
 use crate::paths::{Located, Resolved, Scope, is_within, locate, resolve, scope};
 use crate::rules::Rule;
 use crate::state::{Edge, Intent, Node, NodeKind, State};
+
+/// Renames that are followed at the same time.
+const MOST_FOLLOWED: usize = 32;
 
 /// A rename that the target can follow at once.
 struct Follow {
@@ -72,21 +75,28 @@ impl Engine {
         }
     }
 
-    /// Ingests in order, as far as no rename has to wait.
+    /// Ingests in order, as far as no rename has to wait. Renames that are on their way at the target do not hold up what
+    /// has nothing to do with them: what they moved is found at its new name only when they are over.
     pub(crate) fn ingest_backlog<S: State>(
         &mut self,
         state: &mut S,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        if self.moves.values().any(|mover| !matches!(mover, Mover::Edge(..))) {
+        if self.moves.values().any(|mover| matches!(mover, Mover::Recovery)) {
             return Ok(());
         }
+        let mut followed = self.moves.values().filter(|mover| matches!(mover, Mover::Feed { .. })).count();
         let crowded = !self.backlog.is_empty() && state.count_marks()? > self.limits.marks;
         if crowded {
             self.ingest_coarsely(state)?;
         }
         while let Some(event) = self.backlog.front().cloned() {
+            if self.is_of_a_move(&event) && self.rules.hold(Rule::FeedWaitsForMoves) {
+                self.coverage.collided += 1;
+                return Ok(());
+            }
             let following = match &event.change {
+                Change::Renamed { .. } if followed >= MOST_FOLLOWED => return Ok(()),
                 Change::Renamed { from, to } => match self.renamed(state, event.position.0, from, to)? {
                     Rename::NotYet => {
                         self.coverage.collided += 1;
@@ -108,10 +118,27 @@ impl Engine {
                 state.put_run(&run)?;
             }
             if let Some(follow) = following {
-                return self.follow(state, follow, &event, effects);
+                followed += 1;
+                self.follow(state, follow, &event, effects)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether an event is about a name that a rename on its way takes away or brings, or about one below such a name.
+    fn is_of_a_move(&self, event: &Event) -> bool {
+        let paths = match &event.change {
+            Change::Touched { path } | Change::Unwatched { path } | Change::TimesSet { path, .. } => {
+                [path, path]
+            }
+            Change::Renamed { from, to } => [from, to],
+        };
+        let followed = self.moves.values().filter_map(|mover| match mover {
+            Mover::Feed { from, to } => Some([from, to]),
+            Mover::Recovery | Mover::Edge(..) => None,
+        });
+        let touches = |moved: &String| paths.into_iter().any(|path| path == moved || is_below(path, moved));
+        followed.flatten().any(touches)
     }
 
     /// Since when something may be missing at the target, at this position.
@@ -254,7 +281,7 @@ impl Engine {
         let locked = self.moves.contains_key(&id)
             || replaced.as_ref().is_some_and(|(other, _)| self.moves.contains_key(other));
         let claims = vec![Claim::subtree(&from), Claim::subtree(&to)];
-        if locked || !self.claim(&feed_edge(), claims) {
+        if locked || !self.claim(&feed_edge(&id), claims) {
             return Ok(Rename::NotYet);
         }
         Ok(Rename::Follow(Follow { node: id, from, to, etag: node.kind.etag(), replaced }))
@@ -268,13 +295,13 @@ impl Engine {
         event: &Event,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
-        let Change::Renamed { to, .. } = &event.change else { return Ok(()) };
+        let Change::Renamed { from, to } = &event.change else { return Ok(()) };
         let root_path = self.policy.root_path.clone();
         let Scope::Inside(names) = scope(&root_path, to) else { return Ok(()) };
         let to_edge = resolve(state, &names)?.edge;
         self.arriving.insert(to_edge.clone(), follow.node.clone());
         state.put_intent(&follow.node, &Intent::Move { to: to_edge })?;
-        self.moves.insert(follow.node.clone(), Mover::Feed);
+        self.moves.insert(follow.node.clone(), Mover::Feed { from: from.clone(), to: to.clone() });
         self.coverage.moved_at_once += 1;
         let (expected, replaces) = match follow.replaced {
             None => (Expected::Absent, None),
@@ -327,7 +354,7 @@ impl Engine {
     }
 }
 
-/// Under this name the feed's rename claims paths.
-pub(crate) fn feed_edge() -> Edge {
-    Edge { directory: Edge::trash_directory(), name: "\0feed".to_owned() }
+/// Under this name the feed's rename of a node claims paths.
+pub(crate) fn feed_edge(id: &NodeId) -> Edge {
+    Edge { directory: Edge::trash_directory(), name: format!("\0feed/{}", id.to_hex()) }
 }

@@ -428,7 +428,7 @@ impl Engine {
             return true;
         }
         // The feed's rename takes it elsewhere: where it is afterwards is not known before that is over.
-        if matches!(self.moves.get(node), Some(Mover::Feed)) {
+        if matches!(self.moves.get(node), Some(Mover::Feed { .. })) {
             return false;
         }
         match self.node_locks.get(node) {

@@ -16,8 +16,8 @@ use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNO
 /// On whose account a move is made.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Mover {
-    /// A rename at the source.
-    Feed,
+    /// A rename at the source, by its paths there.
+    Feed { from: String, to: String },
     /// An earlier process.
     Recovery,
     /// The operation of an edge, and what it saw.
@@ -133,7 +133,7 @@ impl Engine {
         state.remove_intent(id)?;
         self.arriving.remove(&to);
         match &mover {
-            Mover::Feed => self.claims.release(&feed_edge()),
+            Mover::Feed { .. } => self.claims.release(&feed_edge(id)),
             Mover::Recovery => {
                 self.claims.release(&recovery_edge(id));
                 self.node_locks.remove(id);
@@ -152,11 +152,11 @@ impl Engine {
             }
             MoveOutcome::Differs(there) => match mover {
                 Mover::Edge(edge, _) => self.adopt(state, &edge, id, there),
-                Mover::Feed | Mover::Recovery => Ok(()),
+                Mover::Feed { .. } | Mover::Recovery => Ok(()),
             },
             MoveOutcome::Occupied(there) => match mover {
                 Mover::Edge(edge, _) => self.occupied(state, edge, to, there, effects),
-                Mover::Feed | Mover::Recovery => Ok(()),
+                Mover::Feed { .. } | Mover::Recovery => Ok(()),
             },
             MoveOutcome::Lives => {
                 self.coverage.alive += 1;
@@ -229,14 +229,14 @@ impl Engine {
             self.forget_parked(state, id)?;
         }
         // Names below may have been looked up on either side of the rename.
-        let late = !matches!(mover, Mover::Feed) && !to_trash;
+        let late = !matches!(mover, Mover::Feed { .. }) && !to_trash;
         if late && is_directory && self.rules.hold(Rule::LateMoveRescan) {
             let cursor = state.run()?.cursor;
             let first = state.mark(&to)?.map_or(cursor, |mark| mark.first);
             self.scan_directory(state, id, first)?;
         }
         if is_directory
-            && matches!(mover, Mover::Feed)
+            && matches!(mover, Mover::Feed { .. })
             && let Some(first) = self.deep_since(state, &from)?
             && self.rules.hold(Rule::DeepFollowsRename)
         {
@@ -245,7 +245,7 @@ impl Engine {
         match mover {
             // Content and attributes, or what comes in its place, are decided by the same look.
             Mover::Edge(edge, look) => self.reconcile(state, edge, *look, effects),
-            Mover::Feed | Mover::Recovery => Ok(()),
+            Mover::Feed { .. } | Mover::Recovery => Ok(()),
         }
     }
 

@@ -15,6 +15,8 @@ pub enum Rule {
     MarkBothNames,
     /// R1: an object is only moved by the rename of a node that was seen before it.
     MoveOnlySeenBefore,
+    /// R1: what happened to a name that a rename is moving at the target is taken up when that is over.
+    FeedWaitsForMoves,
     /// R1: an event below something unknown marks the deepest known name.
     MarkDeepestKnown,
     /// R2: after a listing, what the target has and the listing has not is marked.
@@ -78,12 +80,13 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::DeepOnImpureRename,
         Self::DeepFollowsRename,
         Self::OpenFollowsRename,
         Self::MarkBothNames,
         Self::MoveOnlySeenBefore,
+        Self::FeedWaitsForMoves,
         Self::MarkDeepestKnown,
         Self::MarkUnlisted,
         Self::EdgeLock,

@@ -64,7 +64,7 @@ pub struct Hdfs {
     pub versions: BTreeMap<u64, BTreeMap<u64, Version>>,
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Block {
     /// Another one whenever its bytes change.
     pub stamp: u64,

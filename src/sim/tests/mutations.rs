@@ -14,6 +14,7 @@ const KILLED: &[(Rule, u64, &str)] = &[
     (Rule::DeepOnImpureRename, 2029, "watermark"),
     (Rule::DeepFollowsRename, 1239, "order"),
     (Rule::MarkBothNames, 22, "watermark"),
+    (Rule::FeedWaitsForMoves, 0, "watermark"),
     (Rule::MarkUnlisted, 2, "watermark"),
     (Rule::EdgeLock, 1, "watermark"),
     (Rule::NodeLock, 111, "watermark"),
