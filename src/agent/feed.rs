@@ -5,7 +5,8 @@
 //! history go by unread, and the source is read once however many migrations it has.
 //!
 //! A feed that breaks for good (a kernel that gives up, a directory that came back) is opened anew; what was missed is a
-//! gap, which every migration answers by looking at everything.
+//! gap, which every migration answers by looking at everything. So is what happened before a source had another
+//! [history](ChangeFeed::history), such as an HDFS that was formatted anew: positions here go on growing all the same.
 
 mod journal;
 #[cfg(test)]
@@ -174,11 +175,15 @@ impl Reader {
             Some(feed) => Arc::clone(feed),
             None => {
                 let feed = (self.open)().await?;
+                self.follow(feed.as_ref()).await?;
                 self.feed = Some(Arc::clone(&feed));
                 feed
             }
         };
-        let known = lock(&self.journal).read_to();
+        let known = {
+            let journal = lock(&self.journal);
+            journal.read_to().map(|read_to| journal.at_source(read_to))
+        };
         let Some(after) = known else {
             let now = feed.position().await?;
             self.write(|journal| journal.begin(now))?;
@@ -212,6 +217,20 @@ impl Reader {
             self.status.send_modify(|status| status.fault = None);
         }
         Ok(turn)
+    }
+
+    /// Positions of one history mean nothing in another.
+    async fn follow(&self, feed: &dyn ChangeFeed) -> Result<()> {
+        let Some(history) = feed.history().await? else { return Ok(()) };
+        let known = lock(&self.journal).history().map(str::to_owned);
+        if known.as_ref() == Some(&history) {
+            return Ok(());
+        }
+        let now = feed.position().await?;
+        if let Some(known) = known {
+            tracing::warn!(known, history, "the source is another one; everything will be looked at again");
+        }
+        self.write(|journal| journal.follow(&history, now))
     }
 
     fn write(
@@ -252,7 +271,10 @@ impl Reader {
             all.push(question);
         }
         let position = match &self.feed {
-            Some(feed) => feed.position().await,
+            Some(feed) => {
+                let position = feed.position().await;
+                position.map(|position| lock(&self.journal).of_source(position))
+            }
             None => {
                 let (kind, message) = self
                     .status

@@ -15,6 +15,12 @@ pub trait ChangeFeed: Send + Sync + 'static {
     /// asynchronous edit logging, its default since Hadoop 3, may answer a few transactions less.)
     async fn position(&self) -> Result<Position>;
 
+    /// Names the history that positions belong to, where the source can tell. Of one with another name, positions kept from
+    /// before mean nothing, whatever their order.
+    async fn history(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// What happened after `after`. Answers at once, also when there is nothing.
     async fn read(&self, after: Position) -> Result<Reading>;
 }

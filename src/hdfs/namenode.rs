@@ -6,7 +6,7 @@ mod extras;
 mod files;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use livedata_filesystem::{Error, ErrorKind, Result};
@@ -31,6 +31,8 @@ pub struct NameNode {
     budget: RetryBudget,
     /// Held while connecting, so that many callers make one connection.
     connection: Mutex<Option<Arc<Connection>>>,
+    /// How many were made.
+    connections: AtomicU64,
     /// The server at the other end of the connection is Hadoop 2, which does not know `getLocatedFileInfo`.
     lacks_located_status: AtomicBool,
 }
@@ -58,6 +60,7 @@ impl NameNode {
             limits: Limits::default(),
             budget,
             connection: Mutex::new(None),
+            connections: AtomicU64::new(0),
             lacks_located_status: AtomicBool::new(false),
         }
     }
@@ -65,6 +68,11 @@ impl NameNode {
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Grows with each new connection: at its other end may be another server.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub fn user(&self) -> &str {
@@ -140,6 +148,7 @@ impl NameNode {
         let client = Uuid::new_v4().into_bytes();
         let connection = Arc::new(Connection::open(&self.address, client, &self.user, self.limits).await?);
         *current = Some(connection.clone());
+        self.connections.fetch_add(1, Ordering::Relaxed);
         // It may have been upgraded meanwhile.
         self.lacks_located_status.store(false, Ordering::Relaxed);
         Ok(connection)

@@ -2,6 +2,10 @@
 //!
 //! One SQLite file. A crash may lose its last transactions but never what is before them: the reader then reads them again.
 //! A consumer that asks for what is not there any more gets a gap.
+//!
+//! Its positions are the source's as long as that has one history. When another begins, maybe with lower numbers, or when
+//! the one there was goes back, the journal's positions jump ahead, and a distance from the source's is kept. So they
+//! only grow, and whoever holds one of before gets the gap, whenever it asks.
 
 use std::path::Path;
 
@@ -14,11 +18,14 @@ const EVENTS_PER_READ: i64 = 1_000;
 /// Beyond this many events, consumers that do not run are not waited for: they will look at everything.
 const MOST_EVENTS: u64 = 20_000_000;
 
-const SCHEMA_VERSION: i64 = 1;
+/// By which positions jump: more than a source may have been ahead of its reader.
+const JUMP: u64 = 1_000_000;
+
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
-CREATE TABLE feed (read_to INTEGER, starts_after INTEGER) STRICT;
-INSERT INTO feed VALUES (NULL, NULL);
+CREATE TABLE feed (read_to INTEGER, starts_after INTEGER, history TEXT, distance INTEGER NOT NULL DEFAULT 0) STRICT;
+INSERT INTO feed (read_to) VALUES (NULL);
 CREATE TABLE event (
     sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL, kind INTEGER NOT NULL,
     path TEXT NOT NULL, other TEXT, modified_ms INTEGER
@@ -26,6 +33,12 @@ CREATE TABLE event (
 CREATE INDEX event_by_position ON event (position);
 CREATE TABLE clock (position INTEGER PRIMARY KEY, read_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE consumer (name TEXT PRIMARY KEY, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// Schema 1 knew of one history.
+const FROM_SCHEMA_1: &str = "
+ALTER TABLE feed ADD COLUMN history TEXT;
+ALTER TABLE feed ADD COLUMN distance INTEGER NOT NULL DEFAULT 0;
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +54,9 @@ pub enum Error {
 pub struct EventJournal {
     connection: Connection,
     read_to: Option<Position>,
+    history: Option<String>,
+    /// Of a position here from the source's.
+    distance: u64,
     /// What is after this position is here.
     starts_after: Position,
 }
@@ -71,6 +87,10 @@ impl EventJournal {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
+            1 => {
+                connection.execute_batch(FROM_SCHEMA_1)?;
+                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
             SCHEMA_VERSION => {}
             other => {
                 return Err(unusable(format!(
@@ -78,12 +98,53 @@ impl EventJournal {
                 )));
             }
         }
-        let (read_to, starts_after): (Option<u64>, Option<u64>) =
-            connection.query_row("SELECT read_to, starts_after FROM feed", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+        let (read_to, starts_after, history, distance): (Option<u64>, Option<u64>, _, _) = connection
+            .query_row("SELECT read_to, starts_after, history, distance FROM feed", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?;
         let starts_after = Position(starts_after.unwrap_or(0));
-        Ok(Self { connection, read_to: read_to.map(Position), starts_after })
+        Ok(Self { connection, read_to: read_to.map(Position), history, distance, starts_after })
+    }
+
+    /// What the source's positions belong to.
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
+    }
+
+    /// A position of the source as one of the journal.
+    pub fn of_source(&self, position: Position) -> Position {
+        Position(position.0 + self.distance)
+    }
+
+    pub fn at_source(&self, position: Position) -> Position {
+        Position(position.0.saturating_sub(self.distance))
+    }
+
+    /// From now on the source has this history, and is here in it.
+    pub fn follow(&mut self, history: &str, now: Position) -> Result<(), Error> {
+        match self.read_to {
+            None => self.begin(now)?,
+            // Before it had a name.
+            Some(_) if self.history.is_none() => {}
+            Some(read_to) => self.jump(read_to, now, "the source is another one, or was formatted anew")?,
+        }
+        self.connection.execute("UPDATE feed SET history = ?", [history])?;
+        self.history = Some(history.to_owned());
+        Ok(())
+    }
+
+    fn jump(&mut self, read_to: Position, now: Position, reason: &str) -> Result<(), Error> {
+        let here = Position(now.0.max(read_to.0 + JUMP));
+        let distance = here.0 - now.0;
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO event (position, kind, path) VALUES (?, ?, ?)",
+            params![here.0, GAP, reason],
+        )?;
+        transaction.execute("UPDATE feed SET read_to = ?, distance = ?", params![here.0, distance])?;
+        transaction.commit()?;
+        (self.read_to, self.distance) = (Some(here), distance);
+        Ok(())
     }
 
     pub fn read_to(&self) -> Option<Position> {
@@ -97,8 +158,15 @@ impl EventJournal {
         Ok(())
     }
 
-    /// `now_ms`: when it was read, milliseconds since 1970.
+    /// As the source told it. `now_ms`: when it was read, milliseconds since 1970.
     pub fn append(&mut self, reading: &Reading, now_ms: i64) -> Result<(), Error> {
+        if let (Reading::Gap { resume_at, reason }, Some(read_to)) = (reading, self.read_to)
+            && self.of_source(*resume_at) < read_to
+        {
+            return self.jump(read_to, *resume_at, reason);
+        }
+        let distance = self.distance;
+        let of_source = |position: &Position| Position(position.0 + distance);
         let transaction = self.connection.transaction()?;
         let read_to = match reading {
             Reading::Events { events, read_to } => {
@@ -112,22 +180,22 @@ impl EventJournal {
                         Change::Renamed { from, to } => (RENAMED, from, Some(to), None),
                         Change::Unwatched { path } => (UNWATCHED, path, None, None),
                     };
-                    insert.execute(params![position.0, kind, path, other, modified_ms])?;
+                    insert.execute(params![of_source(position).0, kind, path, other, modified_ms])?;
                 }
                 if let Some(first) = events.first() {
                     transaction.execute(
                         "INSERT OR IGNORE INTO clock VALUES (?, ?)",
-                        params![first.position.0, now_ms],
+                        params![of_source(&first.position).0, now_ms],
                     )?;
                 }
-                *read_to
+                of_source(read_to)
             }
             Reading::Gap { resume_at, reason } => {
                 transaction.execute(
                     "INSERT INTO event (position, kind, path) VALUES (?, ?, ?)",
-                    params![resume_at.0, GAP, reason],
+                    params![of_source(resume_at).0, GAP, reason],
                 )?;
-                *resume_at
+                of_source(resume_at)
             }
         };
         transaction.execute("UPDATE feed SET read_to = ?", params![read_to.0])?;

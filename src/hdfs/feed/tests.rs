@@ -26,6 +26,8 @@ struct Log {
     /// -1: not open for writing.
     written: i64,
     durable: i64,
+    /// Changes when the namespace is formatted.
+    block_pool: u32,
     /// Closed, as between active and standby: nothing can be read.
     closed: bool,
 }
@@ -34,7 +36,7 @@ impl Log {
     fn of(transactions: impl IntoIterator<Item = (i64, Vec<crate::proto::Event>)>) -> Self {
         let transactions: BTreeMap<_, _> = transactions.into_iter().collect();
         let last = transactions.keys().next_back().copied().unwrap_or_default();
-        Self { transactions, written: last, durable: last, closed: false }
+        Self { transactions, written: last, durable: last, ..Self::default() }
     }
 
     fn read(&self, from: i64) -> EventsList {
@@ -68,7 +70,7 @@ impl Log {
             }
             "versionRequest" => Reply::with(&VersionResponse {
                 info: NamespaceInfo {
-                    block_pool_id: "BP-1".into(),
+                    block_pool_id: format!("BP-{}", self.block_pool + 1),
                     storage: StorageInfo { cluster_id: "CID-1".into() },
                     software_version: "2.7.7".into(),
                 },
@@ -96,7 +98,7 @@ fn feed(address: &str) -> HdfsFeed {
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(2),
     };
-    HdfsFeed { namenode: NameNode::new(address.to_owned(), "hdfs".into(), budget) }
+    HdfsFeed::new(NameNode::new(address.to_owned(), "hdfs".into(), budget))
 }
 
 fn event(event_type: i32, contents: &impl Message) -> crate::proto::Event {
@@ -347,6 +349,57 @@ async fn a_restart_loses_nothing() {
     ]);
     let _server = FakeNameNode::start_at(&address, move |method, request| log.answer(method, request)).await;
     assert_eq!(follow(&feed, Position(1)).await, (vec![touched(3, "/b")], Position(3)));
+}
+
+#[tokio::test]
+async fn another_namespace_at_the_same_address_is_another_history() {
+    let (server, feed, log) = serve(Log::of([(1, vec![create("/a")])])).await;
+    assert_eq!(feed.history().await.unwrap().as_deref(), Some("CID-1 BP-1"));
+    assert_eq!(follow(&feed, Position(0)).await.1, Position(1));
+    server.take_calls();
+    feed.position().await.unwrap();
+    assert!(!server.take_calls().contains(&"versionRequest".into()), "one connection is asked once");
+
+    // The same one again.
+    let address = server.stop().await;
+    let same = log.lock().unwrap().clone();
+    let server = FakeNameNode::start_at(&address, move |method, request| same.answer(method, request)).await;
+    assert_eq!(feed.read(Position(1)).await.unwrap(), nothing(1));
+    let address = server.stop().await;
+
+    // Another one, whose log is longer.
+    let mut other = Log::of((1..=9).map(|txid| (txid, vec![create("/b")])));
+    other.block_pool = 1;
+    let _server =
+        FakeNameNode::start_at(&address, move |method, request| other.answer(method, request)).await;
+    for error in [feed.read(Position(1)).await.unwrap_err(), feed.position().await.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Fatal);
+        assert!(error.message().contains("this is CID-1 BP-2 and was CID-1 BP-1"), "{error}");
+    }
+    let opened_anew = self::feed(&address);
+    assert_eq!(opened_anew.history().await.unwrap().as_deref(), Some("CID-1 BP-2"));
+}
+
+#[tokio::test]
+async fn a_standby_is_asked_until_it_is_active() {
+    let log = Log::of([(1, vec![create("/a")])]);
+    let standby = Arc::new(Mutex::new(true));
+    let shared = standby.clone();
+    let server = FakeNameNode::start(move |method, request| match *shared.lock().unwrap() {
+        true => Reply::Exception {
+            class: "org.apache.hadoop.ipc.StandbyException",
+            message: "Operation category READ is not supported in state standby",
+        },
+        false => log.answer(method, request),
+    })
+    .await;
+    let feed = feed(&server.address);
+    for error in [feed.read(Position(0)).await.unwrap_err(), feed.position().await.unwrap_err()] {
+        assert!(error.kind().is_retryable());
+        assert!(error.message().contains("the active NameNode alone"), "{error}");
+    }
+    *standby.lock().unwrap() = false;
+    assert_eq!(follow(&feed, Position(0)).await, (vec![touched(1, "/a")], Position(1)));
 }
 
 #[tokio::test]

@@ -59,6 +59,11 @@ impl NameNode {
                     self.user
                 ),
             ),
+            (kind, "StandbyException") => {
+                let advice = "; its changes are told by the active NameNode alone: this goes on by itself when that is the \
+                              one at this address again, or give the address of the other one";
+                (kind, advice.to_owned())
+            }
             // A log segment that could not be read this time, or a JournalNode that did not answer.
             (ErrorKind::Fatal, "IOException" | "QuorumException" | "EOFException") => {
                 (ErrorKind::Unreachable, String::new())
