@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::sim;
+use crate::tier::real;
 
 struct Proof {
     name: &'static str,
@@ -10,11 +11,33 @@ struct Proof {
     run: fn() -> Result<()>,
 }
 
-const PROOFS: &[Proof] = &[Proof {
-    name: "sim",
-    about: "1,000,000 histories of the migration engine in a simulated world (seeds 0 to 999,999)",
-    run: simulated,
-}];
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "sim",
+        about: "1,000,000 histories of the migration engine in a simulated world (seeds 0 to 999,999)",
+        run: simulated,
+    },
+    Proof {
+        name: "fidelity-2.7",
+        about: "the simulated HDFS against Hadoop 2.7.7, 300 histories (seeds 0 to 299)",
+        run: || real::fidelity("2.7.7", 300),
+    },
+    Proof {
+        name: "fidelity-2.10",
+        about: "the same against Hadoop 2.10.2",
+        run: || real::fidelity("2.10.2", 300),
+    },
+    Proof {
+        name: "fidelity-3.3",
+        about: "the same against Hadoop 3.3.6",
+        run: || real::fidelity("3.3.6", 300),
+    },
+    Proof {
+        name: "fidelity-3.4",
+        about: "the same against Hadoop 3.4.3, 1,000 histories",
+        run: || real::fidelity("3.4.3", 1_000),
+    },
+];
 
 fn simulated() -> Result<()> {
     sim::run(&sim::Sim { seeds: 1_000_000, from: 0, trace: false })

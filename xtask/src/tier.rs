@@ -4,7 +4,7 @@
 //! Nothing is skipped silently: a test marked as ignored fails its stage, and so does a stage whose filter finds no test.
 
 pub mod counted;
-mod real;
+pub mod real;
 mod table;
 
 use std::time::Instant;

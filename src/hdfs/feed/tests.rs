@@ -1,5 +1,7 @@
 //! The feed against a NameNode of a few lines that keeps an edit log and answers about it as Hadoop's does.
 
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use livedata_model::feed::Change;
 use livedata_model::node::{AclEntry, AclKind};
 
+pub use random::history;
+
 use super::{Block, Hdfs, Inode, ROOT};
 
 /// Bytes in a block that is full.
@@ -145,10 +147,6 @@ pub struct Clients {
 impl Clients {
     pub fn new(release: Release) -> Self {
         Self { hdfs: Hdfs::new(), release, writers: BTreeMap::new() }
-    }
-
-    pub fn writers(&self) -> impl Iterator<Item = (u8, u64)> {
-        self.writers.iter().map(|(writer, id)| (*writer, *id))
     }
 
     pub fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {

@@ -21,14 +21,31 @@ const HEAP: &str = "512m";
 pub fn hdfs() -> Result<()> {
     let tools = tools::install()?;
     let cluster = Cluster::start(None)?;
-    let file = cluster.directory.join("cluster.json");
-    let mut client = workspace_tests()?;
-    client
-        .args(["--features", "livedata-hdfs/real-hdfs", "--test", "real_hdfs"])
-        .env("LIVEDATA_TEST_HDFS", &file);
+    let mut client = client_tests(&cluster)?;
     let mut tests = integration_tests()?;
-    tests.arg(Stage::Hdfs.module()).env("LIVEDATA_HADOOP", &file).env("LIVEDATA_PYTHON", tools.python);
+    tests
+        .arg(Stage::Hdfs.module())
+        .env("LIVEDATA_HADOOP", cluster.file())
+        .env("LIVEDATA_PYTHON", tools.python);
     let outcome = counted::run(&mut client).and_then(|()| counted::run(&mut tests));
+    cluster.stop(outcome)
+}
+
+/// The tests of `livedata-hdfs` against a running Hadoop.
+fn client_tests(cluster: &Cluster) -> Result<std::process::Command> {
+    let mut tests = workspace_tests()?;
+    tests
+        .args(["--features", "livedata-hdfs/real-hdfs", "--test", "real_hdfs"])
+        .env("LIVEDATA_TEST_HDFS", cluster.file());
+    Ok(tests)
+}
+
+/// The simulated HDFS held against a real one of this version, in so many histories.
+pub fn fidelity(version: &str, seeds: u64) -> Result<()> {
+    let cluster = Cluster::start(Some(version))?;
+    let mut tests = client_tests(&cluster)?;
+    tests.args(["--", "fidelity::", "--nocapture"]).env("LIVEDATA_FIDELITY_SEEDS", seeds.to_string());
+    let outcome = counted::run(&mut tests);
     cluster.stop(outcome)
 }
 
@@ -62,6 +79,10 @@ impl Cluster {
             Ok(()) => Ok(cluster),
             Err(error) => Err(cluster.stop_after(error)),
         }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join("cluster.json")
     }
 
     /// Ends the processes in any case; the data goes when the tests passed, and stays to be looked at when not.

@@ -13,15 +13,13 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use livedata_filesystem::{Change, ChangeFeed, Event, Position, Reading};
-use livedata_sim::Random;
-use livedata_sim::hdfs::clients::{Clients, Operation, Refusal, Release};
+use livedata_sim::hdfs::clients::{Clients, Operation, Refusal, Release, history};
 
 use crate::cluster::{Cluster, Folder};
 use applications::Applications;
 use compared::Pairs;
 
 const SEEDS: u64 = 12;
-const OPERATIONS: usize = 80;
 /// Of operations between two looks at everything.
 const BETWEEN_LOOKS: usize = 10;
 /// Most of the time of a history goes by waiting for a DataNode.
@@ -38,7 +36,7 @@ async fn the_simulated_hdfs_does_what_a_real_one_does() {
     let (from, seeds) = (number("LIVEDATA_FIDELITY_FROM", 0), number("LIVEDATA_FIDELITY_SEEDS", SEEDS));
     let at_a_time = if std::env::var_os("LIVEDATA_FIDELITY_RECORD").is_some() { 1 } else { AT_A_TIME };
     let histories = futures::stream::iter(from..from + seeds)
-        .map(|seed| history(&cluster, release, seed))
+        .map(|seed| one(&cluster, release, seed))
         .buffer_unordered(at_a_time);
     let figures: Vec<Figures> = histories.collect().await;
 
@@ -73,7 +71,7 @@ struct Figures {
 }
 
 /// Ends at the first difference.
-async fn history(cluster: &Cluster, release: Release, seed: u64) -> Figures {
+async fn one(cluster: &Cluster, release: Release, seed: u64) -> Figures {
     let mut figures = Figures::default();
     if let Err(difference) = play(cluster, release, seed, &mut figures).await {
         figures.wrong.push(format!("seed {seed}: {difference}"));
@@ -92,43 +90,29 @@ async fn play(cluster: &Cluster, release: Release, seed: u64, figures: &mut Figu
     let begin_simulated = simulated.hdfs.txid;
     let mut real = Applications::new(cluster, &folder);
     let mut pairs = Pairs::new(cluster.source(&cluster.superuser_name), &folder);
-    let mut random = Random::new(seed);
 
     let mut done: Vec<Operation> = Vec::new();
     let trace = |done: &[Operation], what: String| {
         let lines: Vec<String> = done.iter().map(|operation| format!("    {operation:?}")).collect();
         format!("{what}, after\n{}", lines.join("\n"))
     };
-    while done.len() < OPERATIONS {
-        let next =
-            if done.len() + 1 < OPERATIONS { simulated.next(&mut random) } else { simulated.close_all() };
-        for operation in next {
-            // What was not opened is not closed.
-            if let Operation::Close { writer, .. } = &operation
-                && simulated.writers().all(|(open, _)| open != *writer)
-            {
-                continue;
-            }
-            done.push(operation.clone());
-            let expected = simulated.perform(&operation);
-            let found = real.perform(&operation).await;
-            let results = figures.results.entry(kind(&operation)).or_default();
-            if expected.is_ok() {
-                results.0 += 1
-            } else {
-                results.1 += 1
-            }
-            let any_reason = expected == Err(Refusal::NotDirectory) && !release.names_files_in_the_way;
-            let same = expected == found.as_ref().map_err(|refused| refused.kind).copied();
-            if !(same || any_reason && found.is_err()) {
-                return Err(trace(&done, format!("simulated {expected:?}, real {found:?}")));
-            }
-            if done.len().is_multiple_of(BETWEEN_LOOKS) {
-                pairs.compare(&simulated.hdfs, false).await.map_err(|what| trace(&done, what))?;
-            }
+    for operation in history(release, seed) {
+        done.push(operation.clone());
+        let expected = simulated.perform(&operation);
+        let found = real.perform(&operation).await;
+        let results = figures.results.entry(kind(&operation)).or_default();
+        if expected.is_ok() {
+            results.0 += 1
+        } else {
+            results.1 += 1
         }
-        if simulated.writers().next().is_none() && done.len() + 1 >= OPERATIONS {
-            break;
+        let any_reason = expected == Err(Refusal::NotDirectory) && !release.names_files_in_the_way;
+        let same = expected == found.as_ref().map_err(|refused| refused.kind).copied();
+        if !(same || any_reason && found.is_err()) {
+            return Err(trace(&done, format!("simulated {expected:?}, real {found:?}")));
+        }
+        if done.len().is_multiple_of(BETWEEN_LOOKS) {
+            pairs.compare(&simulated.hdfs, false).await.map_err(|what| trace(&done, what))?;
         }
     }
     pairs.compare(&simulated.hdfs, true).await.map_err(|what| trace(&done, what))?;

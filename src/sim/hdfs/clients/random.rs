@@ -1,6 +1,6 @@
 //! What clients do next, by chance: few names, so that they meet, and now and then what must be refused.
 
-use super::{Acl, BLOCK_BYTES, Clients, Operation};
+use super::{Acl, BLOCK_BYTES, Clients, Operation, Release};
 use crate::hdfs::{ROOT, SCOPES};
 use crate::random::Random;
 
@@ -10,9 +10,38 @@ const DEEPEST: usize = 4;
 const MOST_WRITERS: usize = 3;
 const MODES: [u16; 5] = [0o755, 0o700, 0o750, 0o644, 0o400];
 
+/// Of one history, about so many.
+const OPERATIONS: usize = 80;
+
+/// What clients do in the history of this seed; in the end nothing is left open.
+pub fn history(release: Release, seed: u64) -> Vec<Operation> {
+    let mut random = Random::new(seed);
+    let mut clients = Clients::new(release);
+    let mut all = Vec::new();
+    while all.len() < OPERATIONS {
+        let next = clients.next(&mut random);
+        clients.go_on(next, &mut all);
+    }
+    let rest = clients.writers.keys().map(|writer| Operation::Close { writer: *writer, bytes: 1 }).collect();
+    clients.go_on(rest, &mut all);
+    all
+}
+
 impl Clients {
+    fn go_on(&mut self, next: Vec<Operation>, all: &mut Vec<Operation>) {
+        for operation in next {
+            // What was refused to be opened is not closed.
+            if matches!(&operation, Operation::Close { writer, .. } if !self.writers.contains_key(writer)) {
+                continue;
+            }
+            // Of refusals too: what comes next depends on what is there.
+            let _ = self.perform(&operation);
+            all.push(operation);
+        }
+    }
+
     /// One or more operations, to be done one after another.
-    pub fn next(&self, random: &mut Random) -> Vec<Operation> {
+    fn next(&self, random: &mut Random) -> Vec<Operation> {
         let writer = (0..=u8::MAX).find(|writer| !self.writers.contains_key(writer)).unwrap_or(0);
         let busy: Vec<u8> = self.writers.keys().copied().collect();
         if let Some(writer) = random.pick(&busy)
@@ -90,11 +119,6 @@ impl Clients {
                 vec![Operation::SetTimes { path: self.node(random), modified_ms }]
             }
         }
-    }
-
-    /// What is left to do at the end of a history.
-    pub fn close_all(&self) -> Vec<Operation> {
-        self.writers.keys().map(|writer| Operation::Close { writer: *writer, bytes: 1 }).collect()
     }
 
     /// Bytes that an append may bring without filling more than one block.
