@@ -70,6 +70,19 @@ pub fn run(command: HadoopCommand) -> Result<()> {
     }
 }
 
+/// Arguments for `java` with which a client of Hadoop runs, DistCp and the ABFS driver among them, as a file that `java`
+/// reads (`@FILE`).
+pub fn distcp_arguments() -> Result<PathBuf> {
+    let cache = cache_directory()?;
+    let jars = jars::ensure_distcp(&cache)?;
+    let configuration = cache.join("distcp-conf");
+    configuration::write_client(&configuration)?;
+    let file = configuration.join("java.arguments");
+    std::fs::write(&file, java::argument_file(&jars::classpath(&configuration, &jars)?))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
 fn instance_directory(chosen: Option<PathBuf>) -> Result<PathBuf> {
     let directory = match chosen {
         Some(directory) => directory,

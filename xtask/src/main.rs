@@ -3,11 +3,13 @@
 //! - `test` is the tier that every change must pass: [`tier`];
 //! - `prove` runs the longer proofs by hand: [`prove`];
 //! - `sim` plays histories of the migration engine: [`sim`];
+//! - `bench` measures, for `docs/performance.md`: [`bench`];
 //! - `hadoop` is a real Hadoop on this machine: [`hadoop`];
 //! - `tools` installs what tests need and the repository does not hold: [`tools`].
 //!
 //! Everything downloaded or built lies outside the clone, see [`cache`].
 
+mod bench;
 mod cache;
 mod command;
 mod dependencies;
@@ -33,6 +35,9 @@ enum Xtask {
     Prove { name: Option<String> },
     /// Play seeded histories of the migration engine in a simulated world
     Sim(sim::Sim),
+    /// Measure how fast something is, beside its peers
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// A real Hadoop cluster for tests
     #[command(subcommand)]
     Hadoop(hadoop::HadoopCommand),
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Xtask::Test { stages } => tier::run(&stages),
         Xtask::Prove { name } => prove::run(name.as_deref()),
         Xtask::Sim(sim) => sim::run(&sim),
+        Xtask::Bench(bench) => bench::run(&bench),
         Xtask::Hadoop(command) => hadoop::run(command),
         Xtask::Tools => tools::install().map(|tools| println!("{tools}")),
     };

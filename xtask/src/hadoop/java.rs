@@ -46,6 +46,12 @@ fn runs(program: &str, argument: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// What a client needs, without a say about how fast it runs.
+pub fn argument_file(classpath: &str) -> String {
+    let opened = OPENED_PACKAGES.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED\n"));
+    format!("{}-Djava.net.preferIPv4Stack=true\n-classpath \"{classpath}\"\n", opened.concat())
+}
+
 /// A `java` command for `main_class`, with the class path read from `classpath_file`.
 pub fn command(classpath_file: &Path, options: &[String], main_class: &str) -> Result<Command> {
     let classpath = std::fs::read_to_string(classpath_file)

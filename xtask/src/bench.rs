@@ -1,0 +1,55 @@
+//! `cargo xtask bench`: measurements, by hand. Figures count when their command, commit, machine and date stand in
+//! `docs/performance.md`.
+//!
+//! `migration` brings what `benches/migration` needs, a Hadoop and the peers, and hands its arguments on. The Hadoop keeps
+//! its sample data in the cache folder, because making that takes longer than most measurements.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::hadoop::{self, HadoopCommand};
+use crate::{cache, command, tools};
+
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// From a real HDFS to the emulator, beside DistCp and rclone; `--help` lists the cases
+    #[command(disable_help_flag = true)]
+    Migration {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Of each daemon: a NameNode that is short of memory would be what is measured.
+const HEAP: &str = "1g";
+
+pub fn run(bench: &Bench) -> Result<()> {
+    let Bench::Migration { arguments } = bench;
+    let mut program = command::cargo("bench")?;
+    // All of the workspace, so that what the other commands have built is not built again with other features.
+    program.args(["--locked", "--workspace", "--bench", "migration"]);
+    // Built before anything is started, and asked for help without it.
+    command::run(program.arg("--no-run"))?;
+    let mut program = command::cargo("bench")?;
+    program.args(["--locked", "--workspace", "--bench", "migration", "--"]).args(arguments);
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return command::run(&mut program);
+    }
+    let directory = directory()?;
+    program
+        .env("LIVEDATA_RCLONE", tools::install_rclone()?)
+        .env("LIVEDATA_DISTCP", hadoop::distcp_arguments()?)
+        .env("LIVEDATA_HADOOP", directory.join("cluster.json"));
+    let dir = Some(directory);
+    hadoop::run(HadoopCommand::Up { dir: dir.clone(), heap: HEAP.to_owned() })?;
+    let outcome = command::run(&mut program);
+    let down = hadoop::run(HadoopCommand::Down { dir });
+    outcome.and(down)
+}
+
+/// The cluster's, with the sample data.
+fn directory() -> Result<PathBuf> {
+    Ok(cache::directory()?.join("hadoop-bench"))
+}
