@@ -43,6 +43,7 @@ pub struct Plan {
     pub scale: f64,
     pub rounds: usize,
     pub force: bool,
+    pub profile: bool,
     pub movers: Vec<Kind>,
 }
 

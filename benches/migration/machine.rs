@@ -1,10 +1,11 @@
 //! The machine: what it is, and whether others worked on it while we measured.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep};
 
 use crate::process;
@@ -33,6 +34,22 @@ pub fn describe() -> String {
         process::memory_total_bytes() / 1_000_000_000,
         said("uname", &["-r"]),
     )
+}
+
+/// Fails early instead of in the middle of a copy.
+pub fn ensure_room(folder: &Path, bytes: u64) -> Result<()> {
+    let listing = Command::new("df").args(["-P", "-k"]).arg(folder).output()?;
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    let free = listing.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    let free = free.with_context(|| format!("df says something unexpected: {listing}"))? * 1024;
+    ensure!(
+        free >= bytes,
+        "{} has {} GB free and this takes {}: make room, or give a --scale, which is said with every figure",
+        folder.display(),
+        free >> 30,
+        bytes >> 30
+    );
+    Ok(())
 }
 
 fn cores() -> usize {
@@ -110,7 +127,7 @@ pub async fn settle(pids: &[u32]) {
     for _ in 0..120 {
         let before = used();
         sleep(pause).await;
-        if used() - before < 0.06 {
+        if used() - before < 0.15 {
             return;
         }
     }

@@ -46,6 +46,9 @@ struct Arguments {
     /// Also report from a machine on which others work; the figures are marked
     #[arg(long)]
     force: bool,
+    /// Also say where the agent spends its time in b1, b2 and b3, by `perf`; figures of such a run are for nothing else
+    #[arg(long)]
+    profile: bool,
     /// What cargo gives to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -86,6 +89,7 @@ async fn bench(arguments: Arguments) -> Result<()> {
         scale: arguments.scale,
         rounds: arguments.rounds.max(1),
         force: arguments.force,
+        profile: arguments.profile,
         movers: if arguments.movers.is_empty() { movers::Kind::ALL.to_vec() } else { arguments.movers },
     };
     let setting = setting::Setting::start().await?;

@@ -4,6 +4,7 @@
 mod bare;
 mod distcp;
 mod ours;
+mod profile;
 mod rclone;
 
 use anyhow::{Result, ensure};
@@ -35,6 +36,7 @@ pub struct Job<'a> {
     pub name: &'a str,
     /// Files at a time.
     pub streams: usize,
+    pub profile: bool,
 }
 
 impl Job<'_> {

@@ -77,6 +77,7 @@ pub fn distcp_arguments() -> Result<PathBuf> {
     let jars = jars::ensure_distcp(&cache)?;
     let configuration = cache.join("distcp-conf");
     configuration::write_client(&configuration)?;
+    java::compile("ParallelMaps.java", include_str!("hadoop/ParallelMaps.java"), &jars, &configuration)?;
     let file = configuration.join("java.arguments");
     std::fs::write(&file, java::argument_file(&jars::classpath(&configuration, &jars)?))
         .with_context(|| format!("cannot write {}", file.display()))?;

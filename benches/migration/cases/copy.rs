@@ -35,6 +35,8 @@ impl Copied {
 
 /// A lake that is kept serves the next run too; large ones would fill the disk.
 pub async fn run(plan: &Plan, setting: &Setting, lake: &Lake, keep: bool) -> Result<()> {
+    // Once as the source and once at the target of the moment, with room for what clears up late.
+    machine::ensure_room(setting.folder(), 2 * lake.bytes() + (4 << 30))?;
     setting.cluster.provide(lake).await?;
     println!(
         "\n{}: {} files of {} bytes, {STREAMS} streams, {}",
@@ -66,7 +68,7 @@ async fn one(plan: &Plan, setting: &Setting, lake: &Lake, mover: Kind, round: us
     let name = format!("{}-{}-{round}", mover.name(), lake.name);
     let container = setting.site.container(&name)?;
     container.create_filesystem().await?;
-    let job = Job { setting, lake, container: &name, name: &name, streams: STREAMS };
+    let job = Job { setting, lake, container: &name, name: &name, streams: STREAMS, profile: plan.profile };
     let servers = setting.servers();
     machine::settle(&servers).await;
     machine::ensure_quiet(&servers, plan.force).await?;

@@ -21,6 +21,8 @@ pub async fn copy(job: &Job<'_>) -> Result<Taken> {
     let settings = [
         ("mapreduce.framework.name", "local".to_owned()),
         ("mapreduce.local.map.tasks.maximum", streams.clone()),
+        // The local runner would make do with one map: see the class.
+        ("distcp.uniformsize.strategy.impl", "ParallelMaps".to_owned()),
         ("hadoop.tmp.dir", scratch.display().to_string()),
         ("fs.azure.abfs.endpoint", site.storage_address()?),
         ("fs.azure.always.use.https", "false".to_owned()),

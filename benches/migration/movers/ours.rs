@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
 use super::Job;
+use super::profile::Profile;
 use crate::process::{self, Taken};
 
 /// The state follows the end of the run within a report.
@@ -17,6 +18,7 @@ pub async fn copy(job: &Job<'_>) -> Result<Taken> {
     let agent = site.install_agent(job.name, &cluster.uri(), job.container, job.name).await?;
     let migration = site.make_migration(&agent, &job.lake.path(), "OneTime").await?;
     let pid = agent.process.pid();
+    let profile = if job.profile { Some(Profile::start(job, pid)?) } else { None };
     let (begun, cpu) = (Instant::now(), process::cpu_seconds(pid).unwrap_or(0.0));
     site.arm().post(&format!("{migration}/start")).await?;
     // Its log tells at once what its state tells with the next report.
@@ -26,6 +28,9 @@ pub async fn copy(job: &Job<'_>) -> Result<Taken> {
         cpu_seconds: process::cpu_seconds(pid).unwrap_or(0.0) - cpu,
         peak_bytes: process::peak_bytes(pid).unwrap_or(0),
     };
+    if let Some(profile) = profile {
+        profile.show()?;
+    }
     let status = site.wait(&migration, PATIENCE, |status| status["state"] == "Completed").await?;
     ensure!(status["progress"]["filesFailed"] == 0, "files failed: {status:#}");
     site.remove_agent(agent).await?;

@@ -17,6 +17,10 @@ pub fn ensure_installed(with_maven: bool) -> Result<()> {
     if with_maven && !runs("mvn", "--version") {
         missing.push("maven");
     }
+    install(&missing)
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -44,6 +48,22 @@ fn runs(program: &str, argument: &str) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Compiles one class against a folder of jars.
+pub fn compile(name: &str, source: &str, jars: &Path, into: &Path) -> Result<()> {
+    if !runs("javac", "-version") {
+        install(&["openjdk-17-jdk-headless"])?;
+    }
+    let file = into.join(name);
+    std::fs::write(&file, source).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut compiler = Command::new("javac");
+    compiler.arg("-nowarn").arg("-classpath").arg(jars.join("*")).arg("-d").arg(into).arg(&file);
+    let output = compiler.output().context("cannot run javac")?;
+    if !output.status.success() {
+        bail!("javac refuses {}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 /// What a client needs, without a say about how fast it runs.
