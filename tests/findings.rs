@@ -114,3 +114,32 @@ async fn hard_links_arrive_under_all_their_names() {
     let report = site.compare(SourceSide::Directory(source), "").await;
     assert!(report.equal(), "{report}");
 }
+
+/// Of a migration that follows its source, as its agent knows them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_transfers_back_and_whose_names_are_left_out_stand_in_the_status() {
+    let site = Site::start().await;
+    let source = site.beside("source");
+    std::fs::create_dir_all(source.join("lake")).unwrap();
+    std::fs::write(source.join("lake/large"), vec![7; 8 << 20]).unwrap();
+    let migrator = site.make_migrator("m", directory(&source), Some(256 << 10)).await;
+    let _agent = site.install_agent(&migrator).await;
+    let migration = site.start_migration_with(&migrator, "lake", "/lake", json!({"mode": "Live"})).await;
+    let both =
+        |status: &Value| has_condition(status, "BandwidthLimited") && has_condition(status, "OwnerUnmapped");
+    let status = site.wait(&migration, "limited", both).await;
+    let condition = |status: &Value, kind: &str| -> Value {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions.iter().find(|known| known["type"] == kind).unwrap().clone()
+    };
+    let limited = condition(&status, "BandwidthLimited");
+    assert!(limited["message"].as_str().unwrap().contains("262144 bytes per second"), "{limited}");
+    let unmapped = condition(&status, "OwnerUnmapped");
+    assert!(unmapped["message"].as_str().unwrap().contains("1 users and 1 groups"), "{unmapped}");
+    assert!(!has_condition(&status, "PreflightWarning"), "{status:#}");
+
+    site.arm().patch(&migrator, &json!({"properties": {"bandwidthPolicy": null}})).await.unwrap();
+    let live = |status: &Value| status["state"] == "Live" && !has_condition(status, "BandwidthLimited");
+    let status = site.wait(&migration, "Live", live).await;
+    assert_eq!(condition(&status, "BandwidthLimited")["reason"], "Resolved");
+}

@@ -2,16 +2,22 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests: a failed set-up fails the test")]
 
+pub mod gate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
 use livedata_agent_runtime::host::Host;
 use livedata_agent_runtime::ledger::Ledger;
 use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
+use livedata_filesystem::{Attributes, Condition, Target as _, TargetPath, Upload};
 use livedata_model::command::{Command, CommandKind};
 use livedata_model::message::Sync;
-use livedata_model::report::MigrationReport;
+use livedata_model::report::{FailedPath, FailedPaths, MigrationReport};
 use livedata_model::spec::{
     Body, Credential, CredentialKind, DeletePolicy, DriftPolicy, Item, MassDeleteLimit, MigrationSpec,
     MigratorSpec, Mode, RunState, Secret, SourceKind, TRASH_RETENTION_SECONDS, TargetSpec,
@@ -27,7 +33,10 @@ const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBld
 pub struct World {
     source: String,
     user: String,
-    agent: tempfile::TempDir,
+    agent: PathBuf,
+    _agent_folder: tempfile::TempDir,
+    /// Where the storage service is for the agent.
+    storage: SocketAddr,
     emulator: Running,
     _emulator_folder: tempfile::TempDir,
 }
@@ -37,6 +46,7 @@ pub struct Agent {
     ledger: Arc<Mutex<Ledger>>,
     changed: Arc<Notify>,
     reports: watch::Receiver<Arc<Vec<MigrationReport>>>,
+    failed_paths: watch::Receiver<Arc<Vec<FailedPaths>>>,
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -56,10 +66,13 @@ impl World {
         })
         .await
         .unwrap();
+        let agent = tempfile::tempdir().unwrap();
         let world = Self {
             source,
             user: user.to_owned(),
-            agent: tempfile::tempdir().unwrap(),
+            agent: agent.path().to_owned(),
+            _agent_folder: agent,
+            storage: address_of(emulator.storage_url()),
             emulator,
             _emulator_folder: folder,
         };
@@ -69,6 +82,36 @@ impl World {
 
     fn endpoint(&self) -> String {
         format!("{}/lake", self.emulator.storage_url())
+    }
+
+    /// Where the storage service really is.
+    pub fn storage_address(&self) -> SocketAddr {
+        address_of(self.emulator.storage_url())
+    }
+
+    /// Agents speak to the storage service through this gate from now on.
+    pub fn go_through(&mut self, gate: &gate::Gate) {
+        self.storage = gate.address();
+    }
+
+    /// What agents keep is in this folder from now on.
+    pub fn keep_in(&mut self, folder: &Path) {
+        self.agent = folder.to_owned();
+    }
+
+    /// As somebody else: replaces the file whatever it is.
+    pub async fn write_at_target(&self, path: &str, content: &'static [u8]) {
+        let (target, path) = (livedata_adls::AdlsTarget::new(self.filesystem()), TargetPath::new(path));
+        target.create_file(&path, &Attributes::default(), &Condition::Any).await.unwrap();
+        let upload = Upload { position: 0, data: content.into() };
+        target.append(&path, upload, true).await.unwrap();
+    }
+
+    pub async fn read_at_target(&self, path: &str) -> Vec<u8> {
+        let path = TargetPath::new(path);
+        let content = self.filesystem().read(&path, None, &Condition::Any).await.unwrap();
+        let pieces: Vec<_> = content.bytes.try_collect().await.unwrap();
+        pieces.concat()
     }
 
     fn filesystem(&self) -> livedata_adls::Filesystem {
@@ -81,32 +124,33 @@ impl World {
 
     /// How many migrations have a journal on the agent's disk.
     pub fn journals(&self) -> usize {
-        std::fs::read_dir(self.agent.path().join("migrations")).map_or(0, Iterator::count)
+        std::fs::read_dir(self.agent.join("migrations")).map_or(0, Iterator::count)
     }
 
     /// Takes an item out of desired state while no agent runs.
     pub fn remove_offline(&self, id: &str) {
         let removal = Sync { revision: 1, upserts: vec![], removals: vec![id.to_owned()] };
-        Ledger::open(self.agent.path()).unwrap().apply(1, removal).unwrap();
+        Ledger::open(&self.agent).unwrap().apply(1, removal).unwrap();
     }
 
     pub fn start_agent(&self) -> Agent {
-        let ledger = Arc::new(Mutex::new(Ledger::open(self.agent.path()).unwrap()));
+        let ledger = Arc::new(Mutex::new(Ledger::open(&self.agent).unwrap()));
         let (reports, reported) = watch::channel(Arc::default());
+        let (listed, failed_paths) = watch::channel(Arc::default());
         let (changed, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
         let supervisor = Supervisor::new(
             Arc::clone(&ledger),
             Arc::clone(&changed),
-            Outlets { reports, failed_paths: watch::channel(Arc::default()).0 },
+            Outlets { reports, failed_paths: listed },
             watch::Sender::new(false).subscribe(),
             Host {
-                folder: self.agent.path().to_owned(),
+                folder: self.agent.clone(),
                 hadoop_user: self.user.clone(),
                 local_directories: vec!["/".into()],
             },
         );
         let task = tokio::spawn(supervisor.run(cancel.clone()));
-        Agent { ledger, changed, reports: reported, cancel, task }
+        Agent { ledger, changed, reports: reported, failed_paths, cancel, task }
     }
 
     /// Both sides, by clients of the comparer's own. `directory` is in the container.
@@ -149,11 +193,15 @@ impl World {
             body: Body::Target(TargetSpec {
                 account: "lake".into(),
                 container: "data".into(),
-                endpoint: self.endpoint(),
+                endpoint: format!("http://{}/lake", self.storage),
                 credential: Credential { kind: CredentialKind::AccountKey, secret: Secret(KEY.into()) },
             }),
         }
     }
+}
+
+fn address_of(url: &str) -> SocketAddr {
+    Url::parse(url).unwrap().socket_addrs(|| None).unwrap()[0]
 }
 
 /// The one migration of these tests.
@@ -228,6 +276,19 @@ impl Agent {
         match found {
             Ok(Ok(report)) => report,
             _ => panic!("never {what}: {:?}", self.reports.borrow().first()),
+        }
+    }
+
+    /// Waits until the one migration has given up so many paths.
+    pub async fn given_up(&mut self, count: usize) -> Vec<FailedPath> {
+        let listed =
+            self.failed_paths.wait_for(|lists| lists.first().is_some_and(|list| list.entries.len() == count));
+        let found = tokio::time::timeout(Duration::from_secs(120), listed)
+            .await
+            .map(|found| found.map(|lists| lists[0].entries.clone()));
+        match found {
+            Ok(Ok(entries)) => entries,
+            _ => panic!("never {count} paths: {:?}", self.failed_paths.borrow()),
         }
     }
 

@@ -47,6 +47,11 @@ impl Cluster {
         json!({"kind": "Hdfs", "uri": self.uri()})
     }
 
+    /// `host:port` of the NameNode.
+    pub fn namenode(&self) -> &str {
+        self.file["namenode_rpc"].as_str().unwrap()
+    }
+
     fn uri(&self) -> String {
         format!("hdfs://{}", self.file["namenode_rpc"].as_str().unwrap())
     }

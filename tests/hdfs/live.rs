@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use crate::site::{Site, progress};
+use crate::site::{Site, has_condition, progress};
+use livedata_testkit::gate::{Gate, Mode};
 use livedata_workload::churn::FileSystem as _;
 use livedata_workload::lake::Shape;
 
@@ -77,4 +78,41 @@ async fn who_is_not_a_superuser_cannot_follow() {
     let status = site.wait(&migration, "Failed", |status| status["state"] == "Failed").await;
     let error = status["lastError"].as_str().unwrap();
     assert!(error.contains("NotSuperuser") || error.contains("superuser"), "{status:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namenode_that_is_away_for_a_while_is_said_and_the_migration_goes_on_by_itself() {
+    let cluster = Cluster::from_environment();
+    let site = Site::start().await;
+    let shape = Shape { files: 5, directories: 1, total_bytes: 1 << 12, largest_bytes: 1 << 11, seed: 4 };
+    cluster.make_lake("/away", "mover", &site.beside("original"), &shape).await;
+    let behind = tokio::net::lookup_host(cluster.namenode()).await.unwrap().next().unwrap();
+    let gate = Gate::new(behind).await;
+    let source = json!({"kind": "Hdfs", "uri": format!("hdfs://{}", gate.address())});
+    let migrator = site.make_migrator("m", source, None).await;
+    let _agent = site.install_agent_as(&migrator, cluster.superuser_name()).await;
+    let migration = site.start_migration_with(&migrator, "away", "/away", json!({"mode": "Live"})).await;
+    site.wait(&migration, "caught up", is_caught_up).await;
+
+    gate.set(Mode::Closed);
+    let changes = cluster.changes();
+    changes.write("/away/meanwhile", b"meanwhile".to_vec()).await.unwrap();
+    let unreachable = |status: &Value| has_condition(status, "SourceUnreachable");
+    let status = site.wait(&migration, "SourceUnreachable", unreachable).await;
+    assert_eq!((&status["state"], progress(&status, "filesFailed")), (&"Live".into(), 0), "{status:#}");
+    gate.set(Mode::Open);
+    let migrated = progress(&status, "filesMigrated");
+    let status = site
+        .wait(&migration, "caught up again", |status| {
+            is_caught_up(status) && !unreachable(status) && progress(status, "filesMigrated") > migrated
+        })
+        .await;
+    assert_eq!(progress(&status, "filesFailed"), 0, "{status:#}");
+    assert!(!has_condition(&status, "EventsLost"), "the NameNode had kept everything: {status:#}");
+    let compared = site.compare(cluster.side("/away"), "away").await;
+    assert!(compared.equal(), "{compared}");
+    // Owners of HDFS have names.
+    let conditions = status["conditions"].as_array().unwrap();
+    let unmapped = conditions.iter().find(|known| known["type"] == "OwnerUnmapped").unwrap();
+    assert!(unmapped["message"].as_str().unwrap().contains("user 'mover'"), "{unmapped}");
 }

@@ -219,3 +219,25 @@ async fn a_migration_removed_while_the_agent_was_down_leaves_no_journal() {
     assert_eq!(world.journals(), 0);
     agent.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_names_are_left_out_is_still_known_after_a_restart() {
+    let local = Local::new().await;
+    let world = &local.world;
+    local.make_lake(&Shape { files: 5, directories: 2, total_bytes: 4096, largest_bytes: 2048, seed: 1 });
+    let mut agent = world.start_agent();
+    agent.desire(vec![world.migrator(1, None), world.target(), migration(1, "/lake", RunState::Running, 1)]);
+    let unmapped = |report: &MigrationReport| {
+        let mut conditions = report.conditions.iter();
+        conditions.find(|known| known.kind == "OwnerUnmapped" && known.status == Truth::True).cloned()
+    };
+    let done = |report: &MigrationReport| report.state == MigrationState::Completed;
+    let before = unmapped(&agent.wait("Completed", done).await).unwrap();
+    assert!(before.message.contains("1 users and 1 groups"), "{before:?}");
+    agent.stop().await;
+    // Nothing is looked at any more.
+    let mut agent = world.start_agent();
+    let after = unmapped(&agent.wait("Completed", done).await).unwrap();
+    assert_eq!(after.message, before.message);
+    agent.stop().await;
+}
