@@ -153,7 +153,7 @@ impl Filesystem {
         let subject = self.subject(path);
         let Some(encoded) = encoding::path(path.as_str()) else {
             let message = UNNAMEABLE;
-            return Err(Error::new(ErrorKind::Fatal, operation, subject, message));
+            return Err(Error::new(ErrorKind::NameRefused, operation, subject, message));
         };
         self.build(operation, method, subject, format!("{}/{encoded}", self.base), query)
     }

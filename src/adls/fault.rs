@@ -97,6 +97,8 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             (ErrorKind::Throttled { retry_after: retry_after(headers) }, true)
         }
         (400, "Md5Mismatch" | "Crc64Mismatch") => (ErrorKind::Fatal, true),
+        (400, "InvalidResourceName" | "InvalidUri") => (ErrorKind::NameRefused, false),
+        (400, "MetadataTooLarge" | "RequestHeaderFieldsTooLarge") | (431, _) => (ErrorKind::TooLarge, false),
         // A mistake in the configuration, or one that was made by changing it: not a path that went away or is closed to us.
         (404, "FilesystemNotFound" | "ContainerNotFound" | "ResourceNotFound") => {
             (ErrorKind::Unusable, false)
@@ -210,6 +212,9 @@ mod tests {
             (400, "Md5Mismatch", ErrorKind::Fatal, true, false),
             (400, "Crc64Mismatch", ErrorKind::Fatal, true, false),
             (400, "InvalidHeaderValue", ErrorKind::Fatal, false, false),
+            (400, "InvalidResourceName", ErrorKind::NameRefused, false, false),
+            (400, "InvalidUri", ErrorKind::NameRefused, false, false),
+            (400, "MetadataTooLarge", ErrorKind::TooLarge, false, false),
             (403, "AuthenticationFailed", ErrorKind::Unusable, false, false),
             (403, "AuthorizationFailure", ErrorKind::Unusable, false, false),
             (404, "ResourceNotFound", ErrorKind::Unusable, false, false),

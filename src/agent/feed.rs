@@ -38,10 +38,14 @@ const PAUSE_BROKEN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, Default)]
 pub struct Status {
+    /// Where the source was when it was opened: what is before may have happened while nobody looked.
+    pub opened_at: Option<Position>,
     /// Everything up to here is in the journal; `None` before the source has said where it is.
     pub read_to: Option<Position>,
     /// Why the source's history cannot be read at present.
     pub fault: Option<(ErrorKind, String)>,
+    /// It can be read, and there is no room for it: it waits at the source.
+    pub disk_full: bool,
 }
 
 pub struct Feed {
@@ -65,7 +69,8 @@ impl Feed {
         cancel: CancellationToken,
     ) -> std::result::Result<Self, journal::Error> {
         let journal = Arc::new(Mutex::new(EventJournal::open(folder)?));
-        let (status, watched) = watch::channel(Status { read_to: lock(&journal).read_to(), fault: None });
+        let (status, watched) =
+            watch::channel(Status { read_to: lock(&journal).read_to(), ..Status::default() });
         let (asked, questions) = mpsc::channel(1_024);
         let (feed, told) = (None, Position(0));
         let reader = Reader { open, journal: Arc::clone(&journal), status, feed, told };
@@ -176,6 +181,8 @@ impl Reader {
             None => {
                 let feed = (self.open)().await?;
                 self.follow(feed.as_ref()).await?;
+                let opened_at = lock(&self.journal).of_source(feed.position().await?);
+                self.status.send_modify(|status| status.opened_at = Some(opened_at));
                 self.feed = Some(Arc::clone(&feed));
                 feed
             }
@@ -203,7 +210,7 @@ impl Reader {
         };
         let turn = match &reading {
             Reading::Events { events, read_to } if events.is_empty() && *read_to <= after => Turn::Nothing,
-            Reading::Events { read_to, .. } if *read_to < told => Turn::Some,
+            Reading::Events { read_to, .. } if lock(&self.journal).of_source(*read_to) < told => Turn::Some,
             Reading::Events { .. } => Turn::All,
             Reading::Gap { reason, .. } => {
                 tracing::warn!(reason, "changes of the source are lost; everything will be looked at again");
@@ -239,11 +246,14 @@ impl Reader {
     ) -> Result<()> {
         let mut journal = lock(&self.journal);
         write(&mut journal).map_err(|error| {
+            self.status.send_modify(|status| status.disk_full = error.is_disk_full());
             Error::new(ErrorKind::Unreachable, "write", "the event journal", error.to_string())
         })?;
         let read_to = journal.read_to();
         drop(journal);
-        self.status.send_modify(|status| *status = Status { read_to, fault: None });
+        self.status.send_modify(|status| {
+            *status = Status { opened_at: status.opened_at, read_to, ..Status::default() };
+        });
         Ok(())
     }
 

@@ -9,11 +9,13 @@ mod state;
 
 use std::path::Path;
 
-use livedata_engine::{Counters, Deletes, Run};
+use livedata_engine::{Cause, Counters, Deletes, Run};
 use rusqlite::Connection;
 
-/// Of the schema below. A journal of another version is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 2;
+use crate::migration::Principal;
+
+/// Of the schema below. A journal of the version before is brought up to it; any other is refused, not guessed at.
+const SCHEMA_VERSION: i64 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,8 +28,16 @@ pub enum Error {
 impl Error {
     /// The disk is full: nothing is lost, and work goes on when there is room.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+        matches!(self, Self::Database(error) if is_disk_full(error))
     }
+}
+
+/// Also where it is the memory shared by the readers of a write-ahead log that does not fit any more.
+pub fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == rusqlite::ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 pub struct Journal {
@@ -55,6 +65,7 @@ impl Journal {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
+            2 => connection.execute_batch(FROM_2)?,
             SCHEMA_VERSION => {}
             other => {
                 return Err(unusable(format!(
@@ -78,15 +89,27 @@ impl Journal {
         Ok(result)
     }
 
-    /// What was given up and still is, latest first, at most `limit`: the path below the migration's root, the reason, and when,
+    /// Whose names the source has that mean nothing at the target yet.
+    pub fn principals(&self) -> Result<Vec<Principal>, Error> {
+        let mut query = self.connection.prepare("SELECT is_group, name FROM principal")?;
+        let rows = query.query_map([], |row| Ok(Principal { is_group: row.get(0)?, name: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What was given up and still is, latest first, at most `limit`: the path below the migration's root, why, and when,
     /// milliseconds since 1970.
     pub fn failed_paths(&self, limit: usize) -> Result<Vec<FailedPath>, Error> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT path, reason, at_ms FROM failed ORDER BY sequence DESC LIMIT ?")?;
+            .prepare_cached("SELECT path, cause, reason, at_ms FROM failed ORDER BY sequence DESC LIMIT ?")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = query.query_map([limit], |row| {
-            Ok(FailedPath { path: row.get(0)?, reason: row.get(1)?, at_ms: row.get(2)? })
+            Ok(FailedPath {
+                path: row.get(0)?,
+                cause: Cause::from_number(row.get(1)?),
+                reason: row.get(2)?,
+                at_ms: row.get(3)?,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -96,6 +119,7 @@ impl Journal {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FailedPath {
     pub path: String,
+    pub cause: Cause,
     pub reason: String,
     pub at_ms: i64,
 }
@@ -241,9 +265,23 @@ CREATE TABLE intent (
 CREATE TABLE failed (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     directory BLOB NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL,
-    first INTEGER NOT NULL, deep INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    first INTEGER NOT NULL, deep INTEGER NOT NULL, at_ms INTEGER NOT NULL, cause INTEGER NOT NULL DEFAULT 1,
     UNIQUE (directory, name)
 ) STRICT;
+CREATE TABLE principal (
+    is_group INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (is_group, name)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What version 2 lacked: why paths were given up, for programs to read (1 is `Other`), and the principals that were met.
+const FROM_2: &str = "
+BEGIN;
+ALTER TABLE failed ADD COLUMN cause INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE principal (
+    is_group INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (is_group, name)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 3;
+COMMIT;
 ";
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! * [`supervisor`]: makes the set of running migrations what desired state says;
 //! * `feed`: what a source tells, read once for all its migrations and kept on disk;
 //! * `migration`: one engine with its journal, its workers and what others may see of it;
+//! * `preflight`: what to put right at a source before its changes are lost;
 //! * `reports`: what the provider is told.
 //!
 //! The control plane may be away for as long as it likes: migrations go on from what is on disk. Bulk data goes straight
@@ -23,6 +24,7 @@ mod journal;
 pub mod ledger;
 mod link;
 mod migration;
+mod preflight;
 mod process;
 mod reports;
 pub mod supervisor;

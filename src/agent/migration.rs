@@ -8,6 +8,7 @@ mod arrivals;
 mod executor;
 mod patience;
 mod placing;
+mod principals;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -24,12 +25,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use principals::{Principal, Unmapped};
 pub use view::{Fault, Progress, View};
 
 use crate::feed::Feed;
 use crate::journal::{self, Journal};
 use arrivals::Arrivals;
 use executor::Executor;
+use principals::Principals;
 
 /// Steps in one transaction at most: bounds the time that an effect waits for its commit.
 const STEPS_PER_COMMIT: usize = 256;
@@ -152,6 +155,7 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
         let run = journal.transaction(|state| state.run())?;
         let failures = Some((run.counters.files_failed, 0, true));
         view.progressed(&Progress::resting(run));
+        view.unmapped = Arc::new(Principals::new(journal.principals()?).summary());
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
         Ok(())
     });
@@ -174,7 +178,9 @@ fn drive(
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());
-    let executor = Executor::new(plan, answers, views.clone(), ends.cancel.clone());
+    let principals = Arc::new(Principals::new(journal.principals()?));
+    views.send_modify(|view| view.unmapped = Arc::new(principals.summary()));
+    let executor = Executor::new(plan, answers, views.clone(), Arc::clone(&principals), ends.cancel.clone());
     let (effects, now) = journal.transaction(|state| {
         let effects = engine.recover(state, start)?;
         Ok((effects, Progress::of(&engine, state)?))
@@ -189,7 +195,9 @@ fn drive(
     let mut ticked = None;
     while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, ends) {
         let mut heard = Vec::new();
+        let met = principals.take_new();
         let (effects, now) = journal.transaction(|state| {
+            met.iter().try_for_each(|principal| state.put_principal(principal))?;
             let mut effects = Vec::new();
             for told in batch {
                 arrivals.heard(&told.input);
@@ -201,6 +209,9 @@ fn drive(
         for listener in heard {
             // Whoever does not wait any more has stopped the migration.
             let _ = listener.send(());
+        }
+        if !met.is_empty() {
+            views.send_modify(|view| view.unmapped = Arc::new(principals.summary()));
         }
         show(views, &journal, &root, &now)?;
         let draining = ends.drain.is_cancelled();

@@ -1,16 +1,21 @@
 //! From what a migration's engine is doing to what the provider is told.
 
+mod lag;
+mod live;
+mod squeeze;
+
 use livedata_engine::Phase;
-use livedata_filesystem::{ErrorKind, Position};
+use livedata_filesystem::ErrorKind;
 use livedata_model::condition::{self, Condition, Truth};
-use livedata_model::report::{
-    FailedPath, FailedPaths, FailureKind, Lag, MOST_FAILED_PATHS, MigrationReport, Progress,
-};
+use livedata_model::report::{FailedPath, FailedPaths, MOST_FAILED_PATHS, MigrationReport, Progress};
 use livedata_model::spec::{MigrationSpec, RunState};
 use livedata_model::state::MigrationState;
 
+pub use squeeze::Squeeze;
+
 use crate::feed::Feed;
 use crate::migration::{Fault, View};
+use lag::Follower;
 
 /// Why a migration that should run does not, apart from what its view says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +37,7 @@ pub enum Blocked {
 pub struct Reporter {
     conditions: Vec<Condition>,
     rate: Rate,
+    follower: Follower,
 }
 
 /// What is known of a migration at one moment.
@@ -47,6 +53,10 @@ pub struct Situation<'a> {
     /// Of a migration that follows its source.
     pub feed: Option<&'a Feed>,
     pub blocked: Option<&'a Blocked>,
+    /// What should be put right at the source before its changes are lost.
+    pub preflight: &'a [String],
+    /// Bytes per second of the bandwidth policy, if that is what holds transfers back.
+    pub bandwidth_limit: Option<u64>,
     /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -54,6 +64,10 @@ pub struct Situation<'a> {
 impl Reporter {
     pub fn report(&mut self, situation: &Situation<'_>) -> MigrationReport {
         let state = state_of(situation);
+        match situation.view {
+            Some(view) => self.follower.look(view, situation.feed, situation.now_ms),
+            None => self.follower = Follower::default(),
+        }
         self.update_conditions(situation, state);
         let empty = View::default();
         let view = situation.view.unwrap_or(&empty);
@@ -86,7 +100,7 @@ impl Reporter {
             conditions: self.conditions.clone(),
             last_error: last_error(situation, view),
             estimated_seconds,
-            lag: lag(situation, view),
+            lag: self.follower.now,
         }
     }
 
@@ -122,7 +136,13 @@ impl Reporter {
             }
             Some(Blocked::WaitingForTurn) | None => {}
         }
-        if let Some((kind, message)) = situation.feed.and_then(|feed| feed.status().fault) {
+        let feed = situation.feed.map(Feed::status).unwrap_or_default();
+        if feed.disk_full {
+            let message = "There is no room for the source's changes on the agent's disk; they wait at the source, which keeps \
+                           them for a while only. Make room."
+                .to_owned();
+            wanted.push(("DiskFull", "EventJournalCannotGrow", message));
+        } else if let Some((kind, message)) = feed.fault {
             let reason = if kind == ErrorKind::Denied { "NotSuperuser" } else { "NoChanges" };
             wanted.push((
                 "SourceUnreachable",
@@ -131,7 +151,11 @@ impl Reporter {
             ));
         }
         if let Some(view) = situation.view {
-            wanted.extend(of_a_live_migration(view, state));
+            wanted.extend(live::conditions(view, state, &self.follower));
+            wanted.extend(live::of_what_arrives(view, situation.bandwidth_limit, &self.follower));
+        }
+        if !situation.preflight.is_empty() {
+            wanted.push(("PreflightWarning", "SeeMessage", situation.preflight.join(". ")));
         }
         if state == MigrationState::Running {
             wanted.push(("Scanning", "InProgress", "the source is being listed and copied".to_owned()));
@@ -162,47 +186,6 @@ impl Reporter {
             condition::set(&mut self.conditions, new);
         }
     }
-}
-
-/// Conditions that only a migration that follows its source has.
-fn of_a_live_migration(view: &View, state: MigrationState) -> Vec<(&'static str, &'static str, String)> {
-    let mut wanted = Vec::new();
-    if !view.phase.is_active() || !view.live {
-        return wanted;
-    }
-    if view.deletes_held > 0 {
-        let message = format!(
-            "{} deletions wait: together they are more than massDeleteLimit allows. See what vanished at the source; then \
-             approveDeletes lets them go ahead.",
-            view.deletes_held
-        );
-        wanted.push(("DeletesHeld", "MassDeleteLimit", message));
-    }
-    if view.counters.gaps > 0 && view.listing {
-        let message = "Changes of the source were lost before the agent could read them. Everything is looked at again; what \
-                       is equal is not copied again."
-            .to_owned();
-        wanted.push(("EventsLost", "Gap", message));
-    }
-    if view.listing && state == MigrationState::Live {
-        wanted.push(("Rescanning", "InProgress", "known directories are being listed again".to_owned()));
-    }
-    if view.counters.drifted > 0 {
-        let message =
-            format!("{} objects at the target were changed by somebody else", view.counters.drifted);
-        wanted.push(("TargetDrift", "ChangedByOthers", message));
-    }
-    wanted
-}
-
-/// Transactions that are not at the target yet, and how long the oldest of them has waited.
-fn lag(situation: &Situation<'_>, view: &View) -> Option<Lag> {
-    let (feed, watermark) = (situation.feed?, view.watermark?);
-    let read_to = feed.status().read_to.map_or(view.cursor, |position| position.0);
-    let transactions = read_to.saturating_sub(watermark);
-    let since = if transactions > 0 { feed.first_after_ms(Position(watermark)) } else { None };
-    let seconds = since.map_or(0, |since| situation.now_ms.saturating_sub(since) / 1_000);
-    Some(Lag { transactions, seconds: u64::try_from(seconds).unwrap_or(0), watermark })
 }
 
 fn state_of(situation: &Situation<'_>) -> MigrationState {
@@ -263,7 +246,7 @@ impl Lister {
         let failed = view.map(|view| view.failed.as_slice()).unwrap_or_default();
         let entries = failed.iter().take(MOST_FAILED_PATHS).map(|failed| FailedPath {
             path: failed.path.clone(),
-            kind: FailureKind::Other,
+            kind: failed.cause,
             reason: failed.reason.clone(),
             at_ms: failed.at_ms,
         });
@@ -332,6 +315,8 @@ mod tests {
             drains: false,
             feed: None,
             blocked: None,
+            preflight: &[],
+            bandwidth_limit: None,
             now_ms,
         }
     }
@@ -363,6 +348,7 @@ mod tests {
         let mut failed = view(Phase::RootMissing, 0);
         failed.failed = std::sync::Arc::new(vec![crate::journal::FailedPath {
             path: "/x/".into(),
+            cause: livedata_model::report::FailureKind::Other,
             reason: "does not exist".into(),
             at_ms: 0,
         }]);
@@ -375,5 +361,107 @@ mod tests {
                 .any(|known| known.kind == "SourceRootMissing" && known.status == Truth::True)
         );
         assert_eq!(report.last_error.as_deref(), Some("/x/: does not exist"));
+    }
+
+    fn holding(report: &MigrationReport, kind: &str) -> Option<Condition> {
+        report.conditions.iter().find(|known| known.kind == kind && known.status == Truth::True).cloned()
+    }
+
+    #[test]
+    fn principals_without_an_identity_are_one_condition_that_counts_them() {
+        let mut seen = view(Phase::Completed, 0);
+        seen.unmapped = std::sync::Arc::new(crate::migration::Unmapped {
+            users: 3,
+            groups: 2,
+            examples: vec!["user 'ann'".into(), "group 'staff'".into()],
+            more: false,
+        });
+        let report = Reporter::default().report(&situation(Some(&seen), 1));
+        let unmapped = holding(&report, "OwnerUnmapped").unwrap();
+        assert!(unmapped.message.contains("3 users and 2 groups"), "{unmapped:?}");
+        assert!(unmapped.message.contains("user 'ann', group 'staff'"), "{unmapped:?}");
+        let report = Reporter::default().report(&situation(Some(&view(Phase::Running, 0)), 1));
+        assert_eq!(holding(&report, "OwnerUnmapped"), None);
+    }
+
+    #[test]
+    fn the_bandwidth_policy_is_said_only_of_what_has_something_to_transfer() {
+        let (running, live) = (view(Phase::Running, 0), view(Phase::Live, 0));
+        let mut reporter = Reporter::default();
+        let limited = Situation { bandwidth_limit: Some(65_536), ..situation(Some(&running), 1) };
+        let said = holding(&reporter.report(&limited), "BandwidthLimited").unwrap();
+        assert!(said.message.contains("65536 bytes"), "{said:?}");
+        let idle = Situation { bandwidth_limit: Some(65_536), ..situation(Some(&live), 2) };
+        let report = reporter.report(&idle);
+        let over = report.conditions.iter().find(|known| known.kind == "BandwidthLimited").unwrap();
+        assert_eq!((over.status, over.last_transition_ms), (Truth::False, 2));
+    }
+
+    #[test]
+    fn findings_of_the_preflight_are_one_condition_that_names_each() {
+        let findings = ["the log is short".to_owned(), "the version is old".to_owned()];
+        let running = view(Phase::Running, 0);
+        let mut reporter = Reporter::default();
+        let found = Situation { preflight: &findings, ..situation(Some(&running), 1) };
+        let said = holding(&reporter.report(&found), "PreflightWarning").unwrap();
+        assert_eq!(said.message, "the log is short. the version is old");
+        let report = reporter.report(&situation(Some(&running), 2));
+        assert_eq!(holding(&report, "PreflightWarning"), None);
+    }
+
+    #[test]
+    fn what_is_behind_says_why_and_catches_up_only_when_nothing_is_in_its_way() {
+        let mut behind = view(Phase::Live, 0);
+        behind.live = true;
+        let mut follower = Follower::default();
+        (follower.lags, follower.catches_up) = (true, true);
+        follower.now = Some(livedata_model::report::Lag { transactions: 5, seconds: 200, watermark: 1 });
+        let kinds = |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower);
+        let all = kinds(&behind, &follower);
+        assert_eq!((all[0].0, all[1].0, all[1].1), ("CatchingUp", "Lagging", "TooSlow"));
+        assert!(all[1].2.contains("3 minutes"), "{all:?}");
+        behind.deletes_held = 4;
+        let all = kinds(&behind, &follower);
+        assert_eq!((all[0].0, all[1].0, all[1].1), ("DeletesHeld", "Lagging", "DeletesHeld"));
+        behind.faults.insert(Fault::TargetUnreachable, "connection refused".into());
+        let all = kinds(&behind, &follower);
+        assert_eq!((all[1].0, all[1].1), ("Lagging", "Blocked"));
+        assert!(all[1].2.contains("connection refused"), "{all:?}");
+        // While it scans it has not been live yet.
+        let all = live::conditions(&behind, MigrationState::Running, &follower);
+        assert!(all.iter().all(|(kind, _, _)| *kind != "Lagging"), "{all:?}");
+        follower = Follower::default();
+        (behind.deletes_held, behind.phase) = (0, Phase::Failed);
+        assert!(kinds(&behind, &follower).is_empty());
+        behind.counters.drifted = 1;
+        assert_eq!(kinds(&behind, &follower)[0].0, "TargetDrift", "also of one that it has ended");
+    }
+
+    /// Each kind that stands in the source of the reports, and each kind of path that was given up.
+    #[test]
+    fn the_document_of_errors_has_every_condition_and_every_kind() {
+        let text = include_str!("../../docs/errors.md");
+        let sources = [include_str!("reports.rs"), include_str!("reports/live.rs")];
+        let mut kinds = std::collections::BTreeSet::new();
+        for source in sources {
+            let product = source.split("#[cfg(test)]").next().unwrap();
+            for start in ["wanted.push((\"", "=> (\""] {
+                for (at, _) in product.match_indices(start) {
+                    kinds.insert(product[at + start.len()..].split('"').next().unwrap());
+                }
+            }
+        }
+        assert!(kinds.len() >= 14 && kinds.contains("CatchingUp"), "{kinds:?}");
+        for kind in kinds.iter().filter(|kind| !kind.is_empty()) {
+            assert!(text.contains(&format!("\n| `{kind}`")), "docs/errors.md does not explain {kind}");
+        }
+        for number in 1.. {
+            let kind = livedata_model::report::FailureKind::from_number(number);
+            if kind.number() != number {
+                break;
+            }
+            let row = format!("\n| `{}` |", kind.as_str());
+            assert!(text.contains(&row), "docs/errors.md does not explain {kind:?}");
+        }
     }
 }

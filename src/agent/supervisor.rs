@@ -21,7 +21,8 @@ use crate::feed::Feed;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::migration::{self, Migration, Plan, View};
-use crate::reports::{Blocked, Lister, Reporter, Situation};
+use crate::preflight;
+use crate::reports::{Blocked, Lister, Reporter, Situation, Squeeze};
 use crate::wiring::{self, SharedBandwidth};
 
 /// How often running migrations are looked at.
@@ -38,6 +39,9 @@ pub struct Supervisor {
     migrations: BTreeMap<String, Supervised>,
     /// By source; each for as long as a migration follows it.
     feeds: BTreeMap<String, Arc<Feed>>,
+    /// What is found out about these sources.
+    preflights: BTreeMap<String, preflight::Watcher>,
+    squeeze: Squeeze,
 }
 
 /// Where the supervisor puts what the provider is to hear.
@@ -124,10 +128,20 @@ impl Supervisor {
         disowned: watch::Receiver<bool>,
         host: Host,
     ) -> Self {
-        let (bandwidth, migrations, feeds) = (SharedBandwidth::new(), BTreeMap::new(), BTreeMap::new());
         let Outlets { reports, failed_paths } = outlets;
-        let supervisor =
-            Self { ledger, changed, reports, failed_paths, disowned, host, bandwidth, migrations, feeds };
+        let supervisor = Self {
+            ledger,
+            changed,
+            reports,
+            failed_paths,
+            disowned,
+            host,
+            bandwidth: SharedBandwidth::new(),
+            migrations: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+            preflights: BTreeMap::new(),
+            squeeze: Squeeze::default(),
+        };
         supervisor.remove_orphans();
         supervisor
     }
@@ -154,6 +168,8 @@ impl Supervisor {
         if let Some(migrator) = &desired.migrator {
             self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
         }
+        let (now, waited) = self.bandwidth.waited();
+        let limits = self.squeeze.look(now, waited);
         self.remove_undesired(&desired).await;
         self.carry_out_commands(&desired).await;
         let mut slots = desired
@@ -172,6 +188,17 @@ impl Supervisor {
             };
             let view = supervised.running.as_ref().map(|running| running.view.borrow().clone());
             let view = view.or_else(|| supervised.resting.clone());
+            let preflight = supervised
+                .running
+                .as_ref()
+                .filter(|running| running.feed.is_some())
+                .and_then(|running| self.preflights.get(&running.recipe.feed_key()))
+                .map(preflight::Watcher::findings);
+            let bandwidth_limit = desired
+                .migrator
+                .as_ref()
+                .and_then(|migrator| migrator.max_bytes_per_second)
+                .filter(|_| limits);
             reports.push(supervised.reporter.report(&Situation {
                 id,
                 generation: *generation,
@@ -181,6 +208,8 @@ impl Supervisor {
                 drains: supervised.running.as_ref().is_some_and(|running| running.drains),
                 feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
                 blocked: blocked.as_ref(),
+                preflight: preflight.as_deref().map_or(&[], Vec::as_slice),
+                bandwidth_limit,
                 now_ms: crate::clock::now_ms(),
             }));
             if let Some(spec) = spec {
@@ -198,6 +227,7 @@ impl Supervisor {
             .map(|running| running.recipe.feed_key())
             .collect();
         self.feeds.retain(|key, _| followed.contains(key));
+        self.preflights.retain(|key, _| followed.contains(key));
     }
 
     /// What operators want done once. A command is done when the engine has it on disk, or when there is no engine for it.
@@ -465,6 +495,10 @@ impl Supervisor {
         let feed = Feed::start(open, &folder, cancel.child_token())
             .map_err(|error| Blocked::NoRoom(said_in_full(&error)))?;
         let feed = Arc::new(feed);
+        if let Some(look) = wiring::preflight(migrator, &self.host) {
+            let watcher = preflight::Watcher::start(look, cancel.child_token());
+            self.preflights.insert(key.clone(), watcher);
+        }
         self.feeds.insert(key, Arc::clone(&feed));
         Ok(feed)
     }

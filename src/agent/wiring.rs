@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem, Throttle};
 use livedata_filesystem::local::LocalSource;
@@ -15,6 +16,7 @@ use url::Url;
 
 use crate::feed::Open;
 use crate::host::Host;
+use crate::preflight::{self, Facts};
 
 /// The cap that all transfers of this agent share, and the moment its clock counts from.
 #[derive(Clone)]
@@ -26,6 +28,12 @@ pub struct SharedBandwidth {
 impl SharedBandwidth {
     pub fn new() -> Self {
         Self { bandwidth: Arc::new(Bandwidth::new(None)), zero: Instant::now() }
+    }
+
+    /// Now, and for how long by now a transfer has waited for the cap.
+    pub fn waited(&self) -> (Duration, Duration) {
+        let now = self.zero.elapsed();
+        (now, self.bandwidth.waited(now))
     }
 }
 
@@ -70,6 +78,30 @@ pub fn feed(spec: &MigratorSpec, host: &Host) -> Result<Open, String> {
                     let feed = LocalFeed::start(root, FeedOptions::default()).await?;
                     Ok(Arc::new(feed) as Arc<dyn ChangeFeed>)
                 })
+            })
+        }
+    })
+}
+
+/// Looks at what a feed of the migrator's source will meet.
+pub fn preflight(spec: &MigratorSpec, host: &Host) -> Option<preflight::Look> {
+    let uri = Url::parse(&spec.source_uri).ok()?;
+    Some(match spec.source_kind {
+        SourceKind::Hdfs => {
+            let user = spec.source_user.clone().unwrap_or_else(|| host.hadoop_user.clone());
+            Box::new(move || {
+                let (uri, user) = (uri.clone(), user.clone());
+                Box::pin(async move {
+                    let found = async { HdfsFeed::connect(&uri, &user)?.preflight().await }.await;
+                    Facts::Hdfs { user, found }
+                })
+            })
+        }
+        SourceKind::LocalDirectory => {
+            let root: PathBuf = uri.to_file_path().ok()?;
+            Box::new(move || {
+                let root = root.clone();
+                Box::pin(async move { Facts::Local(LocalFeed::limits(root).await) })
             })
         }
     })

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use livedata_model::node::{Entry, NodeId};
 
+use crate::input::Cause;
 use crate::machine::{Engine, Look};
 use crate::rules::Rule;
 use crate::state::{Edge, Mark, Phase, State};
@@ -100,7 +101,7 @@ impl Engine {
             && let Some(failed) = self.failed_within(state, &mut within, edge)?
         {
             let reason = format!("it vouches for '{failed}', which could not be copied; retry that first");
-            self.give_up(state, edge, &reason)?;
+            self.give_up(state, edge, Cause::VouchesForFailed, &reason)?;
             return Ok(false);
         }
         match self.blocker(state, &mut within, edge, mark, entry.modified_ms)? {

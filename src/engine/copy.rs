@@ -134,7 +134,7 @@ impl Engine {
             }
             Err(failure) => {
                 self.discard_node(state, &entry.id, effects)?;
-                self.give_up(state, &edge, &failure.reason)
+                self.give_up(state, &edge, failure.cause(), &failure.reason)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use livedata_model::feed::Reading;
 use livedata_model::node::{ContentVersion, Entry, NodeId};
+pub use livedata_model::report::FailureKind as Cause;
 
 use crate::effect::Place;
 use crate::state::{Edge, Staged};
@@ -14,12 +15,26 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl Failure {
+    /// What to tell the operator of it once nobody tries any more.
+    pub(crate) fn cause(&self) -> Cause {
+        match self.kind {
+            FailureKind::Stale => Cause::Replaced,
+            FailureKind::Final(cause) => cause,
+        }
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        self.kind != FailureKind::Stale
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FailureKind {
     /// It vanished, or is another one now: look again.
     Stale,
-    /// It will not work by itself: an operator must do something.
-    Final,
+    /// It will not work by itself: an operator must do something, depending on the cause.
+    Final(Cause),
 }
 
 #[derive(Clone, Debug)]

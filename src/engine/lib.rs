@@ -42,11 +42,13 @@ mod recover;
 mod rules;
 mod scan;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use coverage::Coverage;
 pub use effect::{Effect, Expected, Place};
 pub use input::{
-    AttributesOutcome, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, PublishOutcome, There,
+    AttributesOutcome, Cause, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, PublishOutcome, There,
 };
 pub use machine::{Engine, Limits};
 pub use paths::path_of;

@@ -9,7 +9,7 @@ use crate::barrier::{Barred, Blocker};
 use crate::claims::{Claim, Claims};
 use crate::coverage::Coverage;
 use crate::effect::Effect;
-use crate::input::Input;
+use crate::input::{Cause, Input};
 use crate::moves::Mover;
 use crate::policy::Policy;
 use crate::rules::{Rule, Rules};
@@ -499,6 +499,7 @@ impl Engine {
         &mut self,
         state: &mut S,
         edge: &Edge,
+        cause: Cause,
         reason: &str,
     ) -> Result<(), S::Error> {
         let path = crate::paths::path_of(state, edge)?;
@@ -506,7 +507,8 @@ impl Engine {
         let (first, deep) = state.mark(edge)?.map_or((0, true), |mark| (mark.first, mark.deep));
         let first = known.as_ref().map_or(first, |known| known.first.min(first));
         let deep = deep || known.is_some_and(|known| known.deep);
-        let new = state.put_failed(edge, &FailedEdge { path, reason: reason.to_owned(), first, deep })?;
+        let new =
+            state.put_failed(edge, &FailedEdge { path, cause, reason: reason.to_owned(), first, deep })?;
         let mut run = state.run()?;
         run.counters.files_failed += u64::from(new);
         if edge.is_root() {

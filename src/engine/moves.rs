@@ -7,7 +7,7 @@ use crate::barrier::Blocker;
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
 use crate::ingest::feed_edge;
-use crate::input::{Failure, FailureKind, MoveOutcome, There};
+use crate::input::{Cause, Failure, MoveOutcome, There};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
@@ -176,8 +176,8 @@ impl Engine {
                 }
             },
             MoveOutcome::Failed(failure) => match mover {
-                Mover::Edge(edge, _) if failure.kind == FailureKind::Final => {
-                    self.give_up(state, &edge, &failure.reason)
+                Mover::Edge(edge, _) if failure.is_final() => {
+                    self.give_up(state, &edge, failure.cause(), &failure.reason)
                 }
                 mover => {
                     self.look_again(mover);
@@ -372,11 +372,16 @@ impl Engine {
                 self.later(edge.clone());
                 Ok(())
             }
-            DriftPolicy::Keep => self.give_up(state, edge, &format!("{what}, and driftPolicy is Keep")),
+            DriftPolicy::Keep => {
+                self.give_up(state, edge, Cause::Drifted, &format!("{what}, and driftPolicy is Keep"))
+            }
             DriftPolicy::Halt => {
                 let path = crate::paths::path_of(state, edge)?;
                 let reason = format!("'{path}': {what}, and driftPolicy is Halt");
-                state.put_failed(&Edge::root(), &FailedEdge { path, reason, first: 0, deep: true })?;
+                state.put_failed(
+                    &Edge::root(),
+                    &FailedEdge { path, cause: Cause::Drifted, reason, first: 0, deep: true },
+                )?;
                 let mut run = state.run()?;
                 run.phase = Phase::Failed;
                 state.put_run(&run)?;
@@ -419,8 +424,8 @@ impl Engine {
         outcome: Result<(), Failure>,
     ) -> Result<(), S::Error> {
         match (outcome, to) {
-            (Err(failure), _) if failure.kind == FailureKind::Final => {
-                return self.give_up(state, &edge, &failure.reason);
+            (Err(failure), _) if failure.is_final() => {
+                return self.give_up(state, &edge, failure.cause(), &failure.reason);
             }
             // It is of no node; it is remembered so that it is purged with the rest.
             (Ok(()), Place::Trash(name)) => {

@@ -5,7 +5,7 @@ use livedata_model::node::{Entry, NodeId};
 use crate::attributes;
 use crate::claims::Claim;
 use crate::effect::Effect;
-use crate::input::{Failure, FailureKind, PublishOutcome};
+use crate::input::{Cause, Failure, FailureKind, PublishOutcome};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, locate};
 use crate::rules::Rule;
@@ -102,7 +102,7 @@ impl Engine {
                         self.discard_node(state, &entry.id, effects)?;
                         let reason =
                             "a directory that this migration did not make is at its place at the target";
-                        self.give_up(state, &edge, reason)
+                        self.give_up(state, &edge, Cause::Obstructed, reason)
                     }
                 }
             }
@@ -124,7 +124,7 @@ impl Engine {
             }
             PublishOutcome::Failed(failure) => {
                 self.discard_node(state, &entry.id, effects)?;
-                self.give_up(state, &edge, &failure.reason)
+                self.give_up(state, &edge, failure.cause(), &failure.reason)
             }
         }
     }

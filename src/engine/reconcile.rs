@@ -7,7 +7,7 @@ use crate::attributes;
 use crate::barrier::Blocker;
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected};
-use crate::input::{AttributesOutcome, Failure, FailureKind, MakeOutcome};
+use crate::input::{AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
 use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
 use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
@@ -42,7 +42,7 @@ impl Engine {
                 self.forgive(state, &edge)?;
                 self.abandon(state, &edge)
             }
-            Err(failure) => self.give_up(state, &edge, &failure.reason),
+            Err(failure) => self.give_up(state, &edge, failure.cause(), &failure.reason),
         }
     }
 
@@ -83,7 +83,7 @@ impl Engine {
                 state.put_run(&run)?;
                 return self.absent(state, edge, here, look, effects);
             }
-            EntryKind::Unsupported { reason } => return self.give_up(state, &edge, reason),
+            EntryKind::Unsupported { kind, reason } => return self.give_up(state, &edge, *kind, reason),
             EntryKind::Directory | EntryKind::File { .. } => {}
         }
         let known = state.node(&entry.id)?;
@@ -196,11 +196,11 @@ impl Engine {
         }
         if !live {
             let reason = "it was replaced while the migration ran; start the migration again";
-            return self.give_up(state, &edge, reason);
+            return self.give_up(state, &edge, Cause::Replaced, reason);
         }
         if self.policy.deletes == DeletePolicy::Keep {
             let reason = "another thing was there before and deletePolicy is Keep; remove it at the target";
-            return self.give_up(state, &edge, reason);
+            return self.give_up(state, &edge, Cause::Replaced, reason);
         }
         if !self.may_delete(state, &edge, &other, true)? {
             return Ok(());
@@ -321,7 +321,7 @@ impl Engine {
                 return self.abandon(state, &edge);
             }
             let reason = "it is open for writing; start the migration again when it is closed";
-            return self.give_up(state, &edge, reason);
+            return self.give_up(state, &edge, Cause::OpenForWrite, reason);
         }
         if !self.lock_node(&edge, &entry.id) {
             return self.node_is_taken(edge, &entry.id);
@@ -446,7 +446,7 @@ impl Engine {
                 state.remove_intent(&entry.id)?;
                 let reason = "a file stands where the source has a directory; move it away and start the \
                               migration again";
-                self.give_up(state, &edge, reason)
+                self.give_up(state, &edge, Cause::Obstructed, reason)
             }
             MakeOutcome::Failed(Failure { kind: FailureKind::Stale, .. }) => {
                 state.remove_intent(&entry.id)?;
@@ -455,7 +455,7 @@ impl Engine {
             }
             MakeOutcome::Failed(failure) => {
                 state.remove_intent(&entry.id)?;
-                self.give_up(state, &edge, &failure.reason)
+                self.give_up(state, &edge, failure.cause(), &failure.reason)
             }
         }
     }
@@ -496,7 +496,9 @@ impl Engine {
                 self.later(edge);
                 Ok(())
             }
-            (AttributesOutcome::Failed(failure), _) => self.give_up(state, &edge, &failure.reason),
+            (AttributesOutcome::Failed(failure), _) => {
+                self.give_up(state, &edge, failure.cause(), &failure.reason)
+            }
         }
     }
 
@@ -561,7 +563,7 @@ impl Engine {
                 "it changed each of the {MAX_ATTEMPTS} times it was copied; start the migration again when it is quiet"
             );
             self.discard_of_edge(state, &edge, effects)?;
-            return self.give_up(state, &edge, &reason);
+            return self.give_up(state, &edge, Cause::ChangedWhileCopied, &reason);
         }
         busy.attempt += 1;
         self.later(edge);

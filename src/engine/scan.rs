@@ -6,7 +6,7 @@ use livedata_model::node::{Entry, EntryKind, NodeId};
 
 use crate::barrier::Blocker;
 use crate::effect::Effect;
-use crate::input::{Failure, FailureKind};
+use crate::input::{Cause, Failure, FailureKind};
 use crate::machine::{Engine, Look};
 use crate::paths::{Located, locate};
 use crate::rules::Rule;
@@ -63,7 +63,13 @@ impl Engine {
         state.clear_failed()?;
         state.put_failed(
             &Edge::root(),
-            &FailedEdge { path: String::new(), reason: reason.to_owned(), first: 0, deep: true },
+            &FailedEdge {
+                path: String::new(),
+                cause: Cause::Other,
+                reason: reason.to_owned(),
+                first: 0,
+                deep: true,
+            },
         )?;
         Ok(())
     }
@@ -75,7 +81,13 @@ impl Engine {
         state.put_run(&run)?;
         state.put_failed(
             &Edge::root(),
-            &FailedEdge { path: String::new(), reason: reason.to_owned(), first: 0, deep: true },
+            &FailedEdge {
+                path: String::new(),
+                cause: Cause::Other,
+                reason: reason.to_owned(),
+                first: 0,
+                deep: true,
+            },
         )?;
         self.finished = true;
         Ok(())
@@ -124,7 +136,8 @@ impl Engine {
                 self.remove_front(state, directory)?;
                 let path = crate::paths::path_of(state, &edge)?;
                 let first = state.failed_at(&edge)?.map_or(front.first, |known| known.first.min(front.first));
-                let failed = FailedEdge { path, reason: failure.reason, first, deep: true };
+                let failed =
+                    FailedEdge { path, cause: failure.cause(), reason: failure.reason, first, deep: true };
                 let new = state.put_failed(&edge, &failed)?;
                 let mut run = state.run()?;
                 run.counters.files_failed += u64::from(new);

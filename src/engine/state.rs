@@ -1,6 +1,7 @@
 //! What a migration remembers, and the transactional store that it remembers it in.
 
 use livedata_model::node::{ContentVersion, NodeId};
+use livedata_model::report::FailureKind as Cause;
 
 /// A name in a directory. The root of a migration hangs on [`Edge::root`], what was removed on [`Edge::trash`].
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -223,6 +224,7 @@ pub struct Counters {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct FailedEdge {
     pub path: String,
+    pub cause: Cause,
     pub reason: String,
     /// Of the mark that could not be cleared: the earliest change that is missing.
     pub first: u64,

@@ -22,7 +22,11 @@ pub enum ErrorKind {
     /// The store as a whole turns us away: a wrong key, a disabled account, a container that is not there. Every request meets
     /// the same until an operator acts, so it says nothing about the one path.
     Unusable,
-    /// The request can never work: a name the store refuses, a protocol violation, a bug.
+    /// The store does not take this name: characters or a length that it does not allow.
+    NameRefused,
+    /// What is to be kept with the path is larger than the store keeps.
+    TooLarge,
+    /// The request can never work: a protocol violation, a bug.
     Fatal,
 }
 

@@ -24,6 +24,7 @@ pub mod xattr_properties;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Change, ChangeFeed, Event, Position, Reading};
 pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKind, Extras, NodeId};
+pub use livedata_model::report::FailureKind;
 pub use local::feed::{FeedOptions, Limits, LocalFeed};
 pub use source::{ByteStream, Page, Source};
 pub use target::{Attributes, Condition, Etag, Flush, Target, TargetEntry, TargetPath, Upload};

@@ -239,7 +239,7 @@ impl Inner {
                 Ok(Some(entry))
             }
             Err(error) => match node::error("look up", &path, error) {
-                gone if gone.kind() == ErrorKind::Gone => Ok(None),
+                gone if gone.kind() == ErrorKind::Gone => Ok(self.unnameable(directory, &parent, name)),
                 error => Err(error),
             },
         };
@@ -253,6 +253,17 @@ impl Inner {
                 "its directory moved or vanished",
             )),
         }
+    }
+
+    /// What has a name that is not UTF-8 and is written as `name` in listings.
+    fn unnameable(&self, directory: &NodeId, parent: &Path, name: &str) -> Option<Entry> {
+        if !name.contains(char::REPLACEMENT_CHARACTER) {
+            return None;
+        }
+        let found = std::fs::read_dir(parent).ok()?.flatten().find(|found| {
+            found.file_name().to_str().is_none() && found.file_name().to_string_lossy() == name
+        })?;
+        Some(node::entry(Some(directory), &found.file_name(), &found.metadata().ok()?))
     }
 
     fn note(&self, parent: &NodeId, name: &OsStr, entry: &Entry) {

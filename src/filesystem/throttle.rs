@@ -18,12 +18,22 @@ struct State {
     bytes_per_second: Option<u64>,
     /// When the next byte may go, on the caller's monotonic clock.
     free_at: Duration,
+    /// Until when somebody waits, and how long somebody has waited by then.
+    waits_until: Duration,
+    waited: Duration,
 }
 
 impl Bandwidth {
     /// `None` is no cap.
     pub fn new(bytes_per_second: Option<u64>) -> Self {
-        Self { state: Mutex::new(State { bytes_per_second, free_at: Duration::ZERO }) }
+        Self {
+            state: Mutex::new(State {
+                bytes_per_second,
+                free_at: Duration::ZERO,
+                waits_until: Duration::ZERO,
+                waited: Duration::ZERO,
+            }),
+        }
     }
 
     pub fn set_rate(&self, bytes_per_second: Option<u64>) {
@@ -37,7 +47,17 @@ impl Bandwidth {
         let Some(rate) = state.bytes_per_second.filter(|rate| *rate > 0) else { return Duration::ZERO };
         let start = state.free_at.max(now.saturating_sub(Duration::from_millis(50)));
         state.free_at = start + Duration::from_secs_f64(bytes as f64 / rate as f64);
+        // Those that wait at the same time count once.
+        let alone = start.saturating_sub(now.max(state.waits_until));
+        state.waited += alone;
+        state.waits_until = state.waits_until.max(start);
         start.saturating_sub(now)
+    }
+
+    /// For how long, up to `now`, somebody has waited for the cap.
+    pub fn waited(&self, now: Duration) -> Duration {
+        let state = self.lock();
+        state.waited.saturating_sub(state.waits_until.saturating_sub(now))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -59,6 +79,23 @@ mod tests {
             last = bandwidth.book(now, 10_000);
         }
         assert!(last > Duration::from_millis(900) && last <= Duration::from_millis(1_000), "{last:?}");
+    }
+
+    #[test]
+    fn time_in_which_several_wait_counts_once_and_not_before_it_has_passed() {
+        let bandwidth = Bandwidth::new(Some(1_000));
+        let at = |ms| Duration::from_millis(ms);
+        assert_eq!(bandwidth.waited(at(10_000)), Duration::ZERO);
+        // The first may go at once, its second is over at 10,950 ms; the others wait for it, and for each other.
+        for _ in 0..3 {
+            bandwidth.book(at(10_000), 1_000);
+        }
+        assert_eq!(bandwidth.waited(at(10_000)), Duration::ZERO);
+        assert_eq!(bandwidth.waited(at(10_500)), at(500));
+        assert_eq!(bandwidth.waited(at(11_950)), at(1_950));
+        assert_eq!(bandwidth.waited(at(20_000)), at(1_950));
+        bandwidth.book(at(20_000), 1_000);
+        assert_eq!(bandwidth.waited(at(30_000)), at(1_950), "nobody was in its way");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! without the bytes having changed (a recovered write pipeline bumps the stamp); it never stays while they change.
 
 use aws_lc_rs::digest;
-use livedata_filesystem::{ContentVersion, Entry, EntryKind, NodeId};
+use livedata_filesystem::{ContentVersion, Entry, EntryKind, FailureKind, NodeId};
 
 use crate::proto::{FLAG_HAS_ACL, FileStatus, PERMISSION_HAS_ACL, TYPE_DIRECTORY, TYPE_FILE, TYPE_SYMLINK};
 
@@ -25,11 +25,17 @@ pub fn entry(status: &FileStatus, name: Option<&str>) -> Result<Entry, String> {
     let id =
         status.file_id.filter(|id| *id != 0).ok_or_else(|| format!("`{name}` came without an inode id"))?;
     let kind = match status.file_type {
-        _ if !is_utf8 => EntryKind::Unsupported { reason: "its name is not UTF-8".into() },
+        _ if !is_utf8 => EntryKind::Unsupported {
+            kind: FailureKind::NameRefused,
+            reason: "its name is not UTF-8, which the target wants: rename it at the source".into(),
+        },
         TYPE_DIRECTORY => EntryKind::Directory,
         TYPE_FILE => file(status).ok_or_else(|| format!("`{name}` came without its blocks"))?,
         TYPE_SYMLINK => EntryKind::Symlink,
-        other => EntryKind::Unsupported { reason: format!("HDFS file type {other} is not known here") },
+        other => EntryKind::Unsupported {
+            kind: FailureKind::NotSupported,
+            reason: format!("HDFS file type {other} is not known here"),
+        },
     };
     Ok(Entry {
         name,

@@ -155,15 +155,23 @@ macro_rules! wire_words {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$word => stringify!($word)),* }
             }
+
+            /// On the wire and on disk.
+            pub fn number(self) -> u64 {
+                match self { $(Self::$word => $key),* }
+            }
+
+            pub fn from_number(number: u64) -> Self {
+                match number { $($key => Self::$word,)* _ => Self::$unknown }
+            }
         }
 
         impl $crate::cbor::Wire for $name {
             fn to_value(&self) -> $crate::cbor::Value {
-                let key: u64 = match self { $(Self::$word => $key),* };
-                $crate::cbor::Value::Integer(key.into())
+                $crate::cbor::Value::Integer(self.number().into())
             }
             fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::DecodeError> {
-                Ok(match u64::from_value(value)? { $($key => Self::$word,)* _ => Self::$unknown })
+                Ok(Self::from_number(u64::from_value(value)?))
             }
         }
     };

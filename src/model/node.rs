@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::report::FailureKind;
+
 macro_rules! opaque {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -109,6 +111,7 @@ pub enum EntryKind {
     Symlink,
     /// A pipe, a socket, a device, or a name that is not UTF-8: reported with the reason, never copied.
     Unsupported {
+        kind: FailureKind,
         reason: String,
     },
 }

@@ -87,13 +87,13 @@ wire_words! {
     /// Why a path was given up; `docs/errors.md` says what to do.
     pub enum FailureKind unknown Other {
         1 => Other,
-        /// The source does not let the agent read it.
+        /// The source does not let the agent read it, or the target does not let it write there.
         2 => Denied,
         /// Somebody has it open for writing.
         3 => OpenForWrite,
         /// It changed each time it was copied.
         4 => ChangedWhileCopied,
-        /// A file stands where the source has a directory, or the other way round.
+        /// At the target something is in the way that this migration did not make.
         5 => Obstructed,
         /// It was replaced, or renamed and its copy could not follow.
         6 => Replaced,
@@ -103,6 +103,10 @@ wire_words! {
         8 => NotSupported,
         /// Somebody else wrote there, and the policy is not to overwrite it.
         9 => Drifted,
+        /// Its extended attributes are larger than the target keeps.
+        10 => AttributesTooLarge,
+        /// It vouches for another path (as `_SUCCESS` does), and that one was given up.
+        11 => VouchesForFailed,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::{
-    AttributesOutcome, Edge, Effect, Expected, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, Place,
-    PublishOutcome, Staged, There, attributes,
+    AttributesOutcome, Cause, Edge, Effect, Expected, Failure, FailureKind, Input, MakeOutcome, MoveOutcome,
+    Place, PublishOutcome, Staged, There, attributes,
 };
 use livedata_model::node::{Entry, EntryKind, NodeId};
 
@@ -70,7 +70,7 @@ impl World<'_> {
                 let found = self.look(&edge, true);
                 let found = match &found {
                     Ok(Some(entry)) if self.denied.contains(&number(&entry.id)) => {
-                        Err(failure(FailureKind::Final, "permission denied"))
+                        Err(failure(FailureKind::Final(Cause::Denied), "permission denied"))
                     }
                     _ => found,
                 };
@@ -212,7 +212,7 @@ impl World<'_> {
     fn copy(&mut self, _edge: &Edge, entry: &Entry, staging: &str) -> Result<Staged, Failure> {
         let id = number(&entry.id);
         if self.denied.contains(&id) {
-            return Err(failure(FailureKind::Final, "permission denied"));
+            return Err(failure(FailureKind::Final(Cause::Denied), "permission denied"));
         }
         let Some(full) = self.with_extras(entry) else { return Err(stale("it is gone")) };
         let attributes = attributes::digest(&full).unwrap_or(0);
@@ -226,7 +226,7 @@ impl World<'_> {
                 // The bytes of another version, or half of each: the worker cannot tell.
                 if unchanged { wanted } else { TORN }
             }
-            _ => return Err(failure(FailureKind::Final, "it is not a file")),
+            _ => return Err(failure(FailureKind::Final(Cause::NotSupported), "it is not a file")),
         };
         if content == TORN && self.chance.tear_shows() {
             return Err(stale("it changed while it was read"));

@@ -33,7 +33,7 @@ impl Filesystem {
         };
         let Some(encoded) = encoding::path(from.as_str()) else {
             let message = UNNAMEABLE;
-            return Err(Error::new(ErrorKind::Fatal, operation, subject, message));
+            return Err(Error::new(ErrorKind::NameRefused, operation, subject, message));
         };
         let source = format!("/{}/{encoded}", encoding::component(self.name()));
         let mut continuation: Option<String> = None;

@@ -51,6 +51,12 @@ pub enum Error {
     Database(#[from] rusqlite::Error),
 }
 
+impl Error {
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Database(error) if crate::journal::is_disk_full(error))
+    }
+}
+
 pub struct EventJournal {
     connection: Connection,
     read_to: Option<Position>,

@@ -1,7 +1,7 @@
 //! Between rows and the engine's types.
 
 use livedata_engine::{
-    Checkpoint, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase, Staged,
+    Cause, Checkpoint, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase, Staged,
 };
 use livedata_model::node::{ContentVersion, NodeId};
 use rusqlite::Row;
@@ -109,13 +109,14 @@ pub fn intent(row: &Row<'_>, first: usize) -> rusqlite::Result<Intent> {
     Ok(if row.get(first)? { Intent::Move { to: edge } } else { Intent::Make { at: edge } })
 }
 
-pub const FAILED: &str = "path, reason, first, deep";
+pub const FAILED: &str = "path, cause, reason, first, deep";
 
 pub fn failed(row: &Row<'_>, first: usize) -> rusqlite::Result<FailedEdge> {
     Ok(FailedEdge {
         path: row.get(first)?,
-        reason: row.get(first + 1)?,
-        first: row.get(first + 2)?,
-        deep: row.get(first + 3)?,
+        cause: Cause::from_number(row.get(first + 1)?),
+        reason: row.get(first + 2)?,
+        first: row.get(first + 3)?,
+        deep: row.get(first + 4)?,
     })
 }

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Params, Row, params};
 
 use super::rows::{FAILED, IN_FLIGHT, MARK, NODE};
 use super::{Error, JournalState, rows};
+use crate::migration::Principal;
 
 impl JournalState<'_> {
     fn execute(&mut self, statement: &str, params: impl Params) -> Result<usize, Error> {
@@ -61,6 +62,16 @@ impl JournalState<'_> {
 
 fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl JournalState<'_> {
+    pub fn put_principal(&mut self, principal: &Principal) -> Result<(), Error> {
+        self.execute(
+            "INSERT OR IGNORE INTO principal VALUES (?, ?)",
+            params![principal.is_group, principal.name],
+        )?;
+        Ok(())
+    }
 }
 
 impl State for JournalState<'_> {
@@ -336,11 +347,13 @@ impl State for JournalState<'_> {
         tracing::warn!(path = failed.path, reason = failed.reason, "given up");
         let known = self.failed_at(edge)?.is_some();
         self.execute(
-            "INSERT OR REPLACE INTO failed (directory, name, path, reason, first, deep, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO failed (directory, name, path, cause, reason, first, deep, at_ms) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 edge.directory.as_bytes(),
                 edge.name,
                 failed.path,
+                failed.cause.number(),
                 failed.reason,
                 failed.first,
                 failed.deep,

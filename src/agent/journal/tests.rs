@@ -1,6 +1,6 @@
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{
-    Checkpoint, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase, Staged, State,
+    Cause, Checkpoint, Edge, FailedEdge, Front, InFlight, Intent, Mark, Node, NodeKind, Phase, Staged, State,
 };
 use livedata_model::node::{ContentVersion, NodeId};
 
@@ -115,7 +115,13 @@ where
     state.put_intent(&id(4), &Intent::Make { at: edge(1, "z") }).unwrap();
     state.put_intent(&id(5), &Intent::Make { at: edge(1, "y") }).unwrap();
     state.remove_intent(&id(5)).unwrap();
-    let failed = |path: &str| FailedEdge { path: path.into(), reason: "r".into(), first: 3, deep: true };
+    let failed = |path: &str| FailedEdge {
+        path: path.into(),
+        cause: Cause::VouchesForFailed,
+        reason: "r".into(),
+        first: 3,
+        deep: true,
+    };
     assert!(state.put_failed(&edge(1, "a"), &failed("x/a")).unwrap());
     assert!(!state.put_failed(&edge(1, "a"), &failed("y/a")).unwrap());
     assert!(state.put_failed(&edge(1, "b"), &failed("x/b")).unwrap());
@@ -169,8 +175,13 @@ fn a_transaction_that_fails_leaves_nothing() {
 fn what_was_given_up_is_told_latest_first() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.db")).unwrap();
-    let failed =
-        |path: &str| FailedEdge { path: path.into(), reason: "denied".into(), first: 0, deep: false };
+    let failed = |path: &str| FailedEdge {
+        path: path.into(),
+        cause: Cause::Denied,
+        reason: "denied".into(),
+        first: 0,
+        deep: false,
+    };
     journal.transaction(|state| state.put_failed(&edge(1, "a"), &failed("x/a"))).unwrap();
     journal.transaction(|state| state.put_failed(&edge(1, "b"), &failed("x/b"))).unwrap();
     journal.transaction(|state| state.put_failed(&edge(1, "a"), &failed("y/a"))).unwrap();
@@ -192,4 +203,46 @@ fn a_journal_of_another_version_or_a_damaged_one_is_refused_with_advice() {
     let damaged = folder.path().join("damaged.db");
     std::fs::write(&damaged, vec![0x5a; 8192]).unwrap();
     assert!(Journal::open(&damaged).is_err());
+}
+
+/// As the release before wrote it.
+#[test]
+fn a_journal_of_the_version_before_keeps_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    journal
+        .transaction(|state| {
+            write(state);
+            Ok(())
+        })
+        .unwrap();
+    let now = journal.transaction(|state| Ok(picture(state))).unwrap();
+    drop(journal);
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; PRAGMA user_version = 2")
+        .unwrap();
+    drop(old);
+    let mut journal = Journal::open(&path).unwrap();
+    let then = journal.transaction(|state| Ok(picture(state))).unwrap();
+    let forgotten: Vec<_> = now.iter().map(|line| line.replace("VouchesForFailed", "Other")).collect();
+    assert_eq!(then, forgotten);
+    assert!(then.iter().any(|line| line.contains("Other")));
+    // Once is enough, and new rows have theirs.
+    drop(journal);
+    let mut journal = Journal::open(&path).unwrap();
+    let failed = FailedEdge {
+        path: "z".into(),
+        cause: Cause::AttributesTooLarge,
+        reason: "r".into(),
+        first: 0,
+        deep: false,
+    };
+    journal.transaction(|state| state.put_failed(&edge(1, "z"), &failed)).unwrap();
+    let ann = || Principal { is_group: true, name: "ann".into() };
+    for _ in 0..2 {
+        journal.transaction(|state| state.put_principal(&ann())).unwrap();
+    }
+    assert_eq!(journal.principals().unwrap(), [ann()]);
+    assert_eq!(journal.failed_paths(1).unwrap()[0].cause, Cause::AttributesTooLarge);
 }

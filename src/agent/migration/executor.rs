@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use livedata_engine::{
-    AttributesOutcome, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place, attributes,
+    AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place, attributes,
 };
 use livedata_filesystem::{
     Attributes, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, TargetPath, xattr_properties,
@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::patience::{Side, persist};
+use super::principals::Principals;
 use super::transfer::Transfer;
 use super::view::{Fault, View};
 use super::{Plan, Told};
@@ -28,6 +29,7 @@ pub(super) struct Context {
     pub plan: Plan,
     pub views: watch::Sender<View>,
     answers: mpsc::Sender<Told>,
+    principals: Arc<Principals>,
     /// Copies that wait for their checkpoint to become durable.
     checkpoints: Mutex<HashMap<Edge, oneshot::Sender<()>>>,
     /// The folder for what is removed is there.
@@ -39,10 +41,11 @@ impl Executor {
         plan: Plan,
         answers: mpsc::Sender<Told>,
         views: watch::Sender<View>,
+        principals: Arc<Principals>,
         cancel: CancellationToken,
     ) -> Self {
         let (checkpoints, trash_is_made) = Default::default();
-        let context = Arc::new(Context { plan, views, answers, checkpoints, trash_is_made });
+        let context = Arc::new(Context { plan, views, answers, principals, checkpoints, trash_is_made });
         Self { context, cancel }
     }
 
@@ -131,11 +134,17 @@ impl Context {
             Effect::List { directory, after, ticket } => {
                 let page =
                     persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
+                if let Ok(page) = &page {
+                    self.principals.note(&page.entries);
+                }
                 let page = page.map(|page| (page.entries, page.next)).map_err(|error| failure(&error));
                 Input::Listed { directory, ticket, page, position: self.position().await }
             }
             Effect::LookUp { edge } => {
                 let found = self.look_closely(&edge).await.map_err(|error| failure(&error));
+                if let Ok(found) = &found {
+                    self.principals.note(found);
+                }
                 Input::Looked { edge, found, position: self.position().await }
             }
             Effect::MakeDirectory { edge, entry, path } => {
@@ -289,11 +298,12 @@ impl Context {
     /// What the target is to have of an entry, and the digest that the engine knows it by.
     pub(super) async fn attributes(&self, edge: &Edge, entry: &Entry) -> Result<(Attributes, u64), Error> {
         let extras = self.extras(edge, entry).await?;
+        self.principals.note_extras(&extras);
         let mut attributes = attributes_of(entry);
         match xattr_properties::properties_of(&extras.xattrs) {
             Ok(properties) => attributes.properties.extend(properties),
             Err(too_large) => {
-                return Err(Error::new(ErrorKind::Fatal, "copy", &entry.name, too_large.to_string()));
+                return Err(Error::new(ErrorKind::TooLarge, "copy", &entry.name, too_large.to_string()));
             }
         }
         attributes.acl.clone_from(&extras.acl);
@@ -409,7 +419,14 @@ fn attributes_of(entry: &Entry) -> Attributes {
 pub(super) fn failure(error: &Error) -> Failure {
     let kind = match error.kind() {
         ErrorKind::Gone | ErrorKind::Changed => FailureKind::Stale,
-        _ => FailureKind::Final,
+        ErrorKind::Denied => FailureKind::Final(Cause::Denied),
+        ErrorKind::Conflict => FailureKind::Final(Cause::Obstructed),
+        ErrorKind::NameRefused => FailureKind::Final(Cause::NameRefused),
+        ErrorKind::TooLarge => FailureKind::Final(Cause::AttributesTooLarge),
+        // The first three are waited for as long as they last.
+        ErrorKind::Throttled { .. } | ErrorKind::Unreachable | ErrorKind::Unusable | ErrorKind::Fatal => {
+            FailureKind::Final(Cause::Other)
+        }
     };
     Failure { kind, reason: error.message().to_owned() }
 }

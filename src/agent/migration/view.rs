@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use livedata_engine::{Counters, Engine, Phase, Run, State};
 
+use super::principals::Unmapped;
 use crate::journal::{self, FailedPath};
 
 /// Something that keeps the migration from going on, and goes away when its cause does.
@@ -70,6 +71,8 @@ pub struct View {
     pub failed: Arc<Vec<FailedPath>>,
     /// What `failed` was read for: how many are given up, how many ever were in this process, whether nothing goes on.
     pub failures: Option<(u64, u64, bool)>,
+    /// Owners, groups and named entries that are left out.
+    pub unmapped: Arc<Unmapped>,
     /// With the reason.
     pub faults: BTreeMap<Fault, String>,
 }

@@ -170,11 +170,15 @@ impl Complaints {
     }
 }
 
+/// Conditions of a migration with which all is well.
+const NOT_IN_THE_WAY: [&str; 6] =
+    ["Scanning", "Rescanning", "CatchingUp", "BandwidthLimited", "OwnerUnmapped", "PreflightWarning"];
+
 /// The first condition that is in the way.
 fn trouble_of(status: &Value) -> Option<String> {
     let mut conditions = status["conditions"].as_array()?.iter();
-    let is_work = |kind: &Value| kind == "Scanning" || kind == "Rescanning";
-    let bad = |condition: &&Value| condition["status"] == "True" && !is_work(&condition["type"]);
+    let is_fine = |kind: &Value| NOT_IN_THE_WAY.iter().any(|known| kind == known);
+    let bad = |condition: &&Value| condition["status"] == "True" && !is_fine(&condition["type"]);
     let condition = conditions.find(bad)?;
     let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
     Some(format!("{}: {}", text("type"), text("message")))
@@ -190,8 +194,9 @@ mod tests {
     fn says_what_is_missing() {
         let held = json!({"type": "DeletesHeld", "status": "True", "message": "7 deletions wait"});
         let scanning = json!({"type": "Rescanning", "status": "True", "message": "all"});
+        let unmapped = json!({"type": "OwnerUnmapped", "status": "True", "message": "3 users"});
         let status = json!({"state": "Live", "lag": {"transactions": 17, "seconds": 30, "watermark": 5},
-            "conditions": [scanning, held], "lastError": "/a: denied"});
+            "conditions": [scanning, unmapped, held], "lastError": "/a: denied"});
         assert_eq!(
             missing(&status),
             "its state is Live, 17 transactions are not at the target yet, the oldest for 30 s; DeletesHeld: 7 deletions \

@@ -7,16 +7,20 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use crate::{ContentVersion, Entry, EntryKind, Error, ErrorKind, NodeId};
+use crate::{ContentVersion, Entry, EntryKind, Error, ErrorKind, FailureKind, NodeId};
 
 const PERMISSION_MASK: u32 = 0o1777;
 
 /// `parent`: of what is not the root.
 pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entry {
     let file_type = metadata.file_type();
-    let unsupported = |what: &str| EntryKind::Unsupported { reason: what.to_owned() };
+    let unsupported =
+        |what: &str| EntryKind::Unsupported { kind: FailureKind::NotSupported, reason: what.to_owned() };
     let kind = if name.to_str().is_none() {
-        unsupported("its name is not UTF-8")
+        EntryKind::Unsupported {
+            kind: FailureKind::NameRefused,
+            reason: "its name is not UTF-8, which the target wants: rename it at the source".to_owned(),
+        }
     } else if file_type.is_dir() {
         EntryKind::Directory
     } else if file_type.is_file() {

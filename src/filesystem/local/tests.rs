@@ -4,7 +4,7 @@ use std::os::unix::net::UnixListener;
 use futures::{StreamExt, TryStreamExt};
 
 use super::*;
-use crate::ContentVersion;
+use crate::{ContentVersion, FailureKind};
 
 struct Tree {
     folder: tempfile::TempDir,
@@ -60,15 +60,23 @@ async fn kinds_and_attributes() {
     assert_eq!(page.next, None);
     let kinds: Vec<_> = page.entries.iter().map(|entry| (entry.name.as_str(), &entry.kind)).collect();
     assert!(
-        matches!(kinds[0], ("bad\u{fffd}", EntryKind::Unsupported { reason }) if reason.contains("UTF-8"))
+        matches!(kinds[0], ("bad\u{fffd}", EntryKind::Unsupported { kind: FailureKind::NameRefused, reason }) if reason.contains("UTF-8"))
     );
     assert!(matches!(kinds[1], ("file", EntryKind::File { length_bytes: 7, open_for_write: false, .. })));
     assert!(matches!(kinds[2], ("link", EntryKind::Symlink)));
-    assert!(matches!(kinds[3], ("socket", EntryKind::Unsupported { reason }) if reason.contains("socket")));
+    assert!(
+        matches!(kinds[3], ("socket", EntryKind::Unsupported { kind: FailureKind::NotSupported, reason }) if reason.contains("socket"))
+    );
     assert_eq!(page.entries[1].permissions, 0o640);
     assert_eq!(tree.entry("/dir/file").await, page.entries[1]);
     assert_eq!(tree.source.look_up(&directory.id, "file").await.unwrap().as_ref(), Some(&page.entries[1]));
     assert_eq!(tree.source.look_up(&directory.id, "none").await.unwrap(), None);
+    // What a listing calls it finds it, too.
+    assert_eq!(
+        tree.source.look_up(&directory.id, "bad\u{fffd}").await.unwrap().as_ref(),
+        Some(&page.entries[0])
+    );
+    assert_eq!(tree.source.look_up(&directory.id, "bad\u{fffd}\u{fffd}").await.unwrap(), None);
 }
 
 #[tokio::test]

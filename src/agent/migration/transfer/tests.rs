@@ -363,6 +363,7 @@ async fn extended_attributes_that_do_not_fit_fail_the_path_and_say_which() {
     let failed = tokio::time::timeout(std::time::Duration::from_secs(60), failed).await.unwrap().unwrap();
     let failed = failed.failed[0].clone();
     assert!(failed.path.ends_with("file") && failed.reason.contains("user.big"), "{failed:?}");
+    assert_eq!(failed.cause, livedata_engine::Cause::AttributesTooLarge);
     migration.stop().await;
     assert!(world.requests().is_empty());
 }

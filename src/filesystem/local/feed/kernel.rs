@@ -1,7 +1,7 @@
 //! What the kernel is asked: notifications, watches, directories. Nothing here follows a symbolic link.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -48,7 +48,8 @@ pub enum Name {
     /// The watched directory itself.
     None,
     Utf8(String),
-    Other,
+    /// As well as it can be written.
+    Other(String),
 }
 
 #[derive(Debug)]
@@ -78,7 +79,9 @@ impl Notifications {
             let name = match event.file_name().map(|name| name.to_str()) {
                 None => Name::None,
                 Some(Ok(name)) => Name::Utf8(name.to_owned()),
-                Some(Err(_)) => Name::Other,
+                Some(Err(_)) => {
+                    Name::Other(event.file_name().map(CStr::to_string_lossy).unwrap_or_default().into_owned())
+                }
             };
             out.push_back(Notification {
                 watch: event.wd(),

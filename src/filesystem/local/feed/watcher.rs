@@ -194,9 +194,9 @@ impl Watcher {
                 return Ok(());
             }
             Name::None => return Ok(()),
-            // Such an entry is never migrated and has no path that could be looked at. Only its directory is certain to be
-            // different, and one look at that changes nothing.
-            Name::Other => {
+            // Such an entry is never migrated; a look at what its name is written as finds out why.
+            Name::Other(name) => {
+                self.touched(join(&directory, &name));
                 self.touched(directory);
                 return Ok(());
             }
