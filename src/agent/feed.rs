@@ -181,7 +181,8 @@ impl Reader {
             None => {
                 let feed = (self.open)().await?;
                 self.follow(feed.as_ref()).await?;
-                let opened_at = lock(&self.journal).of_source(feed.position().await?);
+                let opened_at = feed.position().await?;
+                let opened_at = lock(&self.journal).of_source(opened_at);
                 self.status.send_modify(|status| status.opened_at = Some(opened_at));
                 self.feed = Some(Arc::clone(&feed));
                 feed

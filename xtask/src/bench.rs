@@ -43,7 +43,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         .env("LIVEDATA_DISTCP", hadoop::distcp_arguments()?)
         .env("LIVEDATA_HADOOP", directory.join("cluster.json"));
     let dir = Some(directory);
-    hadoop::run(HadoopCommand::Up { dir: dir.clone(), heap: HEAP.to_owned() })?;
+    hadoop::run(HadoopCommand::Up { dir: dir.clone(), heap: HEAP.to_owned(), version: None })?;
     let outcome = command::run(&mut program);
     let down = hadoop::run(HadoopCommand::Down { dir });
     outcome.and(down)

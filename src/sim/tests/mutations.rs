@@ -54,13 +54,8 @@ const SCRIPTED: &[Rule] = &[Rule::ArrivingLock, Rule::OpenFollowsRename, Rule::P
 ///   renamed; that name is settled by moving the directory to the trash, from where it is salvaged.
 /// * `NewestLook`: the name from which a node is taken is looked at again; until then the watermark may say too much. The
 ///   histories that showed it are rarer than one in 60,000.
-const SAVING: &[Rule] = &[
-    Rule::DeleteFence,
-    Rule::MoveOnlySeenBefore,
-    Rule::LateMoveFence,
-    Rule::CirclesBreak,
-    Rule::NewestLook,
-];
+const SAVING: &[Rule] =
+    &[Rule::DeleteFence, Rule::MoveOnlySeenBefore, Rule::LateMoveFence, Rule::CirclesBreak, Rule::NewestLook];
 
 /// Rules of the workers, and R0 and I3, which are kept by the agent around the engine. Leaving out the conditions of
 /// publications ends no history badly: strangers' files are overwritten as `driftPolicy: Overwrite` wants it.
