@@ -12,6 +12,7 @@ mod journal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -112,10 +113,13 @@ impl Feed {
         }
     }
 
-    /// A migration that is no more needs nothing kept.
-    pub fn forget(&self, consumer: &str) {
-        if let Err(error) = lock(&self.journal).forget(consumer) {
-            tracing::warn!(error = &error as &dyn std::error::Error, consumer, "its events stay for a while");
+    /// Nothing is kept for migrations that are no more. One of them that comes back all the same meets a gap.
+    pub fn keep_only(&self, consumers: &BTreeSet<String>) {
+        if let Err(error) = lock(&self.journal).keep_only(consumers) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "events that nobody needs stay for a while"
+            );
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod executor;
+mod fence;
 mod patience;
 mod placing;
 mod principals;
@@ -40,6 +41,8 @@ const STEPS_PER_COMMIT: usize = 256;
 /// How often the engine is told the time.
 const TICK: Duration = Duration::from_secs(1);
 
+const FENCE_PAUSE: Duration = Duration::from_secs(5);
+
 /// Everything that one migration needs.
 pub struct Plan {
     /// For logs: the resource's name.
@@ -49,7 +52,11 @@ pub struct Plan {
     pub source_path: String,
     pub target: Arc<dyn Target>,
     pub target_path: TargetPath,
-    /// Folder at the target for half-made files; nobody else writes there.
+    /// Folder at the target of the migrator's staging folders, one for each epoch.
+    pub staging_root: TargetPath,
+    /// Of this agent's ownership of the migrator, from 1.
+    pub coordinator_epoch: u64,
+    /// Folder at the target for half-made files, below that of the epoch; nobody else writes there.
     pub staging: TargetPath,
     /// Folder at the target for what was removed.
     pub trash: TargetPath,
@@ -180,6 +187,9 @@ fn drive(
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());
     let principals = Arc::new(Principals::new(journal.principals()?));
     views.send_modify(|view| view.unmapped = Arc::new(principals.summary()));
+    if !fence_off(&plan, views, ends, runtime) {
+        return Ok(());
+    }
     let executor = Executor::new(plan, answers, views.clone(), Arc::clone(&principals), ends.cancel.clone());
     let (effects, now) = journal.transaction(|state| {
         let effects = engine.recover(state, start)?;
@@ -222,6 +232,39 @@ fn drive(
         }
     }
     Ok(())
+}
+
+/// Before anything is done at the target. `false`: the migration is to stop.
+fn fence_off(
+    plan: &Plan,
+    views: &watch::Sender<View>,
+    ends: &Ends,
+    runtime: &tokio::runtime::Handle,
+) -> bool {
+    let fenced = async {
+        loop {
+            let Plan { coordinator_epoch, target, staging_root, .. } = plan;
+            match fence::revoke_before(*coordinator_epoch, target.as_ref(), staging_root, views).await {
+                Ok(()) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(
+                        error,
+                        "an earlier agent's staging folder cannot be moved away; trying again"
+                    );
+                    tokio::time::sleep(FENCE_PAUSE).await;
+                }
+            }
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = ends.cancel.cancelled() => false,
+            () = ends.drain.cancelled() => false,
+            () = fenced => true,
+        }
+    })
 }
 
 fn show(

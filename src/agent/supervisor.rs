@@ -39,6 +39,8 @@ pub struct Supervisor {
     migrations: BTreeMap<String, Supervised>,
     /// By source; each for as long as a migration follows it.
     feeds: BTreeMap<String, Arc<Feed>>,
+    /// What feeds were told to keep events for.
+    consumers: BTreeSet<String>,
     /// What is found out about these sources.
     preflights: BTreeMap<String, preflight::Watcher>,
     squeeze: Squeeze,
@@ -119,6 +121,25 @@ struct Desired {
     disowned: bool,
 }
 
+impl Desired {
+    /// `None` while its target is not known.
+    fn recipe(&self, spec: &MigrationSpec) -> Option<Recipe> {
+        let (migrator, target) = self.migrator.as_ref().zip(self.targets.get(&spec.target))?;
+        Some(Recipe {
+            source: (migrator.source_uri.clone(), migrator.source_user.clone()),
+            target: target.clone(),
+            migration: spec.clone(),
+            coordinator_epoch: self.coordinator_epoch,
+        })
+    }
+
+    /// What feeds know the migrations by; `None` while that is not known of all.
+    fn consumers(&self) -> Option<BTreeSet<String>> {
+        let specs = self.migrations.iter().filter_map(|(id, (_, spec))| Some((id, spec.as_ref()?)));
+        specs.map(|(id, spec)| Some(consumer(id, &self.recipe(spec)?.route()))).collect()
+    }
+}
+
 impl Supervisor {
     /// While `disowned` holds nothing runs, whatever the ledger says.
     pub fn new(
@@ -141,6 +162,7 @@ impl Supervisor {
             feeds: BTreeMap::new(),
             preflights: BTreeMap::new(),
             squeeze: Squeeze::default(),
+            consumers: BTreeSet::new(),
         };
         supervisor.remove_orphans();
         supervisor
@@ -171,6 +193,7 @@ impl Supervisor {
         let (now, waited) = self.bandwidth.waited();
         let limits = self.squeeze.look(now, waited);
         self.remove_undesired(&desired).await;
+        self.forget_consumers(&desired);
         self.carry_out_commands(&desired).await;
         let mut slots = desired
             .migrator
@@ -323,9 +346,6 @@ impl Supervisor {
             let Some(supervised) = self.migrations.remove(&id) else { continue };
             if let Some(running) = supervised.running {
                 running.migration.stop().await;
-                if let Some(feed) = running.feed {
-                    feed.forget(&format!("{id} {}", running.recipe.route()));
-                }
             }
             if let Some((target, staging)) = supervised.leftovers {
                 tokio::spawn(async move {
@@ -346,6 +366,15 @@ impl Supervisor {
         }
     }
 
+    /// Feeds keep events for those that are still to take them, whether they run or not, and for nobody else.
+    fn forget_consumers(&mut self, desired: &Desired) {
+        let Some(consumers) = desired.consumers().filter(|consumers| *consumers != self.consumers) else {
+            return;
+        };
+        self.feeds.values().for_each(|feed| feed.keep_only(&consumers));
+        self.consumers = consumers;
+    }
+
     /// Starts, restarts or stops one migration, or says what keeps it from running.
     async fn steer(
         &mut self,
@@ -356,15 +385,7 @@ impl Supervisor {
         slots: &mut usize,
         cancel: &CancellationToken,
     ) -> Result<(), Blocked> {
-        let recipe =
-            desired.migrator.as_ref().zip(desired.targets.get(&spec.target)).map(|(migrator, target)| {
-                Recipe {
-                    source: (migrator.source_uri.clone(), migrator.source_user.clone()),
-                    target: target.clone(),
-                    migration: spec.clone(),
-                    coordinator_epoch: desired.coordinator_epoch,
-                }
-            });
+        let recipe = desired.recipe(spec);
         if let Some(running) = &mut supervised.running {
             let settled = is_settled(running.view.borrow().phase);
             let ended = running.migration.has_ended();
@@ -448,7 +469,8 @@ impl Supervisor {
             .map_err(|error| Blocked::NoRoom(format!("{} cannot be made: {error}", folder.display())))?;
         remove_siblings(&folder);
         let ours = TargetPath::new(&format!("{RESERVED}/{}", migrator.guid));
-        let staging = ours.join(&format!("staging/{}/{}/{route}", recipe.coordinator_epoch, digest(id)));
+        let (staging_root, coordinator_epoch) = (ours.join("staging"), recipe.coordinator_epoch);
+        let staging = staging_root.join(&format!("{coordinator_epoch}/{}/{route}", digest(id)));
         let trash = ours.join(&format!("trash/{}/{route}", digest(id)));
         let source_path = wiring::source_path(&base, &recipe.migration.source_path);
         let feed = match recipe.migration.mode {
@@ -463,11 +485,13 @@ impl Supervisor {
             source_path,
             target: Arc::clone(&target),
             target_path: TargetPath::new(&recipe.migration.target_path),
+            staging_root,
+            coordinator_epoch,
             staging: staging.clone(),
             trash,
             start: recipe.migration.start_count,
             feed: feed.clone(),
-            consumer: format!("{id} {route}"),
+            consumer: consumer(id, &route),
         };
         let migration = Migration::start(plan, cancel.child_token())
             .map_err(|error| Blocked::NoRoom(format!("no thread for it: {error}")))?;
@@ -502,6 +526,11 @@ impl Supervisor {
         self.feeds.insert(key, Arc::clone(&feed));
         Ok(feed)
     }
+}
+
+/// A migration that was reset, or made anew, is another one to its feed.
+fn consumer(id: &str, route: &str) -> String {
+    format!("{id} {route}")
 }
 
 fn is_settled(phase: Phase) -> bool {

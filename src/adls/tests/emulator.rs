@@ -162,7 +162,7 @@ async fn the_root_is_a_directory_with_attributes() {
     assert_eq!(found.permissions.as_deref(), Some("rwx--x--x"));
     assert_eq!(found.etag, Some(etag));
     let error = target.delete(&root, true, &Condition::Any).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Fatal);
+    assert_eq!(error.kind(), ErrorKind::NameRefused);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn names_that_the_service_would_change_are_refused() {
     service.proxy.take_requests();
     for path in ["a/name.", "a/../b"] {
         let error = service.filesystem.properties(&TargetPath::new(path)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Fatal, "{error}");
+        assert_eq!(error.kind(), ErrorKind::NameRefused, "{error}");
     }
     assert!(service.proxy.take_requests().is_empty());
 }

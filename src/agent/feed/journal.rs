@@ -7,6 +7,7 @@
 //! the one there was goes back, the journal's positions jump ahead, and a distance from the source's is kept. So they
 //! only grow, and whoever holds one of before gets the gap, whenever it asks.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use livedata_filesystem::{Change, Event, Position, Reading};
@@ -292,8 +293,16 @@ impl EventJournal {
         self.drop_taken(Some(up_to))
     }
 
-    pub fn forget(&mut self, consumer: &str) -> Result<(), Error> {
-        self.connection.execute("DELETE FROM consumer WHERE name = ?", [consumer])?;
+    /// Those who are not among these take nothing any more.
+    pub fn keep_only(&mut self, consumers: &BTreeSet<String>) -> Result<(), Error> {
+        let known: Vec<String> = self
+            .connection
+            .prepare_cached("SELECT name FROM consumer")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for gone in known.iter().filter(|name| !consumers.contains(*name)) {
+            self.connection.execute("DELETE FROM consumer WHERE name = ?", [gone])?;
+        }
         self.drop_taken(None)
     }
 

@@ -204,3 +204,17 @@ fn a_broken_journal_is_refused_with_the_way_out() {
         .join(": ");
     assert!(said.contains("not a database"), "{said}");
 }
+
+#[test]
+fn nothing_is_kept_for_who_is_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = begun(folder.path(), 10);
+    journal.append(&events(&[touched(11, "/a"), touched(12, "/b")], 12), 0).unwrap();
+    assert!(journal.read("removed", Position(10)).unwrap().is_some());
+    assert!(journal.read("stays", Position(11)).unwrap().is_some());
+    assert_eq!(journal.read("stays", Position(12)).unwrap(), None);
+    assert_eq!(journal.read("removed", Position(10)).unwrap().map(|_| ()), Some(()), "it still needs them");
+    journal.keep_only(&["stays".to_owned()].into()).unwrap();
+    assert!(gap_at(journal.read("removed", Position(10)).unwrap()) >= Position(12), "they are gone");
+    assert_eq!(journal.read("stays", Position(12)).unwrap(), None);
+}

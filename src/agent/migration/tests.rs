@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
 use livedata_adls_emulator::{Emulator, Options};
 use livedata_filesystem::local::LocalSource;
-use livedata_filesystem::{ByteStream, Entry, Extras, Page, Result};
+use livedata_filesystem::{ByteStream, Condition, Entry, Extras, Page, Result};
 use livedata_model::node::NodeId;
 use livedata_workload::{SourceSide, TargetSide, compare};
 
@@ -153,7 +153,9 @@ impl Scene {
             source_path: "/".into(),
             target: Arc::new(AdlsTarget::new(self.filesystem.clone())),
             target_path: TargetPath::new("lake"),
-            staging: TargetPath::new(".livedata/test/staging"),
+            staging_root: TargetPath::new(".livedata/test/staging"),
+            coordinator_epoch: 1,
+            staging: TargetPath::new(".livedata/test/staging/1/test"),
             trash: TargetPath::new(".livedata/test/trash"),
             policy: Policy::new("/"),
             feed: None,
@@ -163,7 +165,11 @@ impl Scene {
     }
 
     async fn completes(&self, source: Arc<dyn Source>) {
-        let migration = Migration::start(self.plan(source), CancellationToken::new()).unwrap();
+        self.completes_with(self.plan(source)).await;
+    }
+
+    async fn completes_with(&self, plan: Plan) {
+        let migration = Migration::start(plan, CancellationToken::new()).unwrap();
         let mut view = migration.view();
         let completed = view.wait_for(|view| view.phase == Phase::Completed);
         tokio::time::timeout(std::time::Duration::from_secs(60), completed).await.unwrap().unwrap();
@@ -233,7 +239,7 @@ async fn what_is_on_its_way_at_a_stop_arrives_and_nothing_is_read_twice() {
     let begun = opened.lock().unwrap().len();
     assert!(begun < count, "nothing new is begun");
     assert_eq!(scene.files("lake").await.len(), begun, "what was begun has arrived");
-    assert_eq!(scene.files(".livedata/test/staging").await, [""; 0]);
+    assert_eq!(scene.files(".livedata/test/staging/1").await, [""; 0]);
 
     source.gate.add_permits(count);
     scene.completes(source).await;
@@ -259,4 +265,49 @@ async fn a_file_that_is_replaced_before_its_publication_arrives_as_its_replaceme
         std::fs::rename(beside, file).unwrap();
     })
     .await;
+}
+
+/// The earlier one has staged everything when it is replaced, and does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_was_replaced_publishes_nothing_any_more() {
+    let scene = Scene::new().await;
+    for name in ["first", "second"] {
+        std::fs::write(scene.lake().join(name), name).unwrap();
+    }
+    let opened: Arc<Mutex<BTreeMap<NodeId, u32>>> = Arc::default();
+    let gate = tokio::sync::Semaphore::new(0);
+    let gated = Gated { inner: LocalSource::new(scene.lake()), gate, opened: Arc::clone(&opened) };
+    let gated = Arc::new(gated);
+    let plan = scene.plan(Arc::clone(&gated) as Arc<dyn Source>);
+    let replaced = Migration::start(plan, CancellationToken::new()).unwrap();
+    let patience = std::time::Duration::from_secs(60);
+    let both = async {
+        while opened.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(patience, both).await.unwrap();
+
+    let plan = Plan {
+        journal: scene.folder.path().join("other.db"),
+        coordinator_epoch: 2,
+        staging: TargetPath::new(".livedata/test/staging/2/test"),
+        ..scene.plan(Arc::new(LocalSource::new(scene.lake())))
+    };
+    scene.completes_with(plan).await;
+    // Whatever appears now, the earlier one has published.
+    for name in ["lake/first", "lake/second"] {
+        scene.filesystem.delete(&TargetPath::new(name), false, &Condition::Any).await.unwrap();
+    }
+    gated.gate.add_permits(100);
+    let mut view = replaced.view();
+    let ended = view.wait_for(|view| !view.phase.is_active() && view.phase != Phase::Idle);
+    tokio::time::timeout(patience, ended).await.unwrap().unwrap();
+    replaced.stop().await;
+    assert_eq!(scene.files("lake").await, [""; 0]);
+    assert_eq!(
+        scene.files(".livedata/test/staging").await,
+        [".livedata/test/staging/1"],
+        "a file, and nothing else"
+    );
 }

@@ -254,6 +254,8 @@ impl World {
             source_path: "/".into(),
             target,
             target_path: TargetPath::new("lake"),
+            staging_root: TargetPath::new("staging"),
+            coordinator_epoch: 1,
             staging: TargetPath::new(".livedata/test/staging"),
             trash: TargetPath::new(".livedata/test/trash"),
             policy: Policy::new("/"),
