@@ -72,6 +72,21 @@ pub enum Effect {
     Finished,
 }
 
+impl Effect {
+    /// What is visible at the target, or in the trash.
+    pub fn changes_target(&self) -> bool {
+        matches!(
+            self,
+            Self::MakeDirectory { .. }
+                | Self::SetAttributes { .. }
+                | Self::Publish { .. }
+                | Self::Move { .. }
+                | Self::SetAside { .. }
+                | Self::Purge { .. }
+        )
+    }
+}
+
 /// The condition at a destination.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Expected {

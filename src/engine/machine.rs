@@ -187,7 +187,9 @@ impl Engine {
     pub fn step<S: State>(&mut self, state: &mut S, input: Input) -> Result<Vec<Effect>, S::Error> {
         let mut effects = Vec::new();
         match input {
-            Input::Start { start, root, position } => self.start(state, start, root, position)?,
+            Input::Start { start, root, position } => {
+                self.start(state, start, root, position, &mut effects)?
+            }
             Input::Refuse { start, missing, reason } => self.refuse(state, start, missing, &reason)?,
             Input::Fed(reading) => self.fed(state, reading)?,
             Input::Rescan { path } => self.rescan(state, &path)?,
@@ -223,6 +225,10 @@ impl Engine {
             Input::Purged { node, outcome } => self.purged(state, &node, outcome)?,
         }
         self.pump(state, &mut effects)?;
+        if !state.run()?.phase.is_active() {
+            // Answers still come in. What they would lead to at the target waits for the next start, which finds out.
+            effects.retain(|effect| !effect.changes_target());
+        }
         Ok(effects)
     }
 

@@ -13,6 +13,8 @@ use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
 use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN};
 
+const CHANGED: &str = "it was changed at the target by somebody else";
+
 /// On whose account a move is made.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Mover {
@@ -316,13 +318,22 @@ impl Engine {
         };
         if there.is_nothing() {
             state.remove_subtree(id)?;
+            // The operator knows that something else was there, and took it away.
+            if state.failed_at(edge)?.is_some() {
+                self.later(edge.clone());
+                return Ok(());
+            }
             return self.drifted(state, edge, "it vanished at the target");
         }
         let ours = match &mut node.kind {
             NodeKind::File { etag, version, .. } if !there.is_directory => {
-                let ours = there.node.as_ref() == Some(id) && there.version.as_ref() == Some(version);
+                let ours = there.node.as_ref() == Some(id);
+                // Theirs stays: it never becomes the condition of a change of ours.
+                if !ours && self.policy.drift != DriftPolicy::Overwrite {
+                    return self.drifted(state, edge, CHANGED);
+                }
                 *etag = there.etag;
-                if !ours {
+                if there.version.as_ref() != Some(version) {
                     *version = ContentVersion::from_bytes([]);
                 }
                 // An attribute may have been set without our hearing of it.
@@ -340,7 +351,7 @@ impl Engine {
             self.later(edge.clone());
             return Ok(());
         }
-        self.drifted(state, edge, "it was changed at the target by somebody else")
+        self.drifted(state, edge, CHANGED)
     }
 
     /// Somebody else removed the directory above: it is made anew, with everything in it.

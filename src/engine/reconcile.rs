@@ -6,7 +6,7 @@ use livedata_model::spec::DeletePolicy;
 use crate::attributes;
 use crate::barrier::Blocker;
 use crate::claims::Claim;
-use crate::effect::{Effect, Expected};
+use crate::effect::{Effect, Expected, Place};
 use crate::input::{AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
 use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
 use crate::paths::{Located, is_within, locate};
@@ -144,6 +144,15 @@ impl Engine {
             return self.fence::<S>(edge, look);
         }
         if self.policy.deletes == DeletePolicy::Keep {
+            if self.moves.contains_key(&held) || !self.lock_node(&edge, &held) {
+                return self.node_is_taken(edge, &held);
+            }
+            // What is about to appear below it would be of nothing that is known.
+            if let Located::Tree(path) = locate(state, &edge)?
+                && !self.claim(&edge, vec![Claim::subtree(&Place::Tree(path))])
+            {
+                return self.wait(edge, Waiting::Reconcile(look));
+            }
             self.release(state, &held)?;
             self.forgive(state, &edge)?;
             return self.settle(state, &edge);

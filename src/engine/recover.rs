@@ -22,11 +22,22 @@ impl Engine {
     pub fn recover<S: State>(&mut self, state: &mut S, start: u64) -> Result<Vec<Effect>, S::Error> {
         let mut effects = Vec::new();
         let mut run = state.run()?;
+        effects.extend(state.all_garbage()?.into_iter().map(|staging| Effect::Discard { staging }));
         if run.phase.is_active() {
             run.start = run.start.max(start);
             state.put_run(&run)?;
+            self.find_out(state, &mut effects)?;
+            self.pump(state, &mut effects)?;
         }
-        effects.extend(state.all_garbage()?.into_iter().map(|staging| Effect::Discard { staging }));
+        Ok(effects)
+    }
+
+    /// What was under way when an earlier process, or an earlier run, ended.
+    pub(crate) fn find_out<S: State>(
+        &mut self,
+        state: &mut S,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
         for (id, copy) in state.all_in_flight()? {
             let probed = copy.staged.is_some() && self.rules.hold(Rule::PublicationProbe);
             if let (true, Located::Tree(path)) = (probed, locate(state, &copy.edge)?) {
@@ -43,11 +54,10 @@ impl Engine {
                     }
                     _ => state.remove_intent(&id)?,
                 },
-                Intent::Move { to } => self.finish_move(state, id, &to, &mut effects)?,
+                Intent::Move { to } => self.finish_move(state, id, &to, effects)?,
             }
         }
-        self.pump(state, &mut effects)?;
-        Ok(effects)
+        Ok(())
     }
 
     fn finish_move<S: State>(

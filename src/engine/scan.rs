@@ -20,6 +20,7 @@ impl Engine {
         start: u64,
         root: Entry,
         position: Option<u64>,
+        effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
         if start <= run.start || run.phase.is_active() {
@@ -41,7 +42,7 @@ impl Engine {
                 .root_is_missing(state, "another directory is there now than the one that was migrated");
         }
         self.set_mark(state, &Edge::root(), 0, true)?;
-        Ok(())
+        self.find_out(state, effects)
     }
 
     pub(crate) fn refuse<S: State>(

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use livedata_engine::memory::MemoryState;
 use livedata_engine::{Edge, Engine, Node, NodeKind, Place, Policy, Rules, State, attributes};
 use livedata_model::node::NodeId;
+use livedata_model::pattern::Pattern;
+use livedata_model::spec::{DeletePolicy, DriftPolicy};
 
 use crate::adls::{Adls, FOREIGN, Object, key};
 use crate::hdfs::{Hdfs, ROOT, Version, number};
@@ -22,9 +24,26 @@ pub struct Oracle {
     pub foreign: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
+    /// Entity tags of what somebody else put in the place of copies that the engine knew of.
+    pub theirs: BTreeSet<String>,
+    /// What changed after this position is not followed: the migration has no feed.
+    pub since: Option<u64>,
+    drift: DriftPolicy,
+    barriers: Vec<Pattern>,
+    /// `deletePolicy` was `Keep` at some time: copies are left over.
+    kept: bool,
 }
 
 impl Oracle {
+    /// What is judged from now on.
+    pub fn obeys(&mut self, policy: &Policy) {
+        self.drift = policy.drift;
+        self.barriers.clone_from(&policy.barriers);
+        self.kept |= policy.deletes == DeletePolicy::Keep;
+        // What was found under another policy may have been dealt with already.
+        self.theirs.clear();
+    }
+
     /// I1, and the order of publication.
     pub fn published(
         &mut self,
@@ -44,7 +63,8 @@ impl Oracle {
     }
 
     fn vouches(&self, path: &str) -> Option<usize> {
-        Engine::new(livedata_engine::Limits::default(), Policy::new("/"), Rules::default()).vouches(path)
+        let policy = Policy { barriers: self.barriers.clone(), ..Policy::new("/") };
+        Engine::new(livedata_engine::Limits::default(), policy, Rules::default()).vouches(path)
     }
 
     /// Everything that a file vouches for must be there: closed files of its table that did not change since it was written.
@@ -71,7 +91,8 @@ impl Oracle {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
             };
-            if other == id || hdfs.touched_within(other, table) > made {
+            let unseen = self.since.is_some_and(|since| hdfs.touched(other) > since);
+            if other == id || hdfs.touched_within(other, table) > made || unseen {
                 continue;
             }
             let path_there = hdfs.path(other);
@@ -132,25 +153,41 @@ impl Oracle {
         Ok(())
     }
 
+    /// `driftPolicy`: theirs stays.
+    pub fn stays(&self, theirs: &Object) -> Result<(), String> {
+        // What is left over is nobody's any more.
+        if self.drift != DriftPolicy::Overwrite && !self.kept && self.theirs.contains(&theirs.etag) {
+            return Err(format!("overwritten: what a stranger wrote ({})", theirs.etag));
+        }
+        Ok(())
+    }
+
     /// I5, for what a rename put something in the place of.
     pub fn replaced(
         &mut self,
         hdfs: &Hdfs,
+        adls: &Adls,
         root: u64,
         by: &Object,
         replaced: &[Object],
     ) -> Result<(), String> {
+        replaced.iter().try_for_each(|object| self.stays(object))?;
         let others: Vec<Object> = replaced.iter().filter(|object| object.node != by.node).cloned().collect();
-        self.destroyed(hdfs, root, &others)
+        self.destroyed(hdfs, adls, root, &others)
     }
 
-    /// I5.
-    pub fn destroyed(&mut self, hdfs: &Hdfs, root: u64, gone: &[Object]) -> Result<(), String> {
+    /// I5. Without a feed nobody knows of renames.
+    pub fn destroyed(&mut self, hdfs: &Hdfs, adls: &Adls, root: u64, gone: &[Object]) -> Result<(), String> {
+        if self.since.is_some() {
+            return Ok(());
+        }
         for object in gone {
             let id = object.node.as_ref().map_or(0, number);
             let path = hdfs.path(id);
             let below = path.strip_prefix(&hdfs.path(root)).unwrap_or("").trim_start_matches('/');
-            if self.excused.covers(below) {
+            // What was left over is no copy any more.
+            let another = adls.objects.values().any(|other| other.node == object.node);
+            if self.excused.covers(below) || self.kept && another {
                 continue;
             }
             if object.content != Some(FOREIGN)
@@ -192,10 +229,34 @@ impl Oracle {
                 && hdfs.named(&format!("{}/{path}", hdfs.path(root))) <= watermark;
             let covered = excused.covers(path) || self.foreign.contains(path);
             // A directory's `changed` is that of its own name; below a moved one everything left with it.
-            if gone && id != 0 && left <= watermark && hdfs.inode(id).is_some() && !covered && !excused.held {
+            if gone
+                && !self.kept
+                && id != 0
+                && left <= watermark
+                && hdfs.inode(id).is_some()
+                && !covered
+                && !excused.held
+            {
                 return Err(format!(
                     "watermark {watermark} lies: {path} is still there, its node left at {left}"
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What did not change since a pass began that has ended is at the target.
+    pub fn unchanged(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        since: u64,
+        excused: &Excused,
+    ) -> Result<(), String> {
+        for (path, id) in hdfs.tree(root) {
+            if hdfs.touched(id) <= since && !excused.covers(&path) {
+                compare(hdfs, adls, &path, id).map_err(|difference| format!("incomplete: {difference}"))?;
             }
         }
         Ok(())
@@ -219,7 +280,7 @@ impl Oracle {
         for (at, object) in adls.objects.iter().filter(|(at, _)| at.starts_with("T/")) {
             let path = at.get(2..).unwrap_or("");
             // What somebody else made, and nothing of the source asked for the place of, stays.
-            let foreign = self.foreign.contains(path) || self.drifting && object.node.is_none();
+            let foreign = self.kept || self.foreign.contains(path) || self.drifting && object.node.is_none();
             if !tree.contains_key(path) && !excused.covers(path) && !foreign {
                 return Err(format!("surplus: {path} is at the target only"));
             }

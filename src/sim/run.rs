@@ -1,5 +1,9 @@
 //! One history from its seed.
 
+mod policies;
+mod settle;
+mod strangers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::memory::MemoryState;
@@ -9,9 +13,8 @@ use livedata_engine::{
 
 use livedata_model::feed::{Position, Reading};
 use livedata_model::node::NodeId;
-use livedata_model::spec::MassDeleteLimit;
 
-use crate::adls::{Adls, FOREIGN, Object};
+use crate::adls::Adls;
 use crate::chance::Chance;
 use crate::hdfs::{Hdfs, SCOPES};
 use crate::oracle::{Excused, Oracle};
@@ -39,6 +42,14 @@ pub struct Outcome {
     pub steps: u64,
     /// Objects moved to the trash although their node lived in the migration's scope at that moment.
     pub needless: u64,
+    /// Policies that were changed.
+    pub policies: u64,
+    /// Passes without a feed that came to their end.
+    pub completed: u64,
+    /// Migrations that stood still because of a stranger.
+    pub halted: u64,
+    /// Migrations that were started again after their end.
+    pub started_again: u64,
 }
 
 impl Outcome {
@@ -48,6 +59,10 @@ impl Outcome {
         self.crashes += other.crashes;
         self.steps += other.steps;
         self.needless += other.needless;
+        self.policies += other.policies;
+        self.completed += other.completed;
+        self.halted += other.halted;
+        self.started_again += other.started_again;
     }
 
     /// How often what happened.
@@ -58,6 +73,10 @@ impl Outcome {
             ("crashes", self.crashes),
             ("steps", self.steps),
             ("needless", self.needless),
+            ("policies", self.policies),
+            ("completed", self.completed),
+            ("halted", self.halted),
+            ("started_again", self.started_again),
         ]);
         counts
     }
@@ -76,6 +95,13 @@ struct Migration {
     ordered: BTreeMap<u64, u64>,
     /// The feed was read.
     fed: bool,
+    policy: Policy,
+    /// Follows the feed; otherwise it lists, copies and ends.
+    live: bool,
+    /// Position of the source when the present pass began.
+    began: u64,
+    /// As `coverage.trashed` and `coverage.alive`, when the policy was last changed.
+    trashed: (u64, u64),
 }
 
 /// The generator of a history decides.
@@ -122,8 +148,6 @@ struct Simulation<'a> {
     migrations: Vec<Migration>,
     denied: BTreeSet<u64>,
     limits: Limits,
-    policy_limit: MassDeleteLimit,
-    retention_ms: i64,
     flaky: bool,
     drifting: bool,
     now_ms: i64,
@@ -170,15 +194,12 @@ pub fn run(seed: u64, options: &Options) -> Result<Outcome, String> {
         waiting: 3 + random.below(12),
         marks: if random.one_in(10) { 6 } else { 10_000 },
     };
-    let count = if random.one_in(6) { 4 } else { 10_000 };
     let mut simulation = Simulation {
         options,
         hdfs,
         migrations: Vec::new(),
         denied: BTreeSet::new(),
         limits,
-        policy_limit: MassDeleteLimit { count, percent: 100, window_seconds: u64::from(count > 100) },
-        retention_ms: 5 + random.below(60) as i64,
         flaky: random.one_in(4),
         drifting: random.one_in(8),
         now_ms: 1_000,
@@ -202,19 +223,26 @@ impl Simulation<'_> {
         }
         let count = 1 + usize::from(self.random.one_in(4));
         for (root, path) in SCOPES.into_iter().take(count) {
-            let policy = self.policy(path);
-            let engine = Engine::new(self.limits, policy, Rules { without: self.options.without });
+            let policy = self.any_policy(path);
+            let rules = Rules { without: self.options.without };
+            let mut oracle = Oracle::default();
+            oracle.drifting = self.drifting;
+            oracle.obeys(&policy);
             self.migrations.push(Migration {
-                engine,
+                engine: Engine::new(self.limits, policy.clone(), rules),
                 state: MemoryState::default(),
                 adls: Adls::default(),
-                oracle: Oracle { drifting: self.drifting, ..Oracle::default() },
+                oracle,
                 pending: Vec::new(),
                 root,
                 path,
                 start: 1,
                 ordered: BTreeMap::new(),
                 fed: false,
+                policy,
+                live: !self.random.one_in(8),
+                began: 0,
+                trashed: (0, 0),
             });
         }
         for index in 0..self.migrations.len() {
@@ -224,14 +252,6 @@ impl Simulation<'_> {
             self.busy_step()?;
         }
         self.settle_down()
-    }
-
-    fn policy(&self, path: &str) -> Policy {
-        Policy {
-            mass_delete_limit: self.policy_limit,
-            trash_retention_ms: self.retention_ms,
-            ..Policy::new(path)
-        }
     }
 
     fn change(&mut self) {
@@ -250,19 +270,19 @@ impl Simulation<'_> {
     /// R0: the position first, then the look at the root.
     fn begin(&mut self, index: usize) -> Result<(), String> {
         let position = self.hdfs.position(&mut self.random);
-        if self.random.one_in(3) {
+        if self.budget > 0 && self.random.one_in(3) {
             self.change();
         }
-        let migration = &self.migrations[index];
-        let start = migration.start;
+        let txid = self.hdfs.txid;
+        let migration = &mut self.migrations[index];
         let Some(root) = self.hdfs.entry(migration.root, false) else { return Ok(()) };
-        let effects = {
-            let migration = &mut self.migrations[index];
-            let Ok(effects) = migration.engine.recover(&mut migration.state, start);
-            effects
-        };
-        self.migrations[index].pending.extend(effects);
-        self.step(index, Input::Start { start, root, position: Some(position) })
+        let start = migration.start;
+        let Ok(effects) = migration.engine.recover(&mut migration.state, start);
+        migration.pending.extend(effects);
+        migration.began = txid;
+        migration.oracle.since = (!migration.live).then_some(txid);
+        let position = migration.live.then_some(position);
+        self.step(index, Input::Start { start, root, position })
     }
 
     fn busy_step(&mut self) -> Result<(), String> {
@@ -286,6 +306,9 @@ impl Simulation<'_> {
         if self.random.one_in(90) {
             return self.crash(index);
         }
+        if self.random.one_in(200) {
+            return self.change_policy(index);
+        }
         if self.random.one_in(15) {
             return self.tick(index);
         }
@@ -305,51 +328,6 @@ impl Simulation<'_> {
     fn tick(&mut self, index: usize) -> Result<(), String> {
         self.now_ms += 1 + self.random.below(10) as i64;
         self.step(index, Input::Tick { now_ms: self.now_ms })
-    }
-
-    /// Somebody else writes to the target: over a file, into a free place, or removes a file.
-    fn drift(&mut self, index: usize) {
-        let Migration { adls, oracle, root, .. } = &mut self.migrations[index];
-        let foreign = |adls: &mut Adls, content: Option<u64>| Object {
-            content,
-            etag: adls.fresh_etag(0),
-            node: None,
-            version: None,
-            attributes: 0,
-            modified_ms: 0,
-        };
-        let is_file = |object: &Object| object.content.is_some();
-        let tree = adls.objects.iter().filter(|(at, object)| at.starts_with("T/") && is_file(object));
-        let files: Vec<String> = tree.map(|(at, _)| at.clone()).collect();
-        let kind = self.random.below(5);
-        if self.options.trace {
-            println!("  [{index}] a stranger does {kind}");
-        }
-        match kind {
-            0 => {
-                let wanted: Vec<String> = self.hdfs.tree(*root).into_keys().collect();
-                let Some(path) = self.random.pick(&wanted) else { return };
-                let at = format!("T/{path}");
-                let parent = at.rsplit_once('/').map_or("T", |(parent, _)| parent);
-                if adls.is_directory(parent) && !adls.objects.contains_key(&at) {
-                    let content = self.random.one_in(2).then_some(FOREIGN);
-                    let object = foreign(adls, content);
-                    adls.objects.insert(at, object);
-                }
-            }
-            1 => {
-                let ours = |at: &String| adls.objects.get(at).is_some_and(|object| object.node.is_some());
-                let ours: Vec<String> = files.into_iter().filter(ours).collect();
-                let Some(at) = self.random.pick(&ours) else { return };
-                let gone = adls.objects.remove(&at).and_then(|object| object.node);
-                oracle.vanished.extend(gone.iter().map(crate::hdfs::number));
-            }
-            _ => {
-                let Some(at) = self.random.pick(&files) else { return };
-                let object = foreign(adls, Some(FOREIGN));
-                adls.objects.insert(at, object);
-            }
-        }
     }
 
     /// Carries out one effect, if one can be.
@@ -408,6 +386,7 @@ impl Simulation<'_> {
             root: migration.root,
             denied: &self.denied,
             workers: self.options.workers,
+            fed: migration.live,
             ordered: &mut migration.ordered,
             given_up,
         };
@@ -423,10 +402,11 @@ impl Simulation<'_> {
         let followed = migration.engine.coverage.moved_at_once;
         let Ok(Run { phase, .. }) = migration.state.run();
         let Ok(effects) = migration.engine.step(&mut migration.state, input);
-        let Ok(Run { cursor, .. }) = migration.state.run();
+        let Ok(Run { cursor, phase: phase_after, .. }) = migration.state.run();
         let moves = effects.iter().filter(|effect| matches!(effect, Effect::Move { to: Place::Tree(_), .. }));
         let followed =
             phase == Phase::Live && moves.count() == 1 && followed < migration.engine.coverage.moved_at_once;
+        let mut finished = false;
         for effect in &effects {
             match effect {
                 Effect::Move { node, to: Place::Trash(_), .. } => {
@@ -434,7 +414,7 @@ impl Simulation<'_> {
                     let lives = self.hdfs.living(id).is_some() && self.hdfs.is_below(id, migration.root);
                     self.outcome.needless += u64::from(lives);
                     // R9. Without a window each removal is judged by itself.
-                    let limit = self.policy_limit;
+                    let limit = migration.policy.mass_delete_limit;
                     let Ok(objects) = migration.state.count_subtree(node, limit.count + 1);
                     if limit.window_seconds == 0 && objects > limit.count && self.budget > 0 {
                         return Err(format!(
@@ -445,12 +425,19 @@ impl Simulation<'_> {
                 Effect::Move { node, .. } if followed && !is_in_question(&mut migration.state, node) => {
                     migration.ordered.insert(crate::hdfs::number(node), cursor);
                 }
+                Effect::Finished => finished = true,
                 _ => {}
             }
+        }
+        if phase_after == Phase::Failed && effects.iter().any(Effect::changes_target) {
+            return Err(format!("halted: and goes on with {effects:?}"));
         }
         migration.pending.extend(effects);
         if self.options.trace {
             print_marks(index, &before, &migration.state);
+        }
+        if finished {
+            self.completed(index)?;
         }
         if self.random.one_in(10) { self.check_watermark(index) } else { Ok(()) }
     }
@@ -474,8 +461,13 @@ impl Simulation<'_> {
         oracle.watermark(&self.hdfs, adls, *root, watermark, &excused)
     }
 
-    /// The process dies. Some of what was under way takes effect without anybody hearing of it.
     fn crash(&mut self, index: usize) -> Result<(), String> {
+        self.die(index)?;
+        self.restart(index)
+    }
+
+    /// The process dies. Some of what was under way takes effect without anybody hearing of it.
+    fn die(&mut self, index: usize) -> Result<(), String> {
         self.outcome.crashes += 1;
         let mut pending = std::mem::take(&mut self.migrations[index].pending);
         while !pending.is_empty() && self.random.one_in(2) {
@@ -483,7 +475,7 @@ impl Simulation<'_> {
             let effect = pending.swap_remove(at);
             self.execute(index, &effect)?;
         }
-        self.restart(index)
+        Ok(())
     }
 
     /// The process dies in the middle of a step: nothing of it is remembered.
@@ -500,87 +492,27 @@ impl Simulation<'_> {
         self.crash(index)
     }
 
+    /// Another process.
+    fn restarted(&mut self, index: usize) {
+        let migration = &mut self.migrations[index];
+        let coverage = migration.engine.coverage;
+        migration.pending.clear();
+        migration.engine =
+            Engine::new(self.limits, migration.policy.clone(), Rules { without: self.options.without });
+        migration.engine.coverage = coverage;
+    }
+
     fn restart(&mut self, index: usize) -> Result<(), String> {
         if self.options.trace {
             println!("  [{index}] crash");
         }
-        let policy = self.policy(self.migrations[index].path);
         let now_ms = self.now_ms;
         let again = self.random.one_in(4);
+        self.restarted(index);
         let migration = &mut self.migrations[index];
-        let coverage = migration.engine.coverage;
         migration.start += u64::from(again);
-        migration.engine = Engine::new(self.limits, policy, Rules { without: self.options.without });
-        migration.engine.coverage = coverage;
         let Ok(effects) = migration.engine.recover(&mut migration.state, migration.start);
         migration.pending = effects;
         self.step(index, Input::Tick { now_ms })
-    }
-
-    /// Applications are quiet from now on: everything must come to rest, equal.
-    fn settle_down(&mut self) -> Result<(), String> {
-        for id in self.hdfs.open_files() {
-            self.hdfs.close(id);
-        }
-        self.denied.clear();
-        self.flaky = false;
-        self.budget = 0;
-        for round in 0..8 {
-            for index in 0..self.migrations.len() {
-                while self.advance(index)? {
-                    self.outcome.steps += 1;
-                    if self.outcome.steps > STEPS {
-                        return Err(format!("no rest: {}", self.why(index)));
-                    }
-                }
-                if round == 0 {
-                    self.step(index, Input::RetryFailed)?;
-                } else if round < 7 {
-                    self.step(index, Input::ApproveDeletes)?;
-                    self.tick(index)?;
-                }
-            }
-        }
-        for index in 0..self.migrations.len() {
-            self.judge(index)?;
-        }
-        Ok(())
-    }
-
-    fn judge(&mut self, index: usize) -> Result<(), String> {
-        let excused = self.excused(index);
-        let migration = &mut self.migrations[index];
-        let Ok(run) = migration.state.run();
-        if run.phase != Phase::Live {
-            return Err(format!("phase: {:?} at the end: {}", run.phase, self.why(index)));
-        }
-        if self.drifting {
-            for (at, object) in &migration.adls.objects {
-                if object.content == Some(FOREIGN) {
-                    migration.oracle.foreign.insert(at.get(2..).unwrap_or("").to_owned());
-                }
-            }
-        }
-        let (marks, fronts) = migration.state.open();
-        if !marks.is_empty() || !fronts.is_empty() {
-            return Err(format!("unfinished: {}", self.why(index)));
-        }
-        if !excused.paths.is_empty() && self.options.without.is_none() {
-            return Err(format!("given up at the end: {:?}", migration.state.given_up().next()));
-        }
-        let Migration { oracle, adls, root, state, .. } = migration;
-        oracle.equal(&self.hdfs, adls, *root, state, &excused)
-    }
-
-    fn why(&self, index: usize) -> String {
-        let migration = &self.migrations[index];
-        let (marks, fronts) = migration.state.open();
-        format!(
-            "marks {:?}, fronts {}, pending {:?}, held {}",
-            marks.iter().take(5).collect::<Vec<_>>(),
-            fronts.len(),
-            migration.pending.iter().take(3).collect::<Vec<_>>(),
-            migration.engine.deletes_held()
-        )
     }
 }

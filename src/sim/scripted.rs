@@ -86,6 +86,7 @@ impl Scripted {
             root: ROOT,
             denied: &BTreeSet::new(),
             workers: Workers::default(),
+            fed: true,
             ordered: &mut BTreeMap::new(),
             given_up: BTreeSet::new(),
         };

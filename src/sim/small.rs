@@ -235,6 +235,7 @@ impl Small {
             root: ROOT,
             denied: &BTreeSet::new(),
             workers: self.workers,
+            fed: true,
             ordered: &mut BTreeMap::new(),
             given_up: BTreeSet::new(),
         };

@@ -37,6 +37,8 @@ pub struct World<'a> {
     /// Inodes that may not be read.
     pub denied: &'a BTreeSet<u64>,
     pub workers: Workers,
+    /// The migration follows the feed.
+    pub fed: bool,
     /// Directories whose rename was followed at once in the live phase, and the cursor at that time.
     pub ordered: &'a mut BTreeMap<u64, u64>,
     /// Edges.
@@ -123,7 +125,7 @@ impl World<'_> {
                 let gone = self.adls.remove(&key(&at));
                 // What cannot be read for the whole retention loses its claim.
                 if self.oracle.excused.paths.is_empty() {
-                    self.oracle.destroyed(self.hdfs, self.root, &gone)?;
+                    self.oracle.destroyed(self.hdfs, self.adls, self.root, &gone)?;
                 }
                 Input::Purged { node, outcome: Ok(()) }
             }
@@ -140,7 +142,7 @@ impl World<'_> {
     /// Asked for after a look: the source may have moved on.
     fn position(&mut self) -> u64 {
         self.chance.meanwhile(self.hdfs);
-        self.chance.position(self.hdfs)
+        if self.fed { self.chance.position(self.hdfs) } else { 0 }
     }
 
     fn look(&mut self, edge: &Edge, extras: bool) -> Result<Option<Entry>, Failure> {
@@ -297,7 +299,7 @@ impl World<'_> {
         match self.adls.check_destination(&to, wanted.as_deref()) {
             Ok(replaced) => {
                 self.adls.staging.remove(staging);
-                self.oracle.replaced(self.hdfs, self.root, &object, &replaced)?;
+                self.oracle.replaced(self.hdfs, self.adls, self.root, &object, &replaced)?;
                 self.adls.objects.insert(to.clone(), object.clone());
                 self.oracle.published(self.hdfs, self.adls, self.root, path, &object)?;
                 Ok(PublishOutcome::Done)
@@ -335,11 +337,19 @@ impl World<'_> {
             Expected::Absent => None,
             Expected::Etag(etag) => Some(etag.as_str()),
         };
+        let (mut etag, mut wanted) = (etag.as_deref(), wanted.map(str::to_owned));
+        if self.workers.unconditionally {
+            etag = None;
+            wanted = self.adls.objects.get(&to).map(|object| object.etag.clone());
+        }
         let moving = self.adls.objects.get(&from).cloned();
-        Ok(match self.adls.rename(&from, &to, etag.as_deref(), wanted) {
+        Ok(match self.adls.rename(&from, &to, etag, wanted.as_deref()) {
             Ok(replaced) => {
                 if let Some(moving) = moving {
-                    self.oracle.replaced(self.hdfs, self.root, &moving, &replaced)?;
+                    if to.starts_with("X/") {
+                        self.oracle.stays(&moving)?;
+                    }
+                    self.oracle.replaced(self.hdfs, self.adls, self.root, &moving, &replaced)?;
                 }
                 if let Some(path) = to.strip_prefix("T/")
                     && let Some(cursor) = self.ordered.remove(&number(node))

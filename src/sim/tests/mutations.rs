@@ -57,12 +57,12 @@ const SCRIPTED: &[Rule] = &[Rule::ArrivingLock, Rule::OpenFollowsRename, Rule::P
 const SAVING: &[Rule] =
     &[Rule::DeleteFence, Rule::MoveOnlySeenBefore, Rule::LateMoveFence, Rule::CirclesBreak, Rule::NewestLook];
 
-/// Rules of the workers, and R0 and I3, which are kept by the agent around the engine. Leaving out the conditions of
-/// publications ends no history badly: strangers' files are overwritten as `driftPolicy: Overwrite` wants it.
+/// Rules of the workers, and R0 and I3, which are kept by the agent around the engine.
 const WORKERS: &[(Workers, u64, &str)] = &[
-    (workers(true, false, false, false), 6, "torn"),
-    (workers(false, false, true, false), 10, "watermark"),
-    (workers(false, false, false, true), 219, "watermark"),
+    (workers(true, false, false, false), 12, "torn"),
+    (workers(false, true, false, false), 40, "overwritten"),
+    (workers(false, false, true, false), 31, "watermark"),
+    (workers(false, false, false, true), 92, "order"),
 ];
 
 const fn workers(blindly: bool, unconditionally: bool, after_scan: bool, cursor_alone: bool) -> Workers {

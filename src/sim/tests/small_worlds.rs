@@ -117,9 +117,25 @@ const WORLDS: &[Small] = &[
 ];
 
 /// Without the rule something goes wrong in this world: this does not hold.
-const KILLED: &[(Rule, &str, &str)] = &[(Rule::EdgeLock, "everything", WATERMARK)];
+const KILLED: &[(Rule, &str, &str)] = &[
+    (Rule::DeepFollowsRename, "two directories", WATERMARK),
+    (Rule::MarkBothNames, "everything", WATERMARK),
+    (Rule::MarkUnlisted, "everything", WATERMARK),
+    (Rule::EdgeLock, "everything", EQUAL),
+    (Rule::NodeLock, "everything", EQUAL),
+    (Rule::IdentityFence, "everything", WATERMARK),
+    (Rule::GenerationCheck, "everything", WATERMARK),
+    (Rule::GapRescan, "everything", WATERMARK),
+    (Rule::Claims, "everything", WATERMARK),
+    (Rule::Trash, "everything", "no copy of what lives is destroyed"),
+    (Rule::InFlightVersion, "everything", "no file is torn"),
+    (Rule::MoveIntent, "names, and a crash", EQUAL),
+    (Rule::MakeIntent, "first scan, and a crash", WATERMARK),
+    (Rule::PublicationProbe, "contents, and a crash", EQUAL),
+];
 
 const WATERMARK: &str = "the watermark is true";
+const EQUAL: &str = "at rest both sides are equal";
 
 fn world(name: &str) -> Small {
     WORLDS.iter().find(|world| world.name == name).unwrap().clone()
@@ -136,7 +152,7 @@ fn explore(world: Small, threads: usize) -> Option<(&'static str, String)> {
     println!("  {name:<24} {moments:>9} moments, {different:>8} different, {depth:>3} deep, {seconds:.1} s");
     let mut discoveries = checker.discoveries();
     let rest = discoveries.remove(REST);
-    match discoveries.into_iter().next() {
+    match discoveries.into_iter().min_by_key(|(property, _)| *property) {
         Some((property, path)) => Some((property, tell(path.into_vec()))),
         None => {
             assert!(rest.is_some(), "{name}: nothing of interest happens");
@@ -179,10 +195,14 @@ fn without_a_rule_something_goes_wrong_in_a_small_world() {
     if std::env::var_os("LIVEDATA_SIM_SEARCH").is_some() {
         return search();
     }
+    let mut survivors = Vec::new();
     for (rule, name, property) in KILLED {
-        let wrong = explore(Small { without: Some(*rule), ..world(name) }, 1);
-        assert_eq!(wrong.map(|(wrong, _)| wrong), Some(*property), "{rule:?} in '{name}'");
+        let wrong = explore(Small { without: Some(*rule), ..world(name) }, 1).map(|(wrong, _)| wrong);
+        if wrong != Some(*property) {
+            survivors.push(format!("{rule:?} in '{name}', not '{property}': {wrong:?}"));
+        }
     }
+    assert!(survivors.is_empty(), "{survivors:#?}");
     let workers = Workers { publish_blindly: true, ..Workers::default() };
     let wrong = explore(Small { workers, ..world("contents, and a crash") }, 1);
     assert_eq!(wrong.map(|(wrong, _)| wrong), Some("no file is torn"), "R5: a look before the publication");
