@@ -210,6 +210,8 @@ async fn preflight_names_the_cluster_and_how_far_back_its_log_goes() {
     assert_eq!(found.software_version, cluster.hadoop_version());
     assert!(found.cluster_id.starts_with("CID-"), "{}", found.cluster_id);
     assert!(found.block_pool_id.starts_with("BP-"), "{}", found.block_pool_id);
+    let history = format!("{} {}", found.cluster_id, found.block_pool_id);
+    assert_eq!(feed.history().await.unwrap(), Some(history));
     assert!(found.newest >= before);
     let oldest = found.oldest.unwrap();
     assert!(matches!(feed.read(oldest).await.unwrap(), Reading::Events { read_to, .. } if read_to > oldest));
