@@ -48,7 +48,7 @@ impl Log {
 
     fn edits(&self, from: i64) -> Bytes {
         let last = self.last();
-        if from <= last
+        if (FIRST + 1..=last).contains(&from)
             && let Some(answer) =
                 usize::try_from((from - FIRST - 1) / self.per_read).ok().and_then(|n| self.answers.get(n))
         {
@@ -114,6 +114,7 @@ fn answer(log: &Log, method: &str, body: &[u8]) -> Option<Bytes> {
         "getListing" => wire::empty_listing(),
         "getXAttrs" => Bytes::new(),
         "getCurrentEditLogTxid" => wire::number(log.last()),
+        "versionRequest" => wire::namespace(),
         "getEditsFromTxid" => log.edits(wire::asked_number(body)?),
         _ => return None,
     })

@@ -81,6 +81,28 @@ struct Listing {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct VersionAnswer {
+    #[prost(message, required, tag = "1")]
+    info: NamespaceInfo,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NamespaceInfo {
+    #[prost(string, required, tag = "3")]
+    block_pool: String,
+    #[prost(message, required, tag = "4")]
+    storage: Storage,
+    #[prost(string, required, tag = "5")]
+    version: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Storage {
+    #[prost(string, required, tag = "3")]
+    cluster: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct EditsAnswer {
     #[prost(message, required, tag = "1")]
     list: Edits,
@@ -142,6 +164,12 @@ pub fn directory(path: &str) -> Bytes {
 
 pub fn empty_listing() -> Bytes {
     ListingAnswer { listing: Some(Listing { remaining: 0 }) }.encode_to_vec().into()
+}
+
+pub fn namespace() -> Bytes {
+    let storage = Storage { cluster: "CID-few-lines".to_owned() };
+    let info = NamespaceInfo { block_pool: "BP-few-lines".to_owned(), storage, version: "3.4.3".to_owned() };
+    VersionAnswer { info }.encode_to_vec().into()
 }
 
 pub fn number(number: i64) -> Bytes {
