@@ -198,10 +198,15 @@ impl Site {
 
     /// As a certain user of Hadoop.
     pub fn run_agent_as(&self, folder: &str, user: &str) -> Process {
+        self.run_agent_with(folder, user, &[])
+    }
+
+    /// With further arguments.
+    pub fn run_agent_with(&self, folder: &str, user: &str, more: &[&str]) -> Process {
         let data = self.beside(folder).display().to_string();
         let source = self.beside("source").display().to_string();
         let allowed = ["--local-directory", &source, "--hadoop-user", user];
-        Process::start(LIVEDATA_AGENT, &[&["run", "--data", &data], &allowed[..]].concat(), &[])
+        Process::start(LIVEDATA_AGENT, &[&["run", "--data", &data], &allowed[..], more].concat(), &[])
     }
 
     /// Enrols and runs the agent of a migrator, in a folder of the migrator's name, until it is connected.

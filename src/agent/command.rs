@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use livedata_session::enrolment::{InstallKey, KeyError};
 use tokio_util::sync::CancellationToken;
 
-use crate::host::Host;
+use crate::host::{Host, TargetChaos};
 use crate::installation::{self, Installation};
 use crate::process;
 
@@ -49,6 +49,9 @@ struct Run {
     /// A directory of this machine that migrations may read, may be repeated; without it they read HDFS only
     #[arg(long = "local-directory", value_name = "FOLDER")]
     local_directories: Vec<PathBuf>,
+    /// Let every target fail, as SEED:UNREACHABLE:LOST_REPLIES:THROTTLED, shares of all calls: for proofs
+    #[arg(long, hide = true, value_name = "SEED:SHARE:SHARE:SHARE")]
+    target_chaos: Option<TargetChaos>,
     /// End when standard input ends: for a program that starts this one as its child
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -86,6 +89,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error
                 folder: run.data,
                 hadoop_user: run.hadoop_user,
                 local_directories: run.local_directories,
+                target_chaos: run.target_chaos,
             };
             let work = process::run(installation, host, cancel.clone());
             tokio::pin!(work);

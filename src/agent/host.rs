@@ -1,6 +1,9 @@
 //! What the one who installed the agent allows it on this machine. Migrations come from afar; this does not.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use livedata_filesystem::chaos::Rates;
 
 pub struct Host {
     /// The agent's own folder: no migration ever reads there.
@@ -9,6 +12,29 @@ pub struct Host {
     pub hadoop_user: String,
     /// Directories that migrations may read, with everything below them.
     pub local_directories: Vec<PathBuf>,
+    /// For proofs.
+    pub target_chaos: Option<TargetChaos>,
+}
+
+/// How targets are to fail, the same for a seed and the same calls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetChaos {
+    pub seed: u64,
+    pub rates: Rates,
+}
+
+impl FromStr for TargetChaos {
+    type Err = &'static str;
+
+    /// `SEED:UNREACHABLE:LOST_REPLIES:THROTTLED`
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "a seed and three shares of all calls are expected, as in 1:0.01:0.01:0.01";
+        let mut parts = text.split(':');
+        let seed = parts.next().and_then(|seed| seed.parse().ok()).ok_or(EXPECTED)?;
+        let mut share = || parts.next().and_then(|share| share.parse().ok()).ok_or(EXPECTED);
+        let rates = Rates { unreachable: share()?, lost_replies: share()?, throttled: share()? };
+        if parts.next().is_some() { Err(EXPECTED) } else { Ok(Self { seed, rates }) }
+    }
 }
 
 impl Host {
@@ -47,6 +73,7 @@ mod tests {
             folder: path("agent"),
             hadoop_user: String::new(),
             local_directories: vec![path(allowed)],
+            target_chaos: None,
         };
         for good in ["lake", "lake/inner", "lake/not-there"] {
             assert_eq!(host("lake").check_readable(&path(good)), Ok(()), "{good}");

@@ -462,7 +462,8 @@ impl Supervisor {
         cancel: &CancellationToken,
     ) -> Result<(), Blocked> {
         let (source, base) = wiring::source(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
-        let target = wiring::target(&recipe.target, &self.bandwidth).map_err(Blocked::TargetNotReady)?;
+        let target = wiring::target(&recipe.target, &self.bandwidth, self.host.target_chaos)
+            .map_err(Blocked::TargetNotReady)?;
         let route = recipe.route();
         let folder = folder_of(&self.host.folder, id).join(&route);
         std::fs::create_dir_all(&folder)

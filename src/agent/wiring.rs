@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem, Throttle};
+use livedata_filesystem::chaos::Chaos;
 use livedata_filesystem::local::LocalSource;
 use livedata_filesystem::throttle::Bandwidth;
 use livedata_filesystem::{ChangeFeed, FeedOptions, LocalFeed, Source, Target};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::feed::Open;
-use crate::host::Host;
+use crate::host::{Host, TargetChaos};
 use crate::preflight::{self, Facts};
 
 /// The cap that all transfers of this agent share, and the moment its clock counts from.
@@ -112,7 +113,11 @@ pub fn source_path(base: &str, migration_path: &str) -> String {
     path::canonical(&format!("/{base}/{migration_path}")).unwrap_or_else(|_| migration_path.to_owned())
 }
 
-pub fn target(spec: &TargetSpec, shared: &SharedBandwidth) -> Result<Arc<dyn Target>, String> {
+pub fn target(
+    spec: &TargetSpec,
+    shared: &SharedBandwidth,
+    chaos: Option<TargetChaos>,
+) -> Result<Arc<dyn Target>, String> {
     let endpoint = Url::parse(&spec.endpoint)
         .map_err(|error| format!("the endpoint '{}' is not a URL: {error}", spec.endpoint))?;
     let key = AccountKey::from_base64(&spec.credential.secret.0)
@@ -120,5 +125,9 @@ pub fn target(spec: &TargetSpec, shared: &SharedBandwidth) -> Result<Arc<dyn Tar
     let mut config = Config::new(endpoint, &spec.account, &spec.container, Credential::SharedKey(key));
     config.throttle = Some(Throttle::new(Arc::clone(&shared.bandwidth), shared.zero));
     let filesystem = Filesystem::new(config).map_err(|error| error.to_string())?;
-    Ok(Arc::new(AdlsTarget::new(filesystem)))
+    let target: Arc<dyn Target> = Arc::new(AdlsTarget::new(filesystem));
+    Ok(match chaos {
+        None => target,
+        Some(TargetChaos { seed, rates }) => Arc::new(Chaos::new(target, seed, rates, None)),
+    })
 }

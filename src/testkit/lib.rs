@@ -147,6 +147,7 @@ impl World {
                 folder: self.agent.clone(),
                 hadoop_user: self.user.clone(),
                 local_directories: vec!["/".into()],
+                target_chaos: None,
             },
         );
         let task = tokio::spawn(supervisor.run(cancel.clone()));

@@ -22,6 +22,10 @@ impl Cluster {
         let path = std::env::var("LIVEDATA_HADOOP").unwrap_or_else(|_| {
             panic!("LIVEDATA_HADOOP must name the cluster.json that `cargo xtask hadoop up` wrote")
         });
+        Self::read(Path::new(&path))
+    }
+
+    fn read(path: &Path) -> Self {
         let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let superuser = ClientBuilder::new()
             .with_url(format!("hdfs://{}", file["namenode_rpc"].as_str().unwrap()))
@@ -30,6 +34,38 @@ impl Cluster {
             .build()
             .unwrap();
         Self { file, superuser }
+    }
+
+    /// Another cluster, in a folder of its own, for what the other tests must not notice; or the same one once more, after
+    /// [`Cluster::down`].
+    pub fn up(&self, directory: &Path) -> Self {
+        self.xtask(&["up", "--heap", "256m"], directory);
+        Self::read(&directory.join("cluster.json"))
+    }
+
+    pub fn down(&self, directory: &Path) {
+        self.xtask(&["down"], directory);
+    }
+
+    /// Removes what is finished of the log of changes, as the NameNode itself does after a while.
+    pub fn purge_log(&self) {
+        let log = Path::new(self.file["directory"].as_str().unwrap()).join("data/name/current");
+        let finished = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("edits_0");
+        let segments: Vec<PathBuf> =
+            std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).filter(finished).collect();
+        assert!(!segments.is_empty());
+        segments.iter().for_each(|segment| std::fs::remove_file(segment).unwrap());
+    }
+
+    fn xtask(&self, command: &[&str], directory: &Path) {
+        let status = Command::new(self.file["xtask"].as_str().unwrap())
+            .arg("hadoop")
+            .args(command)
+            .arg("--dir")
+            .arg(directory)
+            .status()
+            .unwrap();
+        assert!(status.success(), "hadoop {command:?}: {status}");
     }
 
     pub fn superuser_name(&self) -> &str {

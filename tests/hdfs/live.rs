@@ -116,3 +116,50 @@ async fn a_namenode_that_is_away_for_a_while_is_said_and_the_migration_goes_on_b
     let unmapped = conditions.iter().find(|known| known["type"] == "OwnerUnmapped").unwrap();
     assert!(unmapped["message"].as_str().unwrap().contains("user 'mover'"), "{unmapped}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_changes_are_found_again_and_nothing_equal_is_sent_again() {
+    let shared = Cluster::from_environment();
+    let site = Site::start().await;
+    let directory = site.beside("hadoop");
+    let cluster = shared.up(&directory);
+    let shape = Shape { files: 150, directories: 20, total_bytes: 8 << 20, largest_bytes: 2 << 20, seed: 9 };
+    cluster.make_lake("/live", "mover", &site.beside("original"), &shape).await;
+    let changes = cluster.changes();
+    for path in ["/live/replaced", "/live/removed", "/live/moved"] {
+        changes.write(path, path.as_bytes().to_vec()).await.unwrap();
+    }
+    let migrator = site.make_migrator("m", cluster.source(), None).await;
+    let agent = site.install_agent_as(&migrator, cluster.superuser_name()).await;
+    let migration = site.start_migration_with(&migrator, "live", "/live", json!({"mode": "Live"})).await;
+    site.wait(&migration, "caught up", is_caught_up).await;
+    agent.kill().await;
+    site.wait(&migrator, "Down", |status| status["phase"] == "Down").await;
+
+    changes.write("/live/replaced", b"another content".to_vec()).await.unwrap();
+    changes.delete("/live/removed").await.unwrap();
+    changes.rename("/live/moved", "/live/moved-on").await.unwrap();
+    changes.write("/live/new", b"new".to_vec()).await.unwrap();
+    // A restart finishes the segment of the log.
+    shared.down(&directory);
+    let cluster = shared.up(&directory);
+    cluster.purge_log();
+    let before = site.ingress_bytes().await;
+    let agent = site.run_agent_as("m", cluster.superuser_name());
+    agent.wait_until_said("are lost").await;
+    site.wait(&migrator, "Up", |status| status["phase"] == "Up").await;
+    let is_there = |status: &Value| is_caught_up(status) && progress(status, "filesFailed") == 0;
+    let mut equal = false;
+    for _ in 0..20 {
+        site.wait(&migration, "caught up", is_there).await;
+        equal = site.compare(cluster.side("/live"), "live").await.equal();
+        if equal {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    assert!(equal, "{}", site.compare(cluster.side("/live"), "live").await);
+    let sent = site.ingress_bytes().await - before;
+    assert!(sent < 10_000, "{sent} bytes were sent again, of more than eight million");
+    shared.down(&directory);
+}

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::cluster::Cluster;
 use super::live::is_caught_up;
-use crate::site::{Site, has_condition, progress};
+use crate::site::{Process, Site, has_condition, progress};
 
 /// What is migrated: a lake that writers change, and files that prove what they are.
 const ROOT: &str = "/live";
@@ -72,6 +72,22 @@ async fn watch(site: &Site) -> Working<Witnessed> {
     Working { stop, task: tokio::spawn(async move { reader.watch(stopped).await.unwrap() }) }
 }
 
+/// `cargo xtask prove kills`: so many deaths more, at moments that the seed decides, at a target that fails now and then.
+async fn die_often(site: &Site, mut agent: Process, user: &str) -> Process {
+    let Ok(deaths) = std::env::var("LIVEDATA_KILLS") else { return agent };
+    let deaths: u64 = deaths.parse().unwrap();
+    for death in 0..deaths {
+        // From a moment after the start to long after it has connected.
+        let moment = (death + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        tokio::time::sleep(Duration::from_millis(100 + moment % 4_000)).await;
+        agent.kill().await;
+        let chaos = format!("{death}:0.01:0.01:0.01");
+        agent = site.run_agent_with("m", user, &["--target-chaos", &chaos]);
+    }
+    println!("killed {deaths} times more");
+    agent
+}
+
 fn live() -> Value {
     // The workload deletes more than an operator would let pass.
     json!({"mode": "Live", "massDeleteLimit": {"count": 1_000_000, "percent": 100, "window": "PT1H"}})
@@ -106,7 +122,8 @@ async fn a_lake_that_is_changed_all_the_time_ends_equal_though_the_agent_is_kill
     let during_scan = changes.finish().await;
     renames.store(true, Ordering::SeqCst);
     let changes = change(&cluster, 22);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let _agent = die_often(&site, agent, cluster.superuser_name()).await;
     let after_scan = changes.finish().await;
     assert!(writing.finish().await.vouching > 20);
     let share = during_scan.changes * 100 / (during_scan.changes + after_scan.changes);

@@ -18,6 +18,11 @@ const PROOFS: &[Proof] = &[
         run: simulated,
     },
     Proof {
+        name: "kills",
+        about: "an agent that is killed 53 times while it follows a lake on HDFS, at a target that fails now and then",
+        run: || real::kills(50),
+    },
+    Proof {
         name: "fidelity-2.7",
         about: "the simulated HDFS against Hadoop 2.7.7, 300 histories (seeds 0 to 299)",
         run: || real::fidelity("2.7.7", 300),

@@ -49,6 +49,18 @@ pub fn fidelity(version: &str, seeds: u64) -> Result<()> {
     cluster.stop(outcome)
 }
 
+/// The agent that follows a lake is killed so many times more often than in the tier, and its target fails now and then.
+pub fn kills(count: u64) -> Result<()> {
+    let cluster = Cluster::start(None)?;
+    let mut tests = integration_tests()?;
+    tests
+        .args(["hdfs::live_rate::", "--nocapture"])
+        .env("LIVEDATA_HADOOP", cluster.file())
+        .env("LIVEDATA_KILLS", count.to_string());
+    let outcome = counted::run(&mut tests);
+    cluster.stop(outcome)
+}
+
 pub fn az() -> Result<()> {
     let tools = tools::install()?;
     let mut tests = integration_tests()?;
