@@ -69,7 +69,13 @@ impl World {
     }
 
     fn answer(&self, effect: Effect) -> Option<Input> {
-        let kept = Staged { etag: "ours".into(), crc32c: 0, attributes: 1, modified_ms: 1 };
+        let attributes = |entry: &Entry| crate::attributes::digest(entry).unwrap();
+        let kept = |entry: &Entry| Staged {
+            etag: "ours".into(),
+            crc32c: 0,
+            attributes: attributes(entry),
+            modified_ms: 1,
+        };
         Some(match effect {
             Effect::List { directory, ticket, .. } => {
                 Input::Listed { directory, ticket, page: Ok((self.files.clone(), None)), position: 0 }
@@ -86,14 +92,15 @@ impl World {
                 Input::DirectoryMade { edge, entry, outcome: MakeOutcome::Occupied }
             }
             Effect::MakeDirectory { edge, entry, .. } => {
-                Input::DirectoryMade { edge, entry, outcome: MakeOutcome::Done { attributes: 1 } }
+                let outcome = MakeOutcome::Done { attributes: attributes(&entry) };
+                Input::DirectoryMade { edge, entry, outcome }
             }
             Effect::Copy { edge, entry, .. } => {
                 let outcome = match entry.name.as_str() {
                     "locked" => Err(failed(FailureKind::Final(Cause::Denied))),
                     "laden" => Err(failed(FailureKind::Final(Cause::AttributesTooLarge))),
                     "restless" => Err(failed(FailureKind::Stale)),
-                    _ => Ok(kept),
+                    _ => Ok(kept(&entry)),
                 };
                 Input::Copied { edge, entry, outcome }
             }

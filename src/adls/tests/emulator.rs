@@ -162,7 +162,7 @@ async fn the_root_is_a_directory_with_attributes() {
     assert_eq!(found.permissions.as_deref(), Some("rwx--x--x"));
     assert_eq!(found.etag, Some(etag));
     let error = target.delete(&root, true, &Condition::Any).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NameRefused);
+    assert_eq!(error.kind(), ErrorKind::Fatal);
 }
 
 #[tokio::test]
