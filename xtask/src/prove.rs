@@ -23,6 +23,11 @@ const PROOFS: &[Proof] = &[
         run: || real::kills(50),
     },
     Proof {
+        name: "small-worlds",
+        about: "everything that can happen in small worlds, with more at once than in the tests",
+        run: sim::small_worlds,
+    },
+    Proof {
         name: "fidelity-2.7",
         about: "the simulated HDFS against Hadoop 2.7.7, 300 histories (seeds 0 to 299)",
         run: || real::fidelity("2.7.7", 300),

@@ -29,3 +29,11 @@ pub fn run(sim: &Sim) -> Result<()> {
     }
     counted::run(&mut tests)
 }
+
+/// Exhausts the small worlds of the tests with one more operation at a time.
+pub fn small_worlds() -> Result<()> {
+    let mut tests = tier::workspace_tests()?;
+    tests.args(["--test", "small_worlds", "--", "nothing_goes_wrong", "--nocapture"]);
+    tests.env("LIVEDATA_SIM_OPERATIONS", "1");
+    counted::run(&mut tests)
+}

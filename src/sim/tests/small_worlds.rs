@@ -1,6 +1,6 @@
 //! Everything that can happen in small worlds: with all rules nothing goes wrong, and without one of them something does.
 //!
-//! `LIVEDATA_SIM_CHANGES=N` makes all worlds larger by N changes of the source (`cargo xtask prove small-worlds`: 1);
+//! `LIVEDATA_SIM_OPERATIONS=N` lets N more operations go on at once (`cargo xtask prove small-worlds`: 1);
 //! `LIVEDATA_SIM_SEARCH` looks for the worlds in which something goes wrong without a rule, and prints the table;
 //! `LIVEDATA_SIM_RULE` names one rule.
 
@@ -176,10 +176,10 @@ fn tell(path: Vec<(Moment, Option<Action>)>) -> String {
 
 #[test]
 fn nothing_goes_wrong_in_small_worlds() {
-    let more: u8 = std::env::var("LIVEDATA_SIM_CHANGES").map_or(0, |more| more.parse().unwrap());
+    let more: usize = std::env::var("LIVEDATA_SIM_OPERATIONS").map_or(0, |more| more.parse().unwrap());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     for world in WORLDS {
-        let wrong = explore(Small { changes: world.changes + more, ..world.clone() }, threads);
+        let wrong = explore(Small { operations: world.operations + more, ..world.clone() }, threads);
         assert!(
             wrong.is_none(),
             "{}: {}\n{}",
