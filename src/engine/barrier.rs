@@ -24,6 +24,14 @@ pub(crate) enum Blocker {
     Node(NodeId),
 }
 
+/// What stands between a node and its new place below itself.
+pub(crate) enum Between {
+    Nothing,
+    WaitsFor(Blocker),
+    /// Something at this path, for good.
+    GivenUp(String),
+}
+
 /// Of something that waits.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Barred {
@@ -313,26 +321,39 @@ impl Engine {
         state: &mut S,
         edge: &Edge,
         above: &NodeId,
-    ) -> Result<Option<Blocker>, S::Error> {
+    ) -> Result<Between, S::Error> {
         let mut unknown = Vec::new();
+        let mut given_up = None;
         let mut at = edge.directory.clone();
         while at != *above {
             let Some(node) = state.node(&at)? else { break };
             at = node.parent.directory.clone();
             if state.mark(&node.parent)?.is_none() {
+                given_up = given_up.or(state.failed_at(&node.parent)?);
                 unknown.push(node.parent);
                 continue;
             }
             let blocker = Blocker::Edge(node.parent);
             if !self.waits_for(&blocker, edge) {
-                return Ok(Some(blocker));
+                return Ok(Between::WaitsFor(blocker));
             }
+        }
+        // Looking at it again and again would change nothing.
+        if let Some(failed) = given_up {
+            return Ok(Between::GivenUp(failed.path));
+        }
+        // Likewise without a feed: nothing is removed to make way.
+        if let Some(between) = unknown.first()
+            && !state.run()?.live
+        {
+            return Ok(Between::GivenUp(crate::paths::path_of(state, between)?));
         }
         let first = state.mark(edge)?.map_or(0, |mark| mark.first);
         for between in &unknown {
             self.set_mark(state, between, first, false)?;
         }
-        Ok(unknown.into_iter().next().map(Blocker::Edge))
+        let waits_for = unknown.into_iter().next().map(Blocker::Edge);
+        Ok(waits_for.map_or(Between::Nothing, Between::WaitsFor))
     }
 
     /// Whether what is waited for itself waits for this edge.

@@ -4,7 +4,7 @@ use livedata_model::node::{Entry, EntryKind, NodeId};
 use livedata_model::spec::DeletePolicy;
 
 use crate::attributes;
-use crate::barrier::Blocker;
+use crate::barrier::{Between, Blocker};
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
 use crate::input::{AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
@@ -251,8 +251,14 @@ impl Engine {
         // As the target has it, the destination is below what is to be moved: something in between must move first.
         if is_within(state, &edge.directory, &entry.id)? {
             match self.in_between(state, &edge, &entry.id)? {
-                Some(blocker) => self.bar(edge, blocker, true),
-                None => self.later(edge),
+                Between::WaitsFor(blocker) => self.bar(edge, blocker, true),
+                Between::Nothing => self.later(edge),
+                Between::GivenUp(path) => {
+                    let reason = format!(
+                        "it was moved below '{path}', which the target has below it; retry that first"
+                    );
+                    return self.give_up(state, &edge, Cause::Replaced, &reason);
+                }
             }
             return Ok(());
         }

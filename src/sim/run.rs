@@ -482,7 +482,9 @@ impl Simulation<'_> {
     fn crash_in_commit(&mut self, index: usize, input: Input) -> Result<(), String> {
         let mut before = self.migrations[index].state.clone();
         let migration = &mut self.migrations[index];
+        let coverage = migration.engine.coverage;
         let Ok(_) = migration.engine.step(&mut migration.state, input);
+        migration.engine.coverage = coverage;
         if self.options.workers.cursor_alone {
             let (Ok(mut run), Ok(after)) = (before.run(), migration.state.run());
             run.cursor = after.cursor;

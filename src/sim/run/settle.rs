@@ -114,8 +114,9 @@ impl Simulation<'_> {
             return Err(format!("unfinished: {}", self.why(index)));
         }
         let strict = drift == DriftPolicy::Overwrite && deletes == DeletePolicy::Mirror;
-        let asked_for =
-            |reason: &str| !strict && (reason.contains("Policy is Keep") || reason.contains("vouches"));
+        let asked_for = |reason: &str| {
+            !strict && (reason.contains("Policy is Keep") || reason.contains("retry that first"))
+        };
         let surprise = migration.state.given_up().find(|(_, failed)| !asked_for(&failed.reason));
         if let Some(given_up) = surprise
             && self.options.without.is_none()

@@ -15,7 +15,7 @@ const KILLED: &[(Rule, u64, &str)] = &[
     (Rule::DeepFollowsRename, 2145, "watermark"),
     (Rule::MarkBothNames, 16, "missing"),
     (Rule::FeedWaitsForMoves, 161, "watermark"),
-    (Rule::MarkDeepestKnown, 6920, "no"),
+    (Rule::MarkDeepestKnown, 11631, "watermark"),
     (Rule::MarkUnlisted, 3, "surplus"),
     (Rule::EdgeLock, 0, "left"),
     (Rule::NodeLock, 61, "surplus"),
