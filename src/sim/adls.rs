@@ -1,7 +1,7 @@
 //! A container like one of ADLS Gen2 with a hierarchical name space: etags that survive renames, conditions, directories
 //! renamed in one step, properties.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::Place;
 use livedata_model::node::{ContentVersion, NodeId};
@@ -29,6 +29,8 @@ pub struct Adls {
     pub staging: BTreeMap<String, Object>,
     /// Given so far, by the number of the node; 0: of somebody else's objects.
     etags: BTreeMap<u64, u64>,
+    /// What was purged of the trash. The one who asked may never have heard that it was.
+    pub purged: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

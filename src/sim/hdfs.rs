@@ -247,9 +247,21 @@ impl Hdfs {
         Some((page, next))
     }
 
-    /// The last transaction, or a little less.
+    /// The last transaction, or a little less: up to so many are visible before they are logged.
+    const UNLOGGED: u64 = 3;
+
+    /// Whether a client that makes the second change may have heard that the first one was made: before it hears, its
+    /// transaction is logged.
+    pub fn is_acknowledged(&self, change: u64, before: u64) -> bool {
+        change + if self.asynchronous { Self::UNLOGGED } else { 0 } <= before
+    }
+
     pub fn position(&self, random: &mut Random) -> u64 {
-        let behind = if self.asynchronous && random.one_in(3) { random.below(4) as u64 } else { 0 };
+        let behind = if self.asynchronous && random.one_in(3) {
+            random.below(1 + Self::UNLOGGED as usize) as u64
+        } else {
+            0
+        };
         self.txid.saturating_sub(behind).max(10)
     }
 

@@ -92,7 +92,9 @@ impl Oracle {
                 continue;
             };
             let unseen = self.since.is_some_and(|since| hdfs.touched(other) > since);
-            if other == id || hdfs.touched_within(other, table) > made || unseen {
+            // What was going on at the same time is not before it.
+            let before = hdfs.is_acknowledged(hdfs.touched_within(other, table), made);
+            if other == id || !before || unseen {
                 continue;
             }
             let path_there = hdfs.path(other);
@@ -332,7 +334,11 @@ impl Oracle {
                 there.etag == *etag || trash && node.attributes == livedata_engine::UNKNOWN
             }
             // A copy that nobody heard of may have taken its place and vanished.
-            (_, None) => !self.vanished.is_empty(),
+            (_, None) => {
+                let top = names.first().map(|name| key(&Place::Trash(name.clone())));
+                let purged = trash && top.is_some_and(|top| adls.purged.contains(&top));
+                purged || !self.vanished.is_empty()
+            }
         };
         if right {
             Ok(())

@@ -123,6 +123,7 @@ impl World<'_> {
             }
             Effect::Purge { node, at } => {
                 let gone = self.adls.remove(&key(&at));
+                self.adls.purged.insert(key(&at));
                 // What cannot be read for the whole retention loses its claim.
                 if self.oracle.excused.paths.is_empty() {
                     self.oracle.destroyed(self.hdfs, self.adls, self.root, &gone)?;

@@ -11,8 +11,10 @@ use std::time::Instant;
 use livedata_sim::{Options, Outcome, run, shrink};
 
 /// Seeds that went wrong once.
-const REGRESSIONS: [u64; 14] =
-    [31, 34, 50, 1845, 15_185, 34_012, 57_967, 90_294, 116_650, 218_839, 309_791, 11_520, 25_249, 26_722];
+const REGRESSIONS: [u64; 16] = [
+    31, 34, 50, 1845, 15_185, 34_012, 57_967, 90_294, 116_650, 218_839, 309_791, 11_520, 25_249, 26_722,
+    29_313, 29_568,
+];
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |value| value.parse().unwrap())
