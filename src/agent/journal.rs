@@ -56,7 +56,8 @@ impl Journal {
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(unusable(format!(
-                "its integrity check says '{verdict}'; move it away, and the migration starts over without copying equal files"
+                "its integrity check says '{verdict}'; move {} away, and the migration starts over: it copies everything again, and what vanished at the source meanwhile stays at the target",
+                path.display()
             )));
         }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use principals::{Principal, Unmapped};
-pub use view::{Fault, Progress, View};
+pub use view::{Failures, Fault, Progress, View};
 
 use crate::feed::Feed;
 use crate::journal::{self, Journal};
@@ -160,7 +160,8 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
     let mut view = View::default();
     let looked = Journal::open(journal).and_then(|mut journal| {
         let run = journal.transaction(|state| state.run())?;
-        let failures = Some((run.counters.files_failed, 0, true));
+        let failures =
+            Some(Failures { start: run.start, count: run.counters.files_failed, ever: 0, settled: true });
         view.progressed(&Progress::resting(run));
         view.unmapped = Arc::new(Principals::new(journal.principals()?).summary());
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
@@ -227,7 +228,13 @@ fn drive(
         let draining = ends.drain.is_cancelled();
         executor.execute_all(arrivals.let_out(effects, draining));
         if draining && arrivals.are_over() {
-            tracing::info!(cut = arrivals.under_way, "what was on its way has arrived");
+            match arrivals.under_way {
+                0 => tracing::info!("what was on its way has arrived"),
+                cut => tracing::info!(
+                    cut,
+                    "files that took too long go on from their last flush at the next start"
+                ),
+            }
             break;
         }
     }
@@ -276,7 +283,8 @@ fn show(
     let run = &now.run;
     let settled = run.phase != Phase::Idle && !run.phase.is_active();
     // The list is read only when it may have changed.
-    let failures = Some((run.counters.files_failed, now.given_up, settled));
+    let failures =
+        Some(Failures { start: run.start, count: run.counters.files_failed, ever: now.given_up, settled });
     let changed = views.borrow().failures != failures;
     let failing = run.counters.files_failed > 0 || settled;
     let failed = match (changed, failing) {

@@ -14,7 +14,7 @@ use livedata_model::state::MigrationState;
 pub use squeeze::Squeeze;
 
 use crate::feed::Feed;
-use crate::migration::{Fault, View};
+use crate::migration::{Failures, Fault, View};
 use lag::Follower;
 
 /// Why a migration that should run does not, apart from what its view says.
@@ -28,6 +28,8 @@ pub enum Blocked {
     TargetNotReady(String),
     /// This machine has no room for it.
     NoRoom(String),
+    /// What it keeps on this machine cannot be read.
+    JournalUnusable(String),
     /// A mode that this agent does not know.
     NotSupported(String),
 }
@@ -38,6 +40,8 @@ pub struct Reporter {
     conditions: Vec<Condition>,
     rate: Rate,
     follower: Follower,
+    /// As many gaps as there had been when nothing was being listed: what is listed now has another reason.
+    gaps_made_up_for: u64,
 }
 
 /// What is known of a migration at one moment.
@@ -64,6 +68,9 @@ pub struct Situation<'a> {
 impl Reporter {
     pub fn report(&mut self, situation: &Situation<'_>) -> MigrationReport {
         let state = state_of(situation);
+        if let Some(view) = situation.view.filter(|view| !view.listing) {
+            self.gaps_made_up_for = view.counters.gaps;
+        }
         match situation.view {
             Some(view) => self.follower.look(view, situation.feed, situation.now_ms),
             None => self.follower = Follower::default(),
@@ -109,7 +116,7 @@ impl Reporter {
         if let Some(view) = situation.view {
             if view.phase == Phase::RootMissing {
                 let reason = view.failed.first().map(|failed| failed.reason.clone()).unwrap_or_default();
-                wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was written. Create it or correct the migration's path, then start the migration again.")));
+                wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was removed at the target. Bring the directory back under its name and start the migration again; if it is to be another directory from now on, reset the migration before.")));
             }
             for (fault, message) in &view.faults {
                 let (kind, reason) = match fault {
@@ -131,6 +138,9 @@ impl Reporter {
                 wanted.push(("TargetUnreachable", "NotReady", message.clone()))
             }
             Some(Blocked::NoRoom(message)) => wanted.push(("DiskFull", "NoRoom", message.clone())),
+            Some(Blocked::JournalUnusable(message)) => {
+                wanted.push(("JournalUnusable", "JournalFailed", message.clone()))
+            }
             Some(Blocked::NotSupported(message)) => {
                 wanted.push(("NotSupportedByAgent", "Unknown", message.clone()))
             }
@@ -151,7 +161,8 @@ impl Reporter {
             ));
         }
         if let Some(view) = situation.view {
-            wanted.extend(live::conditions(view, state, &self.follower));
+            let gap = view.counters.gaps > self.gaps_made_up_for;
+            wanted.extend(live::conditions(view, state, &self.follower, gap));
             wanted.extend(live::of_what_arrives(view, situation.bandwidth_limit, &self.follower));
         }
         if !situation.preflight.is_empty() {
@@ -211,6 +222,7 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
             Blocked::SourceNotReady(message)
             | Blocked::TargetNotReady(message)
             | Blocked::NoRoom(message)
+            | Blocked::JournalUnusable(message)
             | Blocked::NotSupported(message),
         ) => return Some(message.clone()),
         Some(Blocked::WaitingForTurn) | None => {}
@@ -226,7 +238,7 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
 #[derive(Debug, Default)]
 pub struct Lister {
     revision: u64,
-    failures: Option<(u64, u64, bool)>,
+    failures: Option<Failures>,
     told: Option<FailedPaths>,
 }
 
@@ -416,7 +428,8 @@ mod tests {
         let mut follower = Follower::default();
         (follower.lags, follower.catches_up) = (true, true);
         follower.now = Some(livedata_model::report::Lag { transactions: 5, seconds: 200, watermark: 1 });
-        let kinds = |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower);
+        let kinds =
+            |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower, false);
         let all = kinds(&behind, &follower);
         assert_eq!((all[0].0, all[1].0, all[1].1), ("CatchingUp", "Lagging", "TooSlow"));
         assert!(all[1].2.contains("3 minutes"), "{all:?}");
@@ -428,7 +441,7 @@ mod tests {
         assert_eq!((all[1].0, all[1].1), ("Lagging", "Blocked"));
         assert!(all[1].2.contains("connection refused"), "{all:?}");
         // While it scans it has not been live yet.
-        let all = live::conditions(&behind, MigrationState::Running, &follower);
+        let all = live::conditions(&behind, MigrationState::Running, &follower, false);
         assert!(all.iter().all(|(kind, _, _)| *kind != "Lagging"), "{all:?}");
         follower = Follower::default();
         (behind.deletes_held, behind.phase) = (0, Phase::Failed);

@@ -518,7 +518,15 @@ impl Supervisor {
         let open = wiring::feed(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
         let folder = self.host.folder.join("feeds").join(&key);
         let feed = Feed::start(open, &folder, cancel.child_token())
-            .map_err(|error| Blocked::NoRoom(said_in_full(&error)))?;
+            .map_err(|error| match error.is_disk_full() {
+                true => Blocked::NoRoom(said_in_full(&error)),
+                false => Blocked::JournalUnusable(format!(
+                    "the changes that were read of the source cannot be used: {}. Move {} away; every migration of this source \
+                     looks at everything once then, and copies nothing that is equal.",
+                    said_in_full(&error),
+                    folder.display()
+                )),
+            })?;
         let feed = Arc::new(feed);
         if let Some(look) = wiring::preflight(migrator, &self.host) {
             let watcher = preflight::Watcher::start(look, cancel.child_token());

@@ -140,6 +140,8 @@ pub struct There {
     pub is_directory: bool,
     /// Empty: nothing is there any more, although that was the condition.
     pub etag: String,
+    /// Of a file. Who appends to one of ours leaves its properties as they are.
+    pub length_bytes: u64,
     /// The source node that it is a copy of, and of which version, as its properties say.
     pub node: Option<NodeId>,
     pub version: Option<ContentVersion>,

@@ -326,14 +326,14 @@ impl Engine {
             return self.drifted(state, edge, "it vanished at the target");
         }
         let ours = match &mut node.kind {
-            NodeKind::File { etag, version, .. } if !there.is_directory => {
-                let ours = there.node.as_ref() == Some(id);
+            NodeKind::File { etag, version, length_bytes, .. } if !there.is_directory => {
+                let ours = there.node.as_ref() == Some(id) && there.length_bytes == *length_bytes;
                 // Theirs stays: it never becomes the condition of a change of ours.
                 if !ours && self.policy.drift != DriftPolicy::Overwrite {
                     return self.drifted(state, edge, CHANGED);
                 }
                 *etag = there.etag;
-                if there.version.as_ref() != Some(version) {
+                if !ours || there.version.as_ref() != Some(version) {
                     *version = ContentVersion::from_bytes([]);
                 }
                 // An attribute may have been set without our hearing of it.

@@ -1,6 +1,7 @@
 //! R5: a whole copy becomes visible, if the source still has what was copied and all that it vouches for is there.
 
 use livedata_model::node::{Entry, NodeId};
+use livedata_model::spec::DriftPolicy;
 
 use crate::attributes;
 use crate::claims::Claim;
@@ -93,6 +94,17 @@ impl Engine {
                     None if there.is_nothing() => {
                         self.later(edge);
                         Ok(())
+                    }
+                    None if !there.is_directory
+                        && there.node.as_ref() != Some(&entry.id)
+                        && self.policy.drift != DriftPolicy::Overwrite =>
+                    {
+                        self.discard_node(state, &entry.id, effects)?;
+                        self.drifted(
+                            state,
+                            &edge,
+                            "something that this migration did not make is in its place",
+                        )
                     }
                     None if !there.is_directory => {
                         self.replace_unknown(state, edge, entry, &there.etag, effects)

@@ -33,7 +33,7 @@ fn file(name: &str, open_for_write: bool) -> Entry {
 }
 
 fn there(is_directory: bool) -> There {
-    There { is_directory, etag: "theirs".into(), node: None, version: None }
+    There { is_directory, etag: "theirs".into(), length_bytes: 9, node: None, version: None }
 }
 
 fn failed(kind: FailureKind) -> Failure {
@@ -108,6 +108,7 @@ impl World {
                 let outcome = match entry.name.as_str() {
                     "dot." => PublishOutcome::Failed(failed(FailureKind::Final(Cause::NameRefused))),
                     "under a folder" => PublishOutcome::Occupied(there(true)),
+                    "theirs" => PublishOutcome::Occupied(there(false)),
                     _ => PublishOutcome::Done,
                 };
                 Input::Published { edge, entry, outcome }
@@ -176,9 +177,12 @@ fn what_vouches_for_a_path_that_was_given_up_says_so() {
 #[test]
 fn what_may_not_be_replaced_while_live_is_replaced_or_drifted() {
     let policy = Policy { deletes: DeletePolicy::Keep, drift: DriftPolicy::Keep, ..Policy::new("/root") };
-    let mut world = World::new(policy, vec![file("under a folder", false), file("changes kind", false)]);
+    let files = vec![file("under a folder", false), file("changes kind", false), file("theirs", false)];
+    let mut world = World::new(policy, files);
     world.run(Some(1));
-    assert_eq!(world.cause("under a folder"), Some(Cause::Drifted));
+    for name in ["under a folder", "theirs"] {
+        assert_eq!(world.cause(name), Some(Cause::Drifted), "{name}");
+    }
     assert_eq!(world.cause("changes kind"), None);
     // Now it is a directory.
     world.files[1] = Entry { id: NodeId::from_bytes([9, 9]), ..entry("changes kind", EntryKind::Directory) };

@@ -15,6 +15,8 @@ pub const TORN: u64 = u64::MAX;
 pub struct Object {
     /// `None`: a directory.
     pub content: Option<u64>,
+    /// Of a file.
+    pub length_bytes: u64,
     pub etag: String,
     pub node: Option<NodeId>,
     pub version: Option<ContentVersion>,

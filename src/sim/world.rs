@@ -181,6 +181,7 @@ impl World<'_> {
         let etag = self.adls.fresh_etag(number(&entry.id));
         let object = Object {
             content: None,
+            length_bytes: 0,
             etag,
             node: Some(entry.id.clone()),
             version: None,
@@ -235,12 +236,13 @@ impl World<'_> {
             return Err(stale("it changed while it was read"));
         }
         let etag = self.adls.fresh_etag(number(&entry.id));
-        let version = match &entry.kind {
-            EntryKind::File { version, .. } => Some(version.clone()),
-            _ => None,
+        let (version, length_bytes) = match &entry.kind {
+            EntryKind::File { version, length_bytes, .. } => (Some(version.clone()), *length_bytes),
+            _ => (None, 0),
         };
         let object = Object {
             content: Some(content),
+            length_bytes,
             etag: etag.clone(),
             node: Some(entry.id.clone()),
             version,
@@ -310,6 +312,7 @@ impl World<'_> {
                 None => PublishOutcome::Occupied(There {
                     is_directory: false,
                     etag: String::new(),
+                    length_bytes: 0,
                     node: None,
                     version: None,
                 }),
@@ -372,6 +375,7 @@ impl World<'_> {
                 None => MoveOutcome::Occupied(There {
                     is_directory: false,
                     etag: String::new(),
+                    length_bytes: 0,
                     node: None,
                     version: None,
                 }),
@@ -400,6 +404,7 @@ fn there(object: &Object) -> There {
     There {
         is_directory: object.content.is_none(),
         etag: object.etag.clone(),
+        length_bytes: 10,
         node: object.node.clone(),
         version: object.version.clone(),
     }

@@ -107,6 +107,12 @@ impl World {
         target.append(&path, upload, true).await.unwrap();
     }
 
+    /// As others do it who know the length.
+    pub async fn append_at_target(&self, path: &str, position: u64, content: &'static [u8]) {
+        let (target, path) = (livedata_adls::AdlsTarget::new(self.filesystem()), TargetPath::new(path));
+        target.append(&path, Upload { position, data: content.into() }, true).await.unwrap();
+    }
+
     pub async fn read_at_target(&self, path: &str) -> Vec<u8> {
         let path = TargetPath::new(path);
         let content = self.filesystem().read(&path, None, &Condition::Any).await.unwrap();

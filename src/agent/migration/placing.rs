@@ -126,7 +126,13 @@ impl Context {
         let found = persist(&self.views, Side::Target, || self.plan.target.properties(path)).await?;
         Ok(found.map(|found| {
             let (node, version) = origin(&found.properties);
-            There { is_directory: found.is_directory, etag: found.etag.0, node, version }
+            There {
+                is_directory: found.is_directory,
+                etag: found.etag.0,
+                length_bytes: found.length_bytes,
+                node,
+                version,
+            }
         }))
     }
 
@@ -140,7 +146,8 @@ impl Context {
 }
 
 /// In the way was something that has gone.
-const NOTHING: There = There { is_directory: false, etag: String::new(), node: None, version: None };
+const NOTHING: There =
+    There { is_directory: false, etag: String::new(), length_bytes: 0, node: None, version: None };
 
 fn condition(expected: &Expected) -> Condition {
     match expected {

@@ -50,6 +50,19 @@ impl Progress {
     }
 }
 
+/// The list of paths that are given up may have changed when one of these has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Failures {
+    /// The operator's start.
+    pub start: u64,
+    /// Given up at present.
+    pub count: u64,
+    /// Given up so far in this process.
+    pub ever: u64,
+    /// Nothing goes on.
+    pub settled: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// The operator's start that everything here answers; 0 before the first.
@@ -69,8 +82,8 @@ pub struct View {
     pub listing: bool,
     /// Latest first, with whole paths.
     pub failed: Arc<Vec<FailedPath>>,
-    /// What `failed` was read for: how many are given up, how many ever were in this process, whether nothing goes on.
-    pub failures: Option<(u64, u64, bool)>,
+    /// What `failed` was read for.
+    pub failures: Option<Failures>,
     /// Owners, groups and named entries that are left out.
     pub unmapped: Arc<Unmapped>,
     /// With the reason.
@@ -90,7 +103,7 @@ impl View {
     }
 
     /// Paths of the journal are below the migration's root; people want whole ones.
-    pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: Option<(u64, u64, bool)>) {
+    pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: Option<Failures>) {
         let whole = failed.into_iter().map(|failed| FailedPath {
             path: match failed.path.as_str() {
                 "" => root.to_owned(),

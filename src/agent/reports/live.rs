@@ -9,7 +9,7 @@ use crate::migration::{Unmapped, View};
 /// Kind, reason and message of each that holds.
 type Wanted = (&'static str, &'static str, String);
 
-pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower) -> Vec<Wanted> {
+pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower, gap: bool) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     if !view.live {
         return wanted;
@@ -32,7 +32,7 @@ pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower
         );
         wanted.push(("DeletesHeld", "MassDeleteLimit", message));
     }
-    if view.counters.gaps > 0 && view.listing {
+    if gap && view.listing {
         let message = "Changes of the source were lost before the agent could read them. Everything is looked at again; what \
                        is equal is not copied again."
             .to_owned();

@@ -29,6 +29,14 @@ struct Scene {
 impl Scene {
     /// A live migration of two files; a stranger has written one of them at the target, and then it changes at the source.
     async fn new(policy: DriftPolicy) -> Self {
+        let scene = Self::caught_up(policy).await;
+        scene.world.write_at_target("lake/contended", b"theirs").await;
+        std::fs::write(scene.lake().join("contended"), "ours, and newer").unwrap();
+        scene
+    }
+
+    /// Nobody has written there yet.
+    async fn caught_up(policy: DriftPolicy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lake = folder.path().join("lake");
         std::fs::create_dir(&lake).unwrap();
@@ -39,8 +47,6 @@ impl Scene {
         let mut agent = world.start_agent();
         agent.desire(vec![world.migrator(1, None), world.target(), migration(1, policy)]);
         agent.wait("caught up", caught_up).await;
-        world.write_at_target("lake/contended", b"theirs").await;
-        std::fs::write(lake.join("contended"), "ours, and newer").unwrap();
         Self { folder, world, agent }
     }
 
@@ -105,5 +111,29 @@ async fn halt_ends_the_migration_and_leaves_theirs() {
     let failed = scene.agent.given_up(1).await;
     assert_eq!(failed[0].kind, FailureKind::Drifted, "{failed:?}");
     scene.assert_theirs_is_kept().await;
+    scene.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keep_leaves_what_a_stranger_appended_and_what_was_there_before_ours() {
+    let mut scene = Scene::caught_up(DriftPolicy::Keep).await;
+    scene.world.append_at_target("lake/contended", 4, b" and theirs").await;
+    scene.world.write_at_target("lake/first", b"theirs").await;
+    std::fs::write(scene.lake().join("contended"), "ours, and newer").unwrap();
+    std::fs::write(scene.lake().join("first"), "ours").unwrap();
+    scene.agent.wait("kept", |report| drifted(report) && report.progress.files_failed == 2).await;
+    assert_eq!(scene.world.read_at_target("lake/contended").await, b"ours and theirs");
+    assert_eq!(scene.world.read_at_target("lake/first").await, b"theirs");
+    scene.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overwrite_puts_back_what_a_stranger_appended_to() {
+    let mut scene = Scene::caught_up(DriftPolicy::Overwrite).await;
+    scene.world.append_at_target("lake/contended", 4, b" and theirs").await;
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(scene.lake().join("contended"), permissions).unwrap();
+    scene.agent.wait("put back", |report| drifted(report) && caught_up(report)).await;
+    scene.assert_equal().await;
     scene.agent.stop().await;
 }

@@ -12,6 +12,7 @@ impl Simulation<'_> {
     pub(super) fn drift(&mut self, index: usize) {
         let Migration { adls, oracle, root, state, .. } = &mut self.migrations[index];
         let foreign = |adls: &mut Adls, content: Option<u64>| Object {
+            length_bytes: 1,
             content,
             etag: adls.fresh_etag(0),
             node: None,
