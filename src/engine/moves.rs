@@ -77,7 +77,9 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         state.put_intent(id, &Intent::Move { to: to_edge.clone() })?;
-        let replaces = replaces.filter(|_| self.rules.hold(Rule::AliveCheck));
+        // Without a feed what is replaced is replaced, by a copy as by a move.
+        let live = state.run()?.live;
+        let replaces = replaces.filter(|_| live && self.rules.hold(Rule::AliveCheck));
         effects.push(Effect::Move { node: id.clone(), from, to, etag: node.kind.etag(), expected, replaces });
         Ok(())
     }

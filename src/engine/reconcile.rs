@@ -198,9 +198,9 @@ impl Engine {
         self.coverage.replaced += 1;
         if files {
             return match state.node(&entry.id)? {
-                Some(_) if live => self.late_move(state, edge, entry, Some(other), look, effects),
+                Some(_) => self.late_move(state, edge, entry, Some(other), look, effects),
                 // Publication replaces our copy under its etag.
-                _ => self.file_in_place(state, edge, entry, None, look, effects),
+                None => self.file_in_place(state, edge, entry, None, look, effects),
             };
         }
         if !live {

@@ -363,7 +363,8 @@ impl World<'_> {
                 }
                 MoveOutcome::Done
             }
-            Err(_) if arrived(self.adls) => MoveOutcome::Done,
+            // By an earlier try. While it is still where it was, something else that is of this node is in its way.
+            Err(_) if arrived(self.adls) && !self.adls.objects.contains_key(&from) => MoveOutcome::Done,
             Err(Refused::NoSource) => MoveOutcome::Gone,
             Err(Refused::SourceDiffers) => match self.adls.objects.get(&from) {
                 Some(object) => MoveOutcome::Differs(there(object)),

@@ -11,9 +11,9 @@ use std::time::Instant;
 use livedata_sim::{Options, Outcome, run, shrink};
 
 /// Seeds that went wrong once.
-const REGRESSIONS: [u64; 16] = [
+const REGRESSIONS: [u64; 24] = [
     31, 34, 50, 1845, 15_185, 34_012, 57_967, 90_294, 116_650, 218_839, 309_791, 11_520, 25_249, 26_722,
-    29_313, 29_568,
+    29_313, 29_568, 96_357, 117_695, 157_509, 185_495, 189_563, 192_320, 222_615, 279_999,
 ];
 
 fn number(variable: &str, otherwise: u64) -> u64 {
