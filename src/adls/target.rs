@@ -2,13 +2,17 @@
 
 mod access;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use livedata_filesystem::{
-    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPath, Upload,
+    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPage,
+    TargetPath, Upload,
 };
 
 use crate::{
-    Access, AccessControlChange, AfterAppend, CreateOptions, Filesystem, PathProperties, ResourceKind,
+    Access, AccessControlChange, AfterAppend, CreateOptions, Filesystem, ListOptions, PathProperties,
+    ResourceKind,
 };
 
 /// A container as a target.
@@ -107,6 +111,17 @@ impl Target for AdlsTarget {
             properties: found.properties,
         };
         Ok(self.filesystem.properties(path).await?.map(entry))
+    }
+
+    async fn list(&self, directory: &TargetPath, after: Option<&str>) -> Result<TargetPage> {
+        let (page, next) = self.filesystem.list_page(directory, ListOptions::default(), after).await?;
+        let entries = page.into_iter().map(|found| {
+            let name = found.path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+            let length_bytes = if found.is_directory { 0 } else { found.length_bytes };
+            let (is_directory, properties) = (found.is_directory, BTreeMap::new());
+            (name, TargetEntry { is_directory, length_bytes, etag: found.etag, properties })
+        });
+        Ok(TargetPage { entries: entries.collect(), next })
     }
 
     async fn set_attributes(

@@ -14,8 +14,8 @@ use rusqlite::Connection;
 
 use crate::migration::Principal;
 
-/// Of the schema below. A journal of the version before is brought up to it; any other is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 3;
+/// Of the schema below. A journal of one of the two versions before is brought up to it; any other is refused, not guessed at.
+const SCHEMA_VERSION: i64 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,7 +66,11 @@ impl Journal {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
-            2 => connection.execute_batch(FROM_2)?,
+            2 => {
+                connection.execute_batch(FROM_2)?;
+                connection.execute_batch(FROM_3)?;
+            }
+            3 => connection.execute_batch(FROM_3)?,
             SCHEMA_VERSION => {}
             other => {
                 return Err(unusable(format!(
@@ -132,7 +136,7 @@ pub struct JournalState<'transaction> {
     run_changed: bool,
 }
 
-const RUN: [&str; 20] = [
+const RUN: [&str; 21] = [
     "number",
     "start",
     "phase",
@@ -153,6 +157,7 @@ const RUN: [&str; 20] = [
     "deleted_in_window",
     "deletes_objects",
     "deletes_approved",
+    "surveyed",
 ];
 
 impl<'transaction> JournalState<'transaction> {
@@ -185,6 +190,7 @@ impl<'transaction> JournalState<'transaction> {
                         objects: row.get(18)?,
                         approved: row.get(19)?,
                     },
+                    surveyed: row.get(20)?,
                 })
             },
         )?;
@@ -217,7 +223,8 @@ impl<'transaction> JournalState<'transaction> {
                 deletes.window_began_ms,
                 deletes.in_window,
                 deletes.objects,
-                deletes.approved
+                deletes.approved,
+                self.run.surveyed
             ],
         )?;
         Ok(())
@@ -234,9 +241,9 @@ CREATE TABLE run (
     files_migrated INTEGER NOT NULL, bytes_migrated INTEGER NOT NULL, files_excluded INTEGER NOT NULL,
     files_failed INTEGER NOT NULL, gaps INTEGER NOT NULL, drifted INTEGER NOT NULL,
     window_began_ms INTEGER NOT NULL, deleted_in_window INTEGER NOT NULL,
-    deletes_objects INTEGER NOT NULL, deletes_approved INTEGER NOT NULL
+    deletes_objects INTEGER NOT NULL, deletes_approved INTEGER NOT NULL, surveyed INTEGER NOT NULL
 ) STRICT;
-INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO run VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE node (
     id BLOB PRIMARY KEY, parent BLOB NOT NULL, name TEXT NOT NULL,
     version BLOB, length INTEGER, crc32c INTEGER, etag TEXT,
@@ -282,6 +289,15 @@ CREATE TABLE principal (
     is_group INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (is_group, name)
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 3;
+COMMIT;
+";
+
+/// What version 3 did not say: that the target is known, which is so of every migration that has begun.
+const FROM_3: &str = "
+BEGIN;
+ALTER TABLE run ADD COLUMN surveyed INTEGER NOT NULL DEFAULT 0;
+UPDATE run SET surveyed = number > 0;
+PRAGMA user_version = 4;
 COMMIT;
 ";
 

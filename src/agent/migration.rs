@@ -7,9 +7,11 @@
 mod arrivals;
 mod executor;
 mod fence;
+mod origin;
 mod patience;
 mod placing;
 mod principals;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -58,7 +60,9 @@ pub struct Plan {
     pub coordinator_epoch: u64,
     /// Folder at the target for half-made files, below that of the epoch; nobody else writes there.
     pub staging: TargetPath,
-    /// Folder at the target for what was removed.
+    /// The folder around it, in which earlier lives of the migration have left theirs.
+    pub leftovers: TargetPath,
+    /// Folder at the target for what was removed, also by earlier lives of the migration.
     pub trash: TargetPath,
     pub policy: Policy,
     /// The source's changes, for a migration that follows them.

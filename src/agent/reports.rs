@@ -169,7 +169,14 @@ impl Reporter {
             wanted.push(("PreflightWarning", "SeeMessage", situation.preflight.join(". ")));
         }
         if state == MigrationState::Running {
-            wanted.push(("Scanning", "InProgress", "the source is being listed and copied".to_owned()));
+            let surveying = situation.view.is_some_and(|view| view.surveying);
+            let (reason, message) = match surveying {
+                true => {
+                    ("TargetSurvey", "what the target has already is being looked at, before the source is")
+                }
+                false => ("InProgress", "the source is being listed and copied"),
+            };
+            wanted.push(("Scanning", reason, message.to_owned()));
         }
         for known in &self.conditions {
             if known.status == Truth::True && !wanted.iter().any(|(kind, _, _)| *kind == known.kind) {
@@ -208,6 +215,9 @@ fn state_of(situation: &Situation<'_>) -> MigrationState {
         (RunState::Running, Some(Phase::Completed)) => MigrationState::Completed,
         (RunState::Running, Some(Phase::Failed | Phase::RootMissing)) => MigrationState::Failed,
         (RunState::Running, Some(Phase::Running)) => MigrationState::Running,
+        (RunState::Running, Some(Phase::Idle)) if situation.view.is_some_and(|view| view.surveying) => {
+            MigrationState::Running
+        }
         (RunState::Running, Some(Phase::Live)) => MigrationState::Live,
         (RunState::Running, Some(Phase::Idle) | None) => MigrationState::Scheduled,
         (RunState::Stopped, Some(Phase::Completed)) => MigrationState::Completed,

@@ -471,8 +471,9 @@ impl Supervisor {
         remove_siblings(&folder);
         let ours = TargetPath::new(&format!("{RESERVED}/{}", migrator.guid));
         let (staging_root, coordinator_epoch) = (ours.join("staging"), recipe.coordinator_epoch);
-        let staging = staging_root.join(&format!("{coordinator_epoch}/{}/{route}", digest(id)));
-        let trash = ours.join(&format!("trash/{}/{route}", digest(id)));
+        let leftovers = staging_root.join(&format!("{coordinator_epoch}/{}", digest(id)));
+        let staging = leftovers.join(&route);
+        let trash = ours.join(&format!("trash/{}", digest(id)));
         let source_path = wiring::source_path(&base, &recipe.migration.source_path);
         let feed = match recipe.migration.mode {
             Mode::Live => Some(self.feed(&recipe, migrator, cancel)?),
@@ -489,6 +490,7 @@ impl Supervisor {
             staging_root,
             coordinator_epoch,
             staging: staging.clone(),
+            leftovers,
             trash,
             start: recipe.migration.start_count,
             feed: feed.clone(),

@@ -11,7 +11,7 @@ use livedata_model::node::{Entry, NodeId};
 use crate::input::Cause;
 use crate::machine::{Engine, Look};
 use crate::rules::Rule;
-use crate::state::{Edge, Mark, Phase, State};
+use crate::state::{Edge, FailedEdge, Mark, Phase, State};
 
 /// What something waits for.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -196,7 +196,7 @@ impl Engine {
         // A directory above that was given up hides what changed below it.
         let mut above = within.above.clone();
         while let Some(node) = state.node(&above)? {
-            if let Some(failed) = state.failed_at(&node.parent)?
+            if let Some(failed) = state.failed_at(&node.parent)?.filter(is_missing)
                 && state.mark(&node.parent)?.is_none()
             {
                 return Ok(Some(failed.path));
@@ -211,7 +211,7 @@ impl Engine {
             let failed = state.failed(after.as_ref(), 1_000)?;
             let Some((last, _)) = failed.last() else { return Ok(None) };
             after = Some(last.clone());
-            for (other, failed) in failed {
+            for (other, failed) in failed.into_iter().filter(|(_, failed)| is_missing(failed)) {
                 // What is being tried again blocks by its mark.
                 if other != *edge
                     && state.mark(&other)?.is_none()
@@ -329,7 +329,7 @@ impl Engine {
             let Some(node) = state.node(&at)? else { break };
             at = node.parent.directory.clone();
             if state.mark(&node.parent)?.is_none() {
-                given_up = given_up.or(state.failed_at(&node.parent)?);
+                given_up = given_up.or(state.failed_at(&node.parent)?.filter(is_missing));
                 unknown.push(node.parent);
                 continue;
             }
@@ -438,6 +438,11 @@ impl Within {
         self.known.extend(path.into_iter().map(|id| (id, answer)));
         Ok(answer)
     }
+}
+
+/// Attributes that were left out keep nobody waiting: the content is there.
+fn is_missing(failed: &FailedEdge) -> bool {
+    failed.cause != Cause::AttributesTooLarge
 }
 
 #[cfg(test)]

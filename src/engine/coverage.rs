@@ -25,6 +25,8 @@ macro_rules! coverage {
 }
 
 coverage! {
+    /// Things at the target that an earlier life of the migration had put there.
+    surveyed,
     /// Changes of the source that were ingested.
     events,
     /// Renames that were followed by one move at the target.

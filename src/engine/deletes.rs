@@ -83,7 +83,7 @@ impl Engine {
         let Some((name, id)) = state.children(&Edge::trash_directory(), None, 1)?.pop() else {
             return Ok(());
         };
-        let Some(trashed_ms) = trashed_ms(&name) else { return Ok(()) };
+        let Some((trashed_ms, _)) = trashed(&name) else { return Ok(()) };
         if now_ms.saturating_sub(trashed_ms) < self.policy.trash_retention_ms {
             return Ok(());
         }
@@ -158,7 +158,8 @@ impl Engine {
 /// How long a purge waits for the source to rest.
 const SETTLE_MS: i64 = 3_600_000;
 
-/// The time in a name of the trash.
-fn trashed_ms(name: &str) -> Option<i64> {
-    name.split('-').next()?.parse().ok()
+/// When something was removed, milliseconds since 1970, and the generation that makes its name in the trash its own.
+pub(crate) fn trashed(name: &str) -> Option<(i64, u64)> {
+    let (time, generation) = name.split_once('-')?;
+    Some((time.parse().ok()?, generation.parse().ok()?))
 }

@@ -55,6 +55,12 @@ pub enum Input {
     },
     /// What the feed has after the position that was asked for.
     Fed(Reading),
+    Surveyed {
+        directory: NodeId,
+        place: Place,
+        /// `None`: there is no such directory, or it is not ours.
+        page: Result<Option<Survey>, Failure>,
+    },
     /// The operator: look at everything at and below this path of the source.
     Rescan {
         path: String,
@@ -147,18 +153,33 @@ pub struct There {
     pub version: Option<ContentVersion>,
 }
 
+/// One page of a directory at the target: what is in it, and where the next page begins.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Survey {
+    /// By name. What somebody else made has no node.
+    pub found: Vec<(String, There)>,
+    pub next: Option<String>,
+}
+
 impl There {
     pub(crate) fn is_nothing(&self) -> bool {
         self.etag.is_empty()
     }
 }
 
+/// What became of attributes that were to be set.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Digest of what the target has now; [`crate::UNKNOWN`] if that is not what it should have.
+    pub digest: u64,
+    /// What the target does not keep, for the operator.
+    pub left_out: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 pub enum MakeOutcome {
-    /// It is there, with these attributes (their digest).
-    Done {
-        attributes: u64,
-    },
+    /// It is there.
+    Done(Applied),
     /// A file is in the way.
     Occupied,
     Failed(Failure),
@@ -166,10 +187,10 @@ pub enum MakeOutcome {
 
 #[derive(Clone, Debug)]
 pub enum AttributesOutcome {
-    /// The new etag and the digest of what was applied.
+    /// With the new etag.
     Done {
         etag: String,
-        attributes: u64,
+        applied: Applied,
     },
     /// There is nothing at the path.
     Gone,

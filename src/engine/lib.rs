@@ -8,6 +8,7 @@
 //! Topology by log, content by level: the tree at the target changes its shape with the renames that the feed tells, in
 //! order ([`ingest`]); everything else is decided by looking at the source now. Rules, as numbered in
 //! `docs/architecture.md#rules-of-a-migration`, and where they are:
+//! * 2.1 *survey*: what an earlier life of the migration left at the target is known before its first run ([`survey`]);
 //! * R0, R2 *scan*: the feed's position comes first; a listing only marks edges ([`scan`]);
 //! * R1, R6 *ingest*: an event marks names; a rename moves what surely was renamed; lost events mark everything;
 //! * R3 *reconcile*: one operation per edge and per node; nothing is removed before the feed has passed the look that
@@ -42,13 +43,15 @@ mod recover;
 mod rules;
 mod scan;
 mod state;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub use coverage::Coverage;
 pub use effect::{Effect, Expected, Place};
 pub use input::{
-    AttributesOutcome, Cause, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, PublishOutcome, There,
+    Applied, AttributesOutcome, Cause, Failure, FailureKind, Input, MakeOutcome, MoveOutcome, PublishOutcome,
+    Survey, There,
 };
 pub use machine::{Engine, Limits};
 pub use paths::path_of;

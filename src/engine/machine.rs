@@ -14,6 +14,7 @@ use crate::moves::Mover;
 use crate::policy::Policy;
 use crate::rules::{Rule, Rules};
 use crate::state::{Edge, FailedEdge, Mark, Phase, State};
+use crate::survey::Surveyor;
 
 /// How much may go on at once. Memory is bounded by these, whatever the size of the tree.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -91,6 +92,7 @@ pub struct Engine {
     pub(crate) policy: Policy,
     pub(crate) rules: Rules,
     pub(crate) now_ms: i64,
+    pub(crate) survey: Option<Surveyor>,
     /// Directories being listed: the ticket, and what the feed had told when it was asked for.
     pub(crate) listing: BTreeMap<NodeId, (u64, u64)>,
     pub(crate) tickets: u64,
@@ -151,6 +153,7 @@ impl Engine {
             policy,
             rules,
             now_ms: 0,
+            survey: None,
             listing: BTreeMap::new(),
             tickets: 0,
             busy: BTreeMap::new(),
@@ -189,6 +192,9 @@ impl Engine {
         match input {
             Input::Start { start, root, position } => {
                 self.start(state, start, root, position, &mut effects)?
+            }
+            Input::Surveyed { directory, place, page } => {
+                self.surveyed(state, (directory, place), page, &mut effects)?
             }
             Input::Refuse { start, missing, reason } => self.refuse(state, start, missing, &reason)?,
             Input::Fed(reading) => self.fed(state, reading)?,
@@ -508,6 +514,19 @@ impl Engine {
         cause: Cause,
         reason: &str,
     ) -> Result<(), S::Error> {
+        self.note_failure(state, edge, cause, reason)?;
+        self.coverage.given_up += 1;
+        self.end(state, edge, false)
+    }
+
+    /// The operator should know of it.
+    pub(crate) fn note_failure<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        cause: Cause,
+        reason: &str,
+    ) -> Result<(), S::Error> {
         let path = crate::paths::path_of(state, edge)?;
         let known = state.failed_at(edge)?;
         let (first, deep) = state.mark(edge)?.map_or((0, true), |mark| (mark.first, mark.deep));
@@ -517,12 +536,10 @@ impl Engine {
             state.put_failed(edge, &FailedEdge { path, cause, reason: reason.to_owned(), first, deep })?;
         let mut run = state.run()?;
         run.counters.files_failed += u64::from(new);
-        if edge.is_root() {
+        if edge.is_root() && cause != Cause::AttributesTooLarge {
             run.phase = Phase::Failed;
         }
-        state.put_run(&run)?;
-        self.coverage.given_up += 1;
-        self.end(state, edge, false)
+        state.put_run(&run)
     }
 
     /// The edge is as the source has it: it is not given up any more.

@@ -24,6 +24,11 @@ pub struct MemoryState {
 }
 
 impl MemoryState {
+    /// Of a migration whose target is known to be empty.
+    pub fn surveyed() -> Self {
+        Self { run: Run { surveyed: true, ..Run::default() }, ..Self::default() }
+    }
+
     pub fn given_up(&self) -> impl Iterator<Item = (&Edge, &FailedEdge)> {
         self.failed.iter()
     }
@@ -79,7 +84,9 @@ impl State for MemoryState {
         {
             self.edges.remove(&old.parent);
         }
-        self.edges.insert(node.parent.clone(), id.clone());
+        if let Some(other) = self.edges.insert(node.parent.clone(), id.clone()).filter(|other| other != id) {
+            self.nodes.remove(&other);
+        }
         Ok(())
     }
 

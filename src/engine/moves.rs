@@ -11,9 +11,9 @@ use crate::input::{Cause, Failure, MoveOutcome, There};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
-use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN};
+use crate::state::{Edge, FailedEdge, Intent, Node, NodeKind, Phase, State, UNKNOWN, is_made_up, made_up};
 
-const CHANGED: &str = "it was changed at the target by somebody else";
+pub(crate) const CHANGED: &str = "it was changed at the target by somebody else";
 
 /// On whose account a move is made.
 #[derive(Clone, Debug, Hash)]
@@ -79,7 +79,8 @@ impl Engine {
         state.put_intent(id, &Intent::Move { to: to_edge.clone() })?;
         // Without a feed what is replaced is replaced, by a copy as by a move.
         let live = state.run()?.live;
-        let replaces = replaces.filter(|_| live && self.rules.hold(Rule::AliveCheck));
+        let replaces =
+            replaces.filter(|other| live && !is_made_up(other) && self.rules.hold(Rule::AliveCheck));
         effects.push(Effect::Move { node: id.clone(), from, to, etag: node.kind.etag(), expected, replaces });
         Ok(())
     }
@@ -442,25 +443,37 @@ impl Engine {
             }
             // It is of no node; it is remembered so that it is purged with the rest.
             (Ok(()), Place::Trash(name)) => {
-                let mut run = state.run()?;
-                run.generation += 1;
-                state.put_run(&run)?;
-                let mut id = vec![0xff];
-                id.extend(run.generation.to_be_bytes());
-                let node = Node {
-                    parent: Edge::trash(name),
-                    kind: NodeKind::Directory,
-                    attributes: UNKNOWN,
-                    modified_ms: 0,
-                    run: 0,
-                    seen: 0,
-                };
-                state.put_node(&NodeId::from_bytes(id), &node)?;
+                self.remember_in_trash(state, name)?;
             }
             _ => {}
         }
         self.later(edge);
         Ok(())
+    }
+
+    /// It is of no node that we know of.
+    pub(crate) fn remember_in_trash<S: State>(
+        &mut self,
+        state: &mut S,
+        name: String,
+    ) -> Result<(), S::Error> {
+        let id = self.made_up_id(state)?;
+        let node = Node {
+            parent: Edge::trash(name),
+            kind: NodeKind::Directory,
+            attributes: UNKNOWN,
+            modified_ms: 0,
+            run: 0,
+            seen: 0,
+        };
+        state.put_node(&id, &node)
+    }
+
+    pub(crate) fn made_up_id<S: State>(&mut self, state: &mut S) -> Result<NodeId, S::Error> {
+        let mut run = state.run()?;
+        run.generation += 1;
+        state.put_run(&run)?;
+        Ok(made_up(run.generation))
     }
 
     /// The migration has nothing more to do with it; at the target it stays.

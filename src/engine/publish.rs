@@ -10,7 +10,7 @@ use crate::input::{Cause, Failure, FailureKind, PublishOutcome};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, locate};
 use crate::rules::Rule;
-use crate::state::{Edge, InFlight, Node, NodeKind, State};
+use crate::state::{Edge, InFlight, Node, NodeKind, State, UNKNOWN, is_made_up};
 
 impl Engine {
     /// The record of the staged copy, committed in the same step or before, is the intent that recovery finds.
@@ -60,7 +60,8 @@ impl Engine {
             return self.wait(edge, Waiting::Publish(entry));
         }
         let expected = self.expected(state, &edge)?;
-        let replaces = replaces.filter(|_| live && self.rules.hold(Rule::AliveCheck));
+        let replaces =
+            replaces.filter(|other| live && !is_made_up(other) && self.rules.hold(Rule::AliveCheck));
         effects.push(Effect::Publish { edge, entry, staging, staged, path, expected, replaces });
         Ok(())
     }
@@ -182,11 +183,12 @@ impl Engine {
         };
         // Attributes may have changed since they were put on the copy.
         let seen = attributes::digest(entry);
-        if seen.map_or(resumed, |seen| seen != node.attributes) || node.modified_ms != entry.modified_ms {
+        let sure = node.attributes != UNKNOWN && seen.map_or(!resumed, |seen| seen == node.attributes);
+        if !sure || node.modified_ms != entry.modified_ms {
             self.later(edge.clone());
             return Ok(());
         }
-        self.confirm_file(state, edge, &entry.id, node)
+        self.confirm_file(state, edge, &entry.id, node, None)
     }
 
     /// A staged copy is at its place: what the target has of the node now.
@@ -209,7 +211,7 @@ impl Engine {
             kind: NodeKind::File {
                 version: copy.version,
                 length_bytes: copy.length_bytes,
-                crc32c: staged.crc32c,
+                crc32c: Some(staged.crc32c),
                 etag: staged.etag,
             },
             attributes: staged.attributes,

@@ -1,14 +1,15 @@
 //! R3: makes one edge at the target what the source has there now.
 
-use livedata_model::node::{Entry, EntryKind, NodeId};
-use livedata_model::spec::DeletePolicy;
+use livedata_model::node::{ContentVersion, Entry, EntryKind, NodeId};
+use livedata_model::spec::{DeletePolicy, DriftPolicy};
 
 use crate::attributes;
 use crate::barrier::{Between, Blocker};
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
-use crate::input::{AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
+use crate::input::{Applied, AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
 use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
+use crate::moves::CHANGED;
 use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
 use crate::state::{Edge, Intent, Node, NodeKind, State, UNKNOWN};
@@ -312,7 +313,7 @@ impl Engine {
         };
         match attributes::digest(&entry) {
             Some(digest) if digest == node.attributes => {
-                self.confirm_directory(state, &edge, &entry.id, node)
+                self.confirm_directory(state, &edge, &entry.id, node, None)
             }
             Some(_) => self.set_attributes(state, (edge, look), entry, path, node, effects),
             None => self.look_closer(edge, effects),
@@ -341,13 +342,24 @@ impl Engine {
         if !self.lock_node(&edge, &entry.id) {
             return self.node_is_taken(edge, &entry.id);
         }
-        if let Some(node) = known {
+        if let Some(mut node) = known {
             let same = matches!(&node.kind, NodeKind::File { version: known, length_bytes: length, .. }
                 if known == version && length == length_bytes);
+            // As a survey finds it: whoever appends to a copy leaves its properties as they are.
+            if let NodeKind::File { version: known, .. } = &mut node.kind
+                && known == version
+                && !same
+            {
+                if self.policy.drift == DriftPolicy::Overwrite {
+                    *known = ContentVersion::from_bytes([]);
+                    state.put_node(&entry.id, &node)?;
+                }
+                return self.drifted(state, &edge, CHANGED);
+            }
             if same {
                 return match attributes::digest(&entry) {
                     Some(digest) if digest == node.attributes && node.modified_ms == entry.modified_ms => {
-                        self.confirm_file(state, &edge, &entry.id, node)
+                        self.confirm_file(state, &edge, &entry.id, node, None)
                     }
                     Some(_) => match locate(state, &edge)? {
                         Located::Tree(path) => {
@@ -441,17 +453,17 @@ impl Engine {
         let Some(busy) = self.busy.get(&edge) else { return Ok(()) };
         let seen = busy.position;
         match outcome {
-            MakeOutcome::Done { attributes } => {
+            MakeOutcome::Done(Applied { digest, left_out }) => {
                 state.remove_intent(&entry.id)?;
                 let node = Node {
                     parent: edge.clone(),
                     kind: NodeKind::Directory,
-                    attributes,
+                    attributes: digest,
                     modified_ms: entry.modified_ms,
                     run: 0,
                     seen,
                 };
-                self.confirm_directory(state, &edge, &entry.id, node)
+                self.confirm_directory(state, &edge, &entry.id, node, left_out)
             }
             MakeOutcome::Occupied if state.run()?.live => {
                 state.remove_intent(&entry.id)?;
@@ -486,14 +498,15 @@ impl Engine {
             return Ok(());
         }
         match (outcome, state.node(&entry.id)?) {
-            (AttributesOutcome::Done { etag: new_etag, attributes }, Some(mut node)) => {
-                node.attributes = attributes;
+            (AttributesOutcome::Done { etag: new_etag, applied }, Some(mut node)) => {
+                let Applied { digest, left_out } = applied;
+                node.attributes = digest;
                 node.modified_ms = entry.modified_ms;
                 match &mut node.kind {
-                    NodeKind::Directory => self.confirm_directory(state, &edge, &entry.id, node),
+                    NodeKind::Directory => self.confirm_directory(state, &edge, &entry.id, node, left_out),
                     NodeKind::File { etag, .. } => {
                         *etag = new_etag;
-                        self.confirm_file(state, &edge, &entry.id, node)
+                        self.confirm_file(state, &edge, &entry.id, node, left_out)
                     }
                 }
             }
@@ -517,13 +530,15 @@ impl Engine {
         }
     }
 
-    /// The directory is as the source has it. New ones are listed, and known ones if that was asked for.
+    /// The directory is as the source has it, but for what was left out. New ones are listed, and known ones if that was asked
+    /// for.
     fn confirm_directory<S: State>(
         &mut self,
         state: &mut S,
         edge: &Edge,
         id: &NodeId,
         mut node: Node,
+        left_out: Option<String>,
     ) -> Result<(), S::Error> {
         let run = state.run()?;
         let (deep, seen) = self.busy.get(edge).map_or((false, 0), |busy| (busy.deep, busy.position));
@@ -538,16 +553,31 @@ impl Engine {
             self.scan_directory(state, id, failed.map_or(first, |failed| failed.min(first)))?;
         }
         self.forgive(state, edge)?;
+        self.report_left_out(state, edge, left_out)?;
         self.settle(state, edge)
     }
 
-    /// The file is as the source has it. It counts as migrated once in each run.
+    /// Nobody waits for it.
+    fn report_left_out<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        left_out: Option<String>,
+    ) -> Result<(), S::Error> {
+        match left_out {
+            Some(reason) => self.note_failure(state, edge, Cause::AttributesTooLarge, &reason),
+            None => Ok(()),
+        }
+    }
+
+    /// The file is as the source has it, but for what was left out. It counts as migrated once in each run.
     pub(crate) fn confirm_file<S: State>(
         &mut self,
         state: &mut S,
         edge: &Edge,
         id: &NodeId,
         mut node: Node,
+        left_out: Option<String>,
     ) -> Result<(), S::Error> {
         let mut run = state.run()?;
         if node.run != run.number {
@@ -561,6 +591,7 @@ impl Engine {
         node.seen = node.seen.max(self.busy.get(edge).map_or(0, |busy| busy.position));
         state.put_node(id, &node)?;
         self.forgive(state, edge)?;
+        self.report_left_out(state, edge, left_out)?;
         self.settle(state, edge)
     }
 

@@ -5,6 +5,8 @@
 /// One protection.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Rule {
+    /// 2.1: what the target has of an earlier life of the migration is known before anything is done.
+    Survey,
     /// R1: a rename whose object is not surely known re-examines everything below its destination.
     DeepOnImpureRename,
     /// R1: what was to be re-examined below a renamed directory still is, under its new name.
@@ -80,7 +82,8 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
+        Self::Survey,
         Self::DeepOnImpureRename,
         Self::DeepFollowsRename,
         Self::OpenFollowsRename,

@@ -27,6 +27,9 @@ impl Engine {
             return Ok(());
         }
         self.reset();
+        if self.survey_first(state, start, &root.id, effects)? {
+            return Ok(());
+        }
         run.start = start;
         run.number += 1;
         run.phase = Phase::Running;

@@ -3,6 +3,20 @@
 use livedata_model::node::{ContentVersion, NodeId};
 use livedata_model::report::FailureKind as Cause;
 
+/// An id for something at the target that is of no node, or of one that has its copy elsewhere.
+pub(crate) fn made_up(generation: u64) -> NodeId {
+    let mut id = vec![MADE_UP];
+    id.extend(generation.to_be_bytes());
+    NodeId::from_bytes(id)
+}
+
+/// No source has a node of it.
+pub(crate) fn is_made_up(id: &NodeId) -> bool {
+    id.as_bytes().len() == 9 && id.as_bytes().first() == Some(&MADE_UP)
+}
+
+const MADE_UP: u8 = 0xff;
+
 /// A name in a directory. The root of a migration hangs on [`Edge::root`], what was removed on [`Edge::trash`].
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Edge {
@@ -85,8 +99,8 @@ pub enum NodeKind {
         /// Empty: not what this migration wrote.
         version: ContentVersion,
         length_bytes: u64,
-        /// CRC32C over the whole file as it was read.
-        crc32c: u32,
+        /// CRC32C over the whole file as it was read, if this journal's migration read it.
+        crc32c: Option<u32>,
         /// Entity tag at the target: the next change of it is conditional on this.
         etag: String,
     },
@@ -178,6 +192,8 @@ pub struct Run {
     /// The operator's start that this pass answers. A start that finds a pass under way resumes it.
     pub start: u64,
     pub phase: Phase,
+    /// It is known what the target had before the first pass.
+    pub surveyed: bool,
     /// Generation of the newest mark.
     pub generation: u64,
     /// Follows the change feed of the source.
@@ -240,7 +256,8 @@ pub trait State {
     fn put_run(&mut self, run: &Run) -> Result<(), Self::Error>;
 
     fn node(&mut self, id: &NodeId) -> Result<Option<Node>, Self::Error>;
-    /// Also moves the edge index: afterwards [`State::child`] finds the node at `node.parent` and nowhere else.
+    /// Also moves the edge index: afterwards [`State::child`] finds the node at `node.parent` and nowhere else. Another node
+    /// that was there is forgotten.
     fn put_node(&mut self, id: &NodeId, node: &Node) -> Result<(), Self::Error>;
     /// Forgets a node and everything below it.
     fn remove_subtree(&mut self, id: &NodeId) -> Result<(), Self::Error>;

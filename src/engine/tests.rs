@@ -6,8 +6,8 @@ use livedata_model::spec::{DeletePolicy, DriftPolicy};
 
 use crate::memory::MemoryState;
 use crate::{
-    Cause, Effect, Engine, Failure, FailureKind, Input, Limits, MakeOutcome, Policy, PublishOutcome, Rules,
-    Staged, State as _, There,
+    Applied, AttributesOutcome, Cause, Effect, Engine, Failure, FailureKind, Input, Limits, MakeOutcome,
+    Policy, PublishOutcome, Rules, Staged, State as _, There, UNKNOWN,
 };
 
 fn entry(name: &str, kind: EntryKind) -> Entry {
@@ -50,7 +50,7 @@ struct World {
 impl World {
     fn new(policy: Policy, files: Vec<Entry>) -> Self {
         let mut engine = Engine::new(Limits::default(), policy, Rules::default());
-        let mut state = MemoryState::default();
+        let mut state = MemoryState::surveyed();
         assert!(engine.recover(&mut state, 1).unwrap().is_empty());
         Self { engine, state, files }
     }
@@ -73,7 +73,7 @@ impl World {
         let kept = |entry: &Entry| Staged {
             etag: "ours".into(),
             crc32c: 0,
-            attributes: attributes(entry),
+            attributes: if entry.name == "laden" { UNKNOWN } else { attributes(entry) },
             modified_ms: 1,
         };
         Some(match effect {
@@ -92,13 +92,12 @@ impl World {
                 Input::DirectoryMade { edge, entry, outcome: MakeOutcome::Occupied }
             }
             Effect::MakeDirectory { edge, entry, .. } => {
-                let outcome = MakeOutcome::Done { attributes: attributes(&entry) };
+                let outcome = MakeOutcome::Done(Applied { digest: attributes(&entry), left_out: None });
                 Input::DirectoryMade { edge, entry, outcome }
             }
             Effect::Copy { edge, entry, .. } => {
                 let outcome = match entry.name.as_str() {
                     "locked" => Err(failed(FailureKind::Final(Cause::Denied))),
-                    "laden" => Err(failed(FailureKind::Final(Cause::AttributesTooLarge))),
                     "restless" => Err(failed(FailureKind::Stale)),
                     _ => Ok(kept(&entry)),
                 };
@@ -113,7 +112,14 @@ impl World {
                 };
                 Input::Published { edge, entry, outcome }
             }
+            Effect::SetAttributes { edge, entry, etag, .. } if entry.name == "laden" => {
+                let applied = Applied { digest: UNKNOWN, left_out: Some("so much".into()) };
+                let outcome = AttributesOutcome::Done { etag: etag.unwrap(), applied };
+                Input::AttributesSet { edge, entry, outcome }
+            }
             Effect::SetAttributes { .. }
+            | Effect::Survey { .. }
+            | Effect::Resolve { .. }
             | Effect::Move { .. }
             | Effect::SetAside { .. }
             | Effect::Probe { .. }
@@ -164,6 +170,8 @@ fn every_way_to_fail_in_a_run_that_ends_has_its_kind() {
     }
     let run = world.state.run().unwrap();
     assert_eq!((run.phase, run.counters.files_failed), (crate::Phase::Completed, 8));
+    // All of it is there but its attributes.
+    assert_eq!(run.counters.files_migrated, 2, "plain and laden");
 }
 
 #[test]
@@ -172,6 +180,14 @@ fn what_vouches_for_a_path_that_was_given_up_says_so() {
     let mut world = World::new(Policy::new("/root"), files);
     world.run(None);
     assert_eq!(world.cause("_SUCCESS"), Some(Cause::VouchesForFailed));
+}
+
+#[test]
+fn attributes_that_were_left_out_keep_nobody_waiting() {
+    let mut world = World::new(Policy::new("/root"), vec![file("_SUCCESS", false), file("laden", false)]);
+    world.run(None);
+    assert_eq!((world.cause("_SUCCESS"), world.cause("laden")), (None, Some(Cause::AttributesTooLarge)));
+    assert_eq!(world.state.run().unwrap().counters.files_migrated, 2);
 }
 
 #[test]

@@ -14,7 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPath, Upload,
+    Attributes, Condition, Error, ErrorKind, Etag, Flush, Result, Target, TargetEntry, TargetPage,
+    TargetPath, Upload,
 };
 
 /// How often each thing happens: shares of all calls, together 1 at most.
@@ -135,6 +136,10 @@ impl Target for Chaos {
 
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>> {
         self.meet("properties", path, self.inner.properties(path)).await
+    }
+
+    async fn list(&self, directory: &TargetPath, after: Option<&str>) -> Result<TargetPage> {
+        self.meet("list", directory, self.inner.list(directory, after)).await
     }
 
     async fn set_attributes(

@@ -27,4 +27,4 @@ pub use livedata_model::node::{AclEntry, AclKind, ContentVersion, Entry, EntryKi
 pub use livedata_model::report::FailureKind;
 pub use local::feed::{FeedOptions, Limits, LocalFeed};
 pub use source::{ByteStream, Page, Source};
-pub use target::{Attributes, Condition, Etag, Flush, Target, TargetEntry, TargetPath, Upload};
+pub use target::{Attributes, Condition, Etag, Flush, Target, TargetEntry, TargetPage, TargetPath, Upload};

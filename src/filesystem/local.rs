@@ -80,6 +80,17 @@ async fn run_blocking<T: Send + 'static>(
 
 #[async_trait]
 impl Source for LocalSource {
+    /// The machine and the file system; not told where the machine has no id (machine-id(5)).
+    async fn namespace(&self) -> Result<Option<String>> {
+        self.blocking(|inner| {
+            let Ok(machine) = std::fs::read_to_string("/etc/machine-id") else { return Ok(None) };
+            let filesystem = rustix::fs::statvfs(&inner.root)
+                .map_err(|error| node::error("look up", &inner.root, error.into()))?;
+            Ok(Some(format!("{} {:016x}", machine.trim(), filesystem.f_fsid)))
+        })
+        .await
+    }
+
     async fn resolve(&self, path: &str) -> Result<Entry> {
         let path = path.to_owned();
         self.blocking(move |inner| inner.resolve(&path)).await

@@ -21,6 +21,12 @@ pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
+    /// Names what node ids and versions belong to: where that is the same, equal ids are of one node and equal versions of one
+    /// content, also to another process on another day. `None` if this source cannot tell.
+    async fn namespace(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The entry at an absolute path: the root of a migration. `Gone` if there is none.
     async fn resolve(&self, path: &str) -> Result<Entry>;
 

@@ -72,6 +72,15 @@ pub struct TargetEntry {
     pub properties: BTreeMap<String, String>,
 }
 
+/// One page of what lies in a directory.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TargetPage {
+    /// By name, in the target's own order.
+    pub entries: Vec<(String, TargetEntry)>,
+    /// Give this as `after` to get the next page; `None` on the last one.
+    pub next: Option<String>,
+}
+
 /// One append: bytes at a position.
 #[derive(Clone, Debug)]
 pub struct Upload {
@@ -132,6 +141,9 @@ pub trait Target: Send + Sync + 'static {
 
     /// Properties of a path, `None` if there is nothing.
     async fn properties(&self, path: &TargetPath) -> Result<Option<TargetEntry>>;
+
+    /// What lies in a directory, without properties and without what is below. `Gone` if there is none.
+    async fn list(&self, directory: &TargetPath, after: Option<&str>) -> Result<TargetPage>;
 
     /// Sets what is given on an existing path: permissions, if there are any, with the access control entries in place of
     /// all that it had; user properties, if there are any, in place of all that it had. The root keeps its properties: they are the container's.

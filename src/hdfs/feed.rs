@@ -71,9 +71,7 @@ impl HdfsFeed {
     async fn ask_history(&self) -> Result<(String, u64)> {
         // If a newer one tells it, that one is asked once more. The first is made by asking.
         let connection = self.namenode.connections().max(1);
-        let namespace = self.namenode.namespace().await?;
-        // The second changes with each formatting.
-        Ok((format!("{} {}", namespace.storage.cluster_id, namespace.block_pool_id), connection))
+        Ok((self.namenode.namespace_name().await?, connection))
     }
 
     /// After an answer that may have come over a newer connection than the last that told whose it is.

@@ -45,6 +45,15 @@ impl HdfsSource {
 
 #[async_trait]
 impl Source for HdfsSource {
+    /// Told to superusers only.
+    async fn namespace(&self) -> Result<Option<String>> {
+        match self.namenode.namespace_name().await {
+            Ok(name) => Ok(Some(name)),
+            Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn resolve(&self, path: &str) -> Result<Entry> {
         if !path.starts_with('/') {
             return Err(Error::new(ErrorKind::Fatal, "look up", path, "the path must begin with `/`"));

@@ -64,6 +64,18 @@ impl Adls {
         key == "T" || key == "X" || self.objects.get(key).is_some_and(|object| object.content.is_none())
     }
 
+    /// Names in a directory after this one, with what they are; `None`: there is none.
+    pub fn list(&self, directory: &str, after: Option<&str>) -> Option<Vec<(String, &Object)>> {
+        if !self.is_directory(directory) {
+            return None;
+        }
+        let below = format!("{directory}/");
+        let inside = self.objects.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
+        let named = inside.filter_map(|(key, object)| Some((key.get(below.len()..)?.to_owned(), object)));
+        let direct = named.filter(|(name, _)| !name.contains('/'));
+        Some(direct.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)).collect())
+    }
+
     /// `expected`: the etag of what may be replaced; `None`: nothing may be there.
     pub fn rename(
         &mut self,

@@ -50,6 +50,8 @@ pub struct Outcome {
     pub halted: u64,
     /// Migrations that were started again after their end.
     pub started_again: u64,
+    /// Migrations that went on without what they remembered.
+    pub journals_lost: u64,
 }
 
 impl Outcome {
@@ -63,6 +65,7 @@ impl Outcome {
         self.completed += other.completed;
         self.halted += other.halted;
         self.started_again += other.started_again;
+        self.journals_lost += other.journals_lost;
     }
 
     /// How often what happened.
@@ -77,6 +80,7 @@ impl Outcome {
             ("completed", self.completed),
             ("halted", self.halted),
             ("started_again", self.started_again),
+            ("journals_lost", self.journals_lost),
         ]);
         counts
     }
@@ -100,6 +104,8 @@ struct Migration {
     live: bool,
     /// Position of the source when the present pass began.
     began: u64,
+    /// Its journal may be lost.
+    forgetful: bool,
     /// As `coverage.trashed` and `coverage.alive`, when the policy was last changed.
     trashed: (u64, u64),
 }
@@ -153,6 +159,8 @@ struct Simulation<'a> {
     now_ms: i64,
     outcome: Outcome,
     budget: u32,
+    /// Decides about journals, so that histories that lose none are the same as without.
+    losses: Random,
 }
 
 /// Something above is to be looked at with everything below, as in the first scan: nothing is promised about several files.
@@ -180,6 +188,9 @@ fn print_marks(index: usize, before: &MemoryState, after: &MemoryState) {
     }
 }
 
+/// Makes another generator of a seed.
+const LOSSES: u64 = 0x6a6f_7572_6e61_6c73;
+
 const STEPS: u64 = 60_000;
 
 /// Plays the history of a seed. An error says what went wrong.
@@ -206,6 +217,7 @@ pub fn run(seed: u64, options: &Options) -> Result<Outcome, String> {
         outcome: Outcome::default(),
         budget: 20 + random.below(120) as u32,
         random,
+        losses: Random::new(seed ^ LOSSES),
     };
     simulation.play()?;
     let mut outcome = simulation.outcome;
@@ -225,12 +237,14 @@ impl Simulation<'_> {
         for (root, path) in SCOPES.into_iter().take(count) {
             let policy = self.any_policy(path);
             let rules = Rules { without: self.options.without };
+            let forgetful = self.losses.one_in(6);
             let mut oracle = Oracle::default();
             oracle.drifting = self.drifting;
             oracle.obeys(&policy);
             self.migrations.push(Migration {
                 engine: Engine::new(self.limits, policy.clone(), rules),
-                state: MemoryState::default(),
+                state: if forgetful { MemoryState::default() } else { MemoryState::surveyed() },
+                forgetful,
                 adls: Adls::default(),
                 oracle,
                 pending: Vec::new(),
@@ -267,8 +281,16 @@ impl Simulation<'_> {
         }
     }
 
-    /// R0: the position first, then the look at the root.
+    /// A process begins.
     fn begin(&mut self, index: usize) -> Result<(), String> {
+        let migration = &mut self.migrations[index];
+        let Ok(effects) = migration.engine.recover(&mut migration.state, migration.start);
+        migration.pending.extend(effects);
+        self.resolve(index)
+    }
+
+    /// R0: the position first, then the look at the root.
+    fn resolve(&mut self, index: usize) -> Result<(), String> {
         let position = self.hdfs.position(&mut self.random);
         if self.budget > 0 && self.random.one_in(3) {
             self.change();
@@ -277,8 +299,6 @@ impl Simulation<'_> {
         let migration = &mut self.migrations[index];
         let Some(root) = self.hdfs.entry(migration.root, false) else { return Ok(()) };
         let start = migration.start;
-        let Ok(effects) = migration.engine.recover(&mut migration.state, start);
-        migration.pending.extend(effects);
         migration.began = txid;
         migration.oracle.since = (!migration.live).then_some(txid);
         let position = migration.live.then_some(position);
@@ -353,6 +373,9 @@ impl Simulation<'_> {
         }
         if self.options.trace {
             println!("  [{index}] {effect:?}");
+        }
+        if let Effect::Resolve { .. } = effect {
+            return self.resolve(index).map(|()| true);
         }
         if let Some(input) = self.execute(index, &effect)? {
             self.answer(index, input)?;
@@ -463,7 +486,21 @@ impl Simulation<'_> {
 
     fn crash(&mut self, index: usize) -> Result<(), String> {
         self.die(index)?;
+        if self.migrations[index].forgetful && self.losses.one_in(3) {
+            return self.lose_journal(index);
+        }
         self.restart(index)
+    }
+
+    /// An agent takes over that knows nothing of what was done.
+    fn lose_journal(&mut self, index: usize) -> Result<(), String> {
+        if self.options.trace {
+            println!("  [{index}] the journal is lost");
+        }
+        self.outcome.journals_lost += 1;
+        self.restarted(index);
+        self.migrations[index].state = MemoryState::default();
+        self.begin(index)
     }
 
     /// The process dies. Some of what was under way takes effect without anybody hearing of it.
@@ -513,6 +550,10 @@ impl Simulation<'_> {
         self.restarted(index);
         let migration = &mut self.migrations[index];
         migration.start += u64::from(again);
+        let Ok(Run { number, .. }) = migration.state.run();
+        if number == 0 {
+            return self.begin(index);
+        }
         let Ok(effects) = migration.engine.recover(&mut migration.state, migration.start);
         migration.pending = effects;
         self.step(index, Input::Tick { now_ms })

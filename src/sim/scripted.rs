@@ -35,7 +35,7 @@ impl Scripted {
         Self {
             hdfs: Hdfs::new(),
             adls: Adls::default(),
-            state: MemoryState::default(),
+            state: MemoryState::surveyed(),
             engine: Engine::new(Limits::default(), Policy::new(SCOPES[0].1), rules),
             pending: Vec::new(),
             executed: Vec::new(),

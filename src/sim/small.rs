@@ -193,7 +193,7 @@ impl Small {
         let mut moment = Moment {
             hdfs,
             adls: Adls::default(),
-            state: MemoryState::default(),
+            state: MemoryState::surveyed(),
             engine: self.engine(),
             pending: Vec::new(),
             changes: self.changes,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use livedata_engine::{
-    AttributesOutcome, Cause, Edge, Effect, Expected, Failure, FailureKind, Input, MakeOutcome, MoveOutcome,
-    Place, PublishOutcome, Staged, There, attributes,
+    Applied, AttributesOutcome, Cause, Edge, Effect, Expected, Failure, FailureKind, Input, MakeOutcome,
+    MoveOutcome, Place, PublishOutcome, Staged, Survey, There, attributes,
 };
 use livedata_model::node::{Entry, EntryKind, NodeId};
 
@@ -58,6 +58,24 @@ impl World<'_> {
     pub fn execute(&mut self, effect: &Effect) -> Result<Option<Input>, String> {
         let effect = effect.clone();
         Ok(Some(match effect {
+            Effect::Survey { directory, place, after } => {
+                if place == Place::Tree(String::new()) && after.is_none() {
+                    self.adls.staging.clear();
+                }
+                let limit = self.chance.page();
+                let page = self.adls.list(&key(&place), after.as_deref()).map(|all| {
+                    let next = all.get(limit).and(all.get(limit.wrapping_sub(1)));
+                    Survey {
+                        next: next.map(|(name, _)| name.clone()),
+                        found: all
+                            .iter()
+                            .take(limit)
+                            .map(|(name, object)| (name.clone(), there(object)))
+                            .collect(),
+                    }
+                });
+                Input::Surveyed { directory, place, page: Ok(page) }
+            }
             Effect::List { directory, after, ticket } => {
                 let limit = self.chance.page();
                 let page = if self.chance.is_not_found() {
@@ -134,7 +152,11 @@ impl World<'_> {
                 self.adls.staging.remove(&staging);
                 Input::Discarded { staging }
             }
-            Effect::Flush { .. } | Effect::ReadFeed { .. } | Effect::CaughtUp | Effect::Finished => {
+            Effect::Flush { .. }
+            | Effect::Resolve { .. }
+            | Effect::ReadFeed { .. }
+            | Effect::CaughtUp
+            | Effect::Finished => {
                 return Ok(None);
             }
         }))
@@ -169,7 +191,7 @@ impl World<'_> {
         let at = key(&Place::Tree(path.to_owned()));
         let attributes = attributes::digest(&entry).unwrap_or(0);
         if at == "T" {
-            return MakeOutcome::Done { attributes };
+            return MakeOutcome::Done(Applied { digest: attributes, left_out: None });
         }
         let parent = at.rsplit_once('/').map_or("T", |(parent, _)| parent).to_owned();
         if !self.adls.is_directory(&parent) {
@@ -189,7 +211,7 @@ impl World<'_> {
             modified_ms: entry.modified_ms,
         };
         self.adls.objects.insert(at, object);
-        MakeOutcome::Done { attributes }
+        MakeOutcome::Done(Applied { digest: attributes, left_out: None })
     }
 
     fn set_attributes(&mut self, entry: &Entry, path: &str, etag: Option<&str>) -> AttributesOutcome {
@@ -200,7 +222,10 @@ impl World<'_> {
         let at = key(&Place::Tree(path.to_owned()));
         let fresh = self.adls.fresh_etag(number(&entry.id));
         if at == "T" {
-            return AttributesOutcome::Done { etag: fresh, attributes };
+            return AttributesOutcome::Done {
+                etag: fresh,
+                applied: Applied { digest: attributes, left_out: None },
+            };
         }
         let Some(object) = self.adls.objects.get_mut(&at) else { return AttributesOutcome::Gone };
         let is_directory = entry.kind == EntryKind::Directory;
@@ -210,7 +235,7 @@ impl World<'_> {
         (object.attributes, object.modified_ms) = (attributes, entry.modified_ms);
         object.etag.clone_from(&fresh);
         object.node = Some(entry.id.clone());
-        AttributesOutcome::Done { etag: fresh, attributes }
+        AttributesOutcome::Done { etag: fresh, applied: Applied { digest: attributes, left_out: None } }
     }
 
     fn copy(&mut self, _edge: &Edge, entry: &Entry, staging: &str) -> Result<Staged, Failure> {
@@ -405,7 +430,7 @@ fn there(object: &Object) -> There {
     There {
         is_directory: object.content.is_none(),
         etag: object.etag.clone(),
-        length_bytes: 10,
+        length_bytes: object.length_bytes,
         node: object.node.clone(),
         version: object.version.clone(),
     }

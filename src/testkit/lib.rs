@@ -17,6 +17,7 @@ use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
 use livedata_filesystem::{Attributes, Condition, Target as _, TargetPath, Upload};
 use livedata_model::command::{Command, CommandKind};
 use livedata_model::message::Sync;
+use livedata_model::path::RESERVED;
 use livedata_model::report::{FailedPath, FailedPaths, MigrationReport};
 use livedata_model::spec::{
     Body, Credential, CredentialKind, DeletePolicy, DriftPolicy, Item, MassDeleteLimit, MigrationSpec,
@@ -133,6 +134,25 @@ impl World {
         std::fs::read_dir(self.agent.join("migrations")).map_or(0, Iterator::count)
     }
 
+    /// What the agent has written about migrations and sources is gone, as for another agent that takes over.
+    pub fn lose_journals(&self) {
+        std::fs::remove_dir_all(self.agent.join("migrations")).unwrap();
+        // Only a migration that follows its source has one.
+        let _ = std::fs::remove_dir_all(self.agent.join("feeds"));
+    }
+
+    /// How many things are in the trash at the target, of all migrations.
+    pub async fn trash(&self) -> usize {
+        let target = livedata_adls::AdlsTarget::new(self.filesystem());
+        let folder = TargetPath::new(&format!("{RESERVED}/{MIGRATOR}/trash"));
+        let mut count = 0;
+        let migrations = target.list(&folder, None).await.map(|page| page.entries).unwrap_or_default();
+        for (migration, _) in migrations {
+            count += target.list(&folder.join(&migration), None).await.unwrap().entries.len();
+        }
+        count
+    }
+
     /// Takes an item out of desired state while no agent runs.
     pub fn remove_offline(&self, id: &str) {
         let removal = Sync { revision: 1, upserts: vec![], removals: vec![id.to_owned()] };
@@ -183,7 +203,7 @@ impl World {
             id: "/migrator".into(),
             generation,
             body: Body::Migrator(MigratorSpec {
-                guid: "00000000-0000-0000-0000-000000000001".into(),
+                guid: MIGRATOR.into(),
                 source_kind: if hdfs { SourceKind::Hdfs } else { SourceKind::LocalDirectory },
                 source_uri: self.source.clone(),
                 source_user: None,
@@ -206,6 +226,8 @@ impl World {
         }
     }
 }
+
+const MIGRATOR: &str = "00000000-0000-0000-0000-000000000001";
 
 fn address_of(url: &str) -> SocketAddr {
     Url::parse(url).unwrap().socket_addrs(|| None).unwrap()[0]

@@ -50,41 +50,51 @@ impl Filesystem {
     pub fn list(&self, directory: &TargetPath, options: ListOptions) -> Listing<'_> {
         Listing { filesystem: self, directory: directory.clone(), options, position: Position::Start }
     }
+
+    /// One page of such a listing, possibly empty, and where the next one begins. `Gone` if the directory does not exist.
+    pub async fn list_page(
+        &self,
+        directory: &TargetPath,
+        options: ListOptions,
+        after: Option<&str>,
+    ) -> Result<(Vec<ListedPath>, Option<String>)> {
+        let page_size = options.page_size.map(|size| size.to_string());
+        let mut query = vec![
+            ("resource", "filesystem"),
+            ("recursive", if options.recursive { "true" } else { "false" }),
+            ("upn", "false"),
+        ];
+        if !directory.is_root() {
+            query.push(("directory", directory.as_str()));
+        }
+        if let Some(size) = &page_size {
+            query.push(("maxResults", size));
+        }
+        query.extend(after.map(|token| ("continuation", token)));
+        let mut call = self.container_call("list", Method::Get, &query)?;
+        call.subject = self.subject(directory);
+        let (operation, subject) = (call.operation, call.subject.clone());
+        let response = self.send(call).await?;
+        let page: Page = serde_json::from_slice(response.body().as_ref()).map_err(|error| {
+            let message = "the storage service's listing cannot be read: is this a DFS endpoint?";
+            Error::new(ErrorKind::Fatal, operation, subject, message).with_source(error)
+        })?;
+        let next = header(response.headers(), "x-ms-continuation").filter(|token| !token.is_empty());
+        Ok((page.paths.into_iter().map(ListedPath::from).collect(), next.map(str::to_owned)))
+    }
 }
 
 impl Listing<'_> {
     /// The next page, possibly empty; `None` after the last. `Gone` if the directory does not exist.
     pub async fn next_page(&mut self) -> Result<Option<Vec<ListedPath>>> {
-        let page_size = self.options.page_size.map(|size| size.to_string());
-        let mut query = vec![
-            ("resource", "filesystem"),
-            ("recursive", if self.options.recursive { "true" } else { "false" }),
-            ("upn", "false"),
-        ];
-        if !self.directory.is_root() {
-            query.push(("directory", self.directory.as_str()));
-        }
-        if let Some(size) = &page_size {
-            query.push(("maxResults", size));
-        }
-        match &self.position {
-            Position::Start => {}
-            Position::After(token) => query.push(("continuation", token)),
+        let after = match &self.position {
+            Position::Start => None,
+            Position::After(token) => Some(token.as_str()),
             Position::End => return Ok(None),
-        }
-        let mut call = self.filesystem.container_call("list", Method::Get, &query)?;
-        call.subject = self.filesystem.subject(&self.directory);
-        let (operation, subject) = (call.operation, call.subject.clone());
-        let response = self.filesystem.send(call).await?;
-        let page: Page = serde_json::from_slice(response.body().as_ref()).map_err(|error| {
-            let message = "the storage service's listing cannot be read: is this a DFS endpoint?";
-            Error::new(ErrorKind::Fatal, operation, subject, message).with_source(error)
-        })?;
-        self.position = match header(response.headers(), "x-ms-continuation") {
-            Some(token) if !token.is_empty() => Position::After(token.to_owned()),
-            _ => Position::End,
         };
-        Ok(Some(page.paths.into_iter().map(ListedPath::from).collect()))
+        let (page, next) = self.filesystem.list_page(&self.directory, self.options, after).await?;
+        self.position = next.map_or(Position::End, Position::After);
+        Ok(Some(page))
     }
 }
 

@@ -95,7 +95,7 @@ impl State for JournalState<'_> {
         let (version, length, crc32c, etag) = match &node.kind {
             NodeKind::Directory => (None, None, None, None),
             NodeKind::File { version, length_bytes, crc32c, etag } => {
-                (Some(version.as_bytes()), Some(*length_bytes), Some(*crc32c), Some(etag.as_str()))
+                (Some(version.as_bytes()), Some(*length_bytes), *crc32c, Some(etag.as_str()))
             }
         };
         // Replaces the row of the same id, and one of another id at the same edge: an edge leads to one node.

@@ -52,7 +52,7 @@ where
     S::Error: std::fmt::Debug,
 {
     let mut run = state.run().unwrap();
-    (run.number, run.start, run.phase, run.live) = (3, 2, Phase::Live, true);
+    (run.number, run.start, run.phase, run.live, run.surveyed) = (3, 2, Phase::Live, true, true);
     (run.cursor, run.scan_from) = (1 << 40, 7);
     run.counters.bytes_migrated = 1 << 60;
     (run.counters.gaps, run.deletes.approved, run.deletes.window_began_ms) = (1, 9, -1);
@@ -68,7 +68,7 @@ where
     let file = NodeKind::File {
         version: ContentVersion::from_bytes([9, 0, 9]),
         length_bytes: 1 << 40,
-        crc32c: u32::MAX,
+        crc32c: Some(u32::MAX),
         etag: "\"0x8\"".into(),
     };
     state.put_node(&id(1), &node(Edge::root(), NodeKind::Directory)).unwrap();
@@ -220,8 +220,10 @@ fn a_journal_of_the_version_before_keeps_what_it_says() {
     let now = journal.transaction(|state| Ok(picture(state))).unwrap();
     drop(journal);
     let old = Connection::open(&path).unwrap();
-    old.execute_batch("ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; PRAGMA user_version = 2")
-        .unwrap();
+    let older =
+        "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; ALTER TABLE run DROP COLUMN surveyed;
+                 PRAGMA user_version = 2";
+    old.execute_batch(older).unwrap();
     drop(old);
     let mut journal = Journal::open(&path).unwrap();
     let then = journal.transaction(|state| Ok(picture(state))).unwrap();

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use livedata_engine::{
-    AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place, attributes,
+    Applied, AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place,
+    UNKNOWN, attributes,
 };
 use livedata_filesystem::{
     Attributes, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, TargetPath, xattr_properties,
@@ -13,6 +14,7 @@ use livedata_model::feed::Position;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::origin::properties;
 use super::patience::{Side, persist};
 use super::principals::Principals;
 use super::transfer::Transfer;
@@ -34,6 +36,8 @@ pub(super) struct Context {
     checkpoints: Mutex<HashMap<Edge, oneshot::Sender<()>>>,
     /// The folder for what is removed is there.
     trash_is_made: OnceCell<()>,
+    /// Of the source.
+    namespace: OnceCell<Option<String>>,
 }
 
 impl Executor {
@@ -44,8 +48,9 @@ impl Executor {
         principals: Arc<Principals>,
         cancel: CancellationToken,
     ) -> Self {
-        let (checkpoints, trash_is_made) = Default::default();
-        let context = Arc::new(Context { plan, views, answers, principals, checkpoints, trash_is_made });
+        let (checkpoints, trash_is_made, namespace) = Default::default();
+        let context =
+            Arc::new(Context { plan, views, answers, principals, checkpoints, trash_is_made, namespace });
         Self { context, cancel }
     }
 
@@ -131,6 +136,11 @@ impl Context {
     async fn carry_out(&self, effect: Effect) -> Option<Input> {
         let source = &self.plan.source;
         Some(match effect {
+            Effect::Survey { directory, place, after } => {
+                let page = self.survey(&directory, &place, after.as_deref()).await;
+                Input::Surveyed { directory, place, page: page.map_err(|error| failure(&error)) }
+            }
+            Effect::Resolve { start } => self.root(start).await,
             Effect::List { directory, after, ticket } => {
                 let page =
                     persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
@@ -250,14 +260,14 @@ impl Context {
         path: &TargetPath,
     ) -> Result<MakeOutcome, Error> {
         let target = &self.plan.target;
-        let (attributes, digest) = self.attributes(edge, entry).await?;
+        let (attributes, applied) = self.attributes(edge, entry).await?;
         if !path.is_root() {
             let made = persist(&self.views, Side::Target, || {
                 target.create_directory(path, &attributes, &Condition::Absent)
             })
             .await;
             match made {
-                Ok(_) => return Ok(MakeOutcome::Done { attributes: digest }),
+                Ok(_) => return Ok(MakeOutcome::Done(applied)),
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
             }
@@ -268,7 +278,7 @@ impl Context {
         }
         persist(&self.views, Side::Target, || target.set_attributes(path, &attributes, &Condition::Any))
             .await?;
-        Ok(MakeOutcome::Done { attributes: digest })
+        Ok(MakeOutcome::Done(applied))
     }
 
     async fn set_attributes(
@@ -279,12 +289,12 @@ impl Context {
         etag: Option<String>,
     ) -> Result<AttributesOutcome, Error> {
         let target = &self.plan.target;
-        let (attributes, digest) = self.attributes(edge, entry).await?;
+        let (attributes, applied) = self.attributes(edge, entry).await?;
         let condition = etag.map_or(Condition::Any, |etag| Condition::Unchanged(Etag(etag)));
         let set =
             persist(&self.views, Side::Target, || target.set_attributes(path, &attributes, &condition)).await;
         match set {
-            Ok(Etag(etag)) => Ok(AttributesOutcome::Done { etag, attributes: digest }),
+            Ok(Etag(etag)) => Ok(AttributesOutcome::Done { etag, applied }),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Gone) => {
                 Ok(match self.there(path).await? {
                     Some(there) => AttributesOutcome::Differs(there),
@@ -295,20 +305,34 @@ impl Context {
         }
     }
 
-    /// What the target is to have of an entry, and the digest that the engine knows it by.
-    pub(super) async fn attributes(&self, edge: &Edge, entry: &Entry) -> Result<(Attributes, u64), Error> {
+    /// What the target is to have of an entry, and what is said of it once it has that: extended attributes that do not fit are
+    /// left out, all of them, and everything else is not.
+    pub(super) async fn attributes(
+        &self,
+        edge: &Edge,
+        entry: &Entry,
+    ) -> Result<(Attributes, Applied), Error> {
         let extras = self.extras(edge, entry).await?;
         self.principals.note_extras(&extras);
-        let mut attributes = attributes_of(entry);
-        match xattr_properties::properties_of(&extras.xattrs) {
-            Ok(properties) => attributes.properties.extend(properties),
-            Err(too_large) => {
-                return Err(Error::new(ErrorKind::TooLarge, "copy", &entry.name, too_large.to_string()));
+        let mut properties = properties(entry, self.namespace().await?);
+        let left_out = match xattr_properties::properties_of(&extras.xattrs) {
+            Ok(xattrs) => {
+                properties.extend(xattrs);
+                None
             }
-        }
-        attributes.acl.clone_from(&extras.acl);
+            Err(too_large) => Some(format!("all of it is there but its extended attributes: {too_large}")),
+        };
+        let attributes =
+            Attributes { permissions: Some(entry.permissions), acl: extras.acl.clone(), properties };
         let seen = Entry { extras: Some(extras), ..entry.clone() };
-        Ok((attributes, attributes::digest(&seen).unwrap_or_default()))
+        let digest = attributes::digest(&seen).filter(|_| left_out.is_none()).unwrap_or(UNKNOWN);
+        Ok((attributes, Applied { digest, left_out }))
+    }
+
+    /// Asked for once.
+    pub(super) async fn namespace(&self) -> Result<Option<&str>, Error> {
+        let ask = || persist(&self.views, Side::Source, || self.plan.source.namespace());
+        Ok(self.namespace.get_or_try_init(ask).await?.as_deref())
     }
 
     async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {
@@ -369,7 +393,7 @@ impl Context {
         }
     }
 
-    fn place(&self, place: &Place) -> TargetPath {
+    pub(super) fn place(&self, place: &Place) -> TargetPath {
         match place {
             Place::Tree(path) => self.final_path(path),
             Place::Trash(path) => self.plan.trash.join(path),
@@ -401,21 +425,6 @@ impl Context {
     }
 }
 
-const SOURCE_ID: &str = "livedata_source_id";
-const VERSION: &str = "livedata_version";
-
-/// Its permissions, and as properties where it came from.
-fn attributes_of(entry: &Entry) -> Attributes {
-    let mut properties = std::collections::BTreeMap::from([
-        (SOURCE_ID.to_owned(), entry.id.to_hex()),
-        ("livedata_modified_ms".to_owned(), entry.modified_ms.to_string()),
-    ]);
-    if let EntryKind::File { version, .. } = &entry.kind {
-        properties.insert(VERSION.to_owned(), version.to_hex());
-    }
-    Attributes { permissions: Some(entry.permissions), properties, ..Attributes::default() }
-}
-
 pub(super) fn failure(error: &Error) -> Failure {
     let kind = match error.kind() {
         ErrorKind::Gone | ErrorKind::Changed => FailureKind::Stale,
@@ -433,18 +442,4 @@ pub(super) fn failure(error: &Error) -> Failure {
 
 pub(super) fn stale(error: &Error) -> Failure {
     Failure { kind: FailureKind::Stale, reason: error.message().to_owned() }
-}
-
-/// What the properties of something at the target say about where it came from.
-pub(super) fn origin(
-    properties: &std::collections::BTreeMap<String, String>,
-) -> (Option<livedata_filesystem::NodeId>, Option<livedata_filesystem::ContentVersion>) {
-    let bytes = |name: &str| -> Option<Vec<u8>> {
-        let digits = properties.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1.as_bytes();
-        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-    };
-    (
-        bytes(SOURCE_ID).map(livedata_filesystem::NodeId::from_bytes),
-        bytes(VERSION).map(livedata_filesystem::ContentVersion::from_bytes),
-    )
 }

@@ -4,7 +4,8 @@
 use livedata_engine::{Edge, Expected, Failure, MoveOutcome, PublishOutcome, Staged, There};
 use livedata_filesystem::{Condition, Entry, Error, ErrorKind, Etag, NodeId, Result, TargetPath};
 
-use super::executor::{Context, failure, origin, stale};
+use super::executor::{Context, failure, stale};
+use super::origin::origin;
 use super::patience::{Side, persist};
 
 impl Context {
@@ -124,8 +125,9 @@ impl Context {
 
     pub(super) async fn there(&self, path: &TargetPath) -> Result<Option<There>> {
         let found = persist(&self.views, Side::Target, || self.plan.target.properties(path)).await?;
+        let namespace = self.namespace().await?;
         Ok(found.map(|found| {
-            let (node, version) = origin(&found.properties);
+            let (node, version) = origin(&found.properties, namespace);
             There {
                 is_directory: found.is_directory,
                 etag: found.etag.0,

@@ -156,6 +156,7 @@ impl Scene {
             staging_root: TargetPath::new(".livedata/test/staging"),
             coordinator_epoch: 1,
             staging: TargetPath::new(".livedata/test/staging/1/test"),
+            leftovers: TargetPath::new(".livedata/test/leftovers"),
             trash: TargetPath::new(".livedata/test/trash"),
             policy: Policy::new("/"),
             feed: None,

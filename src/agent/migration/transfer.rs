@@ -121,11 +121,11 @@ impl<'a> Transfer<'a> {
 
     /// The digest is of the attributes that it was made with.
     async fn create(&self) -> Result<(Etag, u64)> {
-        let (attributes, digest) = self.context.attributes(self.edge, self.entry).await?;
+        let (attributes, applied) = self.context.attributes(self.edge, self.entry).await?;
         let target = &self.context.plan.target;
         let created =
             self.at_target(|| target.create_file(self.staging, &attributes, &Condition::Any)).await?;
-        Ok((created, digest))
+        Ok((created, applied.digest))
     }
 
     /// Flushed by its only append: such a file has no checkpoint.

@@ -28,6 +28,7 @@ pub struct Progress {
     deletes_held: usize,
     /// Directories wait to be listed.
     listing: bool,
+    surveying: bool,
     /// Grows whenever something is given up.
     pub given_up: u64,
 }
@@ -40,13 +41,22 @@ impl Progress {
             watermark: engine.watermark(state)?,
             deletes_held: engine.deletes_held(),
             listing: !state.fronts(None, 1)?.is_empty(),
+            surveying: engine.is_surveying(),
             given_up: engine.coverage.given_up,
         })
     }
 
     /// Nothing is going on.
     pub fn resting(run: Run) -> Self {
-        Self { run, bytes_in_flight: 0, watermark: None, deletes_held: 0, listing: false, given_up: 0 }
+        Self {
+            run,
+            bytes_in_flight: 0,
+            watermark: None,
+            deletes_held: 0,
+            listing: false,
+            surveying: false,
+            given_up: 0,
+        }
     }
 }
 
@@ -80,6 +90,8 @@ pub struct View {
     /// Deletions that wait for the operator.
     pub deletes_held: usize,
     pub listing: bool,
+    /// Before the first run: what the target has already is being looked at.
+    pub surveying: bool,
     /// Latest first, with whole paths.
     pub failed: Arc<Vec<FailedPath>>,
     /// What `failed` was read for.
@@ -92,14 +104,14 @@ pub struct View {
 
 impl View {
     pub(super) fn progressed(&mut self, now: &Progress) {
-        let Progress { run, bytes_in_flight, watermark, deletes_held, listing, .. } = now;
+        let Progress { run, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
         self.start = run.start;
         self.phase = run.phase;
         self.counters = run.counters;
         self.live = run.live;
         self.cursor = run.cursor;
         (self.bytes_in_flight, self.watermark) = (*bytes_in_flight, *watermark);
-        (self.deletes_held, self.listing) = (*deletes_held, *listing);
+        (self.deletes_held, self.listing, self.surveying) = (*deletes_held, *listing, *surveying);
     }
 
     /// Paths of the journal are below the migration's root; people want whole ones.

@@ -180,7 +180,7 @@ async fn more_deletions_than_the_limit_wait_for_the_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reset_forgets_and_what_is_equal_is_replaced_in_place() {
+async fn a_reset_forgets_and_finds_what_is_equal() {
     let live = Live::new(&small()).await;
     for number in 0..6 {
         std::fs::write(live.lake().join(format!("doomed-{number}")), "for a while").unwrap();
@@ -190,6 +190,7 @@ async fn a_reset_forgets_and_what_is_equal_is_replaced_in_place() {
     let mut item = live_migration(2, "/lake", RunState::Stopped, 0);
     let Body::Migration(spec) = &mut item.body else { panic!() };
     spec.reset_count = 1;
+    let sent = live.world.ingress_bytes().await;
     agent.desire(vec![item.clone()]);
     agent.wait("as new", |report| report.state == MigrationState::NotScheduled).await;
     let Body::Migration(spec) = &mut item.body else { panic!() };
@@ -199,5 +200,6 @@ async fn a_reset_forgets_and_what_is_equal_is_replaced_in_place() {
     agent.wait("caught up", |report| report.observed_generation == 3 && caught_up(report)).await;
     let compared = live.compare().await;
     assert!(compared.equal(), "{compared}");
+    assert_eq!(live.world.ingress_bytes().await, sent, "equal files were sent again");
     agent.stop().await;
 }

@@ -41,6 +41,10 @@ impl Target for Counting {
         self.done(None)
     }
 
+    async fn list(&self, _: &TargetPath, _: Option<&str>) -> Result<TargetPage> {
+        self.done(TargetPage::default())
+    }
+
     async fn set_attributes(&self, _: &TargetPath, _: &Attributes, _: &Condition) -> Result<Etag> {
         self.done(etag())
     }
@@ -63,6 +67,7 @@ async fn all_methods(rates: Rates, seed: u64) -> (Vec<Option<ErrorKind>>, u64) {
         chaos.flush(&path, 1, Flush::Complete).await.err(),
         chaos.rename(&path, &path, &any, None).await.err(),
         chaos.properties(&path).await.err(),
+        chaos.list(&path, None).await.err(),
         chaos.set_attributes(&path, &attributes, &Condition::Any).await.err(),
         chaos.delete(&path, false, &any).await.err(),
     ];

@@ -45,6 +45,12 @@ impl NameNode {
         Ok(answer.info)
     }
 
+    /// A name that no other namespace has: the block pool is another one after each formatting.
+    pub async fn namespace_name(&self) -> Result<String> {
+        let namespace = self.namespace().await?;
+        Ok(format!("{} {}", namespace.storage.cluster_id, namespace.block_pool_id))
+    }
+
     fn explain(&self, failure: Failure) -> Error {
         let class = match &failure.error {
             RpcError::Remote { class, .. } => class.rsplit('.').next().unwrap_or(class),
