@@ -30,6 +30,8 @@ pub enum Effect {
     },
     /// See what the source has there, extras included.
     LookUp { edge: Edge },
+    /// Ask for the extras of what a listing showed there.
+    LookCloser { edge: Edge, entry: Entry },
     /// Make a directory at `path`, relative to the target's root of the migration. One that is there is adopted.
     MakeDirectory { edge: Edge, entry: Entry, path: String },
     /// Set permissions and properties of an existing path; of a file only if it has this etag.

@@ -88,6 +88,11 @@ pub enum Input {
         /// As in `Listed`.
         position: u64,
     },
+    /// The entry with its extras. Where it is was seen by the look before; whatever changed since then is told by the feed.
+    LookedCloser {
+        edge: Edge,
+        found: Result<Entry, Failure>,
+    },
     DirectoryMade {
         edge: Edge,
         entry: Entry,

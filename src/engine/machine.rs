@@ -208,6 +208,7 @@ impl Engine {
             Input::Looked { edge, found, position } => {
                 self.looked(state, edge, found, position, &mut effects)?
             }
+            Input::LookedCloser { edge, found } => self.looked_closer(state, edge, found, &mut effects)?,
             Input::DirectoryMade { edge, entry, outcome } => {
                 self.directory_made(state, edge, entry, outcome, &mut effects)?
             }

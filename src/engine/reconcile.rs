@@ -8,7 +8,7 @@ use crate::barrier::{Between, Blocker};
 use crate::claims::Claim;
 use crate::effect::{Effect, Expected, Place};
 use crate::input::{Applied, AttributesOutcome, Cause, Failure, FailureKind, MakeOutcome};
-use crate::machine::{Engine, Look, MAX_ATTEMPTS, Waiting};
+use crate::machine::{Busy, Engine, Look, MAX_ATTEMPTS, Waiting};
 use crate::moves::CHANGED;
 use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
@@ -316,7 +316,7 @@ impl Engine {
                 self.confirm_directory(state, &edge, &entry.id, node, None)
             }
             Some(_) => self.set_attributes(state, (edge, look), entry, path, node, effects),
-            None => self.look_closer(edge, effects),
+            None => self.look_closer(edge, entry, effects),
         }
     }
 
@@ -367,7 +367,7 @@ impl Engine {
                         }
                         _ => self.forget(state, &edge),
                     },
-                    None => self.look_closer(edge, effects),
+                    None => self.look_closer(edge, entry, effects),
                 };
             }
         }
@@ -375,9 +375,35 @@ impl Engine {
     }
 
     /// A listing does not show everything.
-    fn look_closer<E>(&mut self, edge: Edge, effects: &mut Vec<Effect>) -> Result<(), E> {
-        effects.push(Effect::LookUp { edge });
+    fn look_closer<E>(&mut self, edge: Edge, entry: Entry, effects: &mut Vec<Effect>) -> Result<(), E> {
+        effects.push(Effect::LookCloser { edge, entry });
         Ok(())
+    }
+
+    /// The look before goes on: what it saw of the edge is as old as it was.
+    pub(crate) fn looked_closer<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: Edge,
+        found: Result<Entry, Failure>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), S::Error> {
+        let Some(Busy { position, cursor, generation, .. }) = self.busy.get(&edge).cloned() else {
+            return Ok(());
+        };
+        match found {
+            Ok(entry) => self.reconcile(
+                state,
+                edge,
+                Look { found: Some(entry), position, cursor, generation },
+                effects,
+            ),
+            Err(Failure { kind: FailureKind::Stale, .. }) => {
+                self.later(edge);
+                Ok(())
+            }
+            Err(failure) => self.give_up(state, &edge, failure.cause(), &failure.reason),
+        }
     }
 
     /// Until it is heard that they were set they are not known: after a crash they may be either.

@@ -119,6 +119,7 @@ impl World {
             }
             Effect::SetAttributes { .. }
             | Effect::Survey { .. }
+            | Effect::LookCloser { .. }
             | Effect::Resolve { .. }
             | Effect::Move { .. }
             | Effect::SetAside { .. }

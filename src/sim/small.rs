@@ -373,6 +373,7 @@ impl Model for Small {
             match &moment.pending[effect] {
                 Effect::List { .. }
                 | Effect::LookUp { .. }
+                | Effect::LookCloser { .. }
                 | Effect::Copy { .. }
                 | Effect::Publish { .. } => {
                     let changes = possible.iter().filter(|_| self.races).copied();

@@ -96,6 +96,17 @@ impl World<'_> {
                 };
                 Input::Looked { edge, found, position: self.position() }
             }
+            Effect::LookCloser { edge, entry } => {
+                self.chance.meanwhile(self.hdfs);
+                let found = if self.denied.contains(&number(&entry.id)) {
+                    Err(failure(FailureKind::Final(Cause::Denied), "permission denied"))
+                } else {
+                    let now = self.hdfs.entry(number(&entry.id), true).and_then(|now| now.extras);
+                    now.map(|extras| Entry { extras: Some(extras), ..entry })
+                        .ok_or_else(|| stale("it is gone"))
+                };
+                Input::LookedCloser { edge, found }
+            }
             Effect::MakeDirectory { edge, entry, path } => {
                 let outcome = self.make_directory(&edge, &entry, &path);
                 Input::DirectoryMade { edge, entry, outcome }

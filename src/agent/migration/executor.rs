@@ -157,6 +157,16 @@ impl Context {
                 }
                 Input::Looked { edge, found, position: self.position().await }
             }
+            Effect::LookCloser { edge, entry } => {
+                let found = self.extras(&edge, &entry).await.map_err(|error| failure(&error));
+                if let Ok(extras) = &found {
+                    self.principals.note_extras(extras);
+                }
+                Input::LookedCloser {
+                    found: found.map(|extras| Entry { extras: Some(extras), ..entry }),
+                    edge,
+                }
+            }
             Effect::MakeDirectory { edge, entry, path } => {
                 let outcome = match self.make_directory(&edge, &entry, &self.final_path(&path)).await {
                     Ok(outcome) => outcome,
