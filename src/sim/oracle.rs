@@ -24,6 +24,8 @@ pub struct Oracle {
     pub foreign: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
+    /// Nodes whose copies somebody else wrote over.
+    pub overwritten: BTreeSet<u64>,
     /// Entity tags of what somebody else put in the place of copies that the engine knew of.
     pub theirs: BTreeSet<String>,
     /// What changed after this position is not followed: the migration has no feed.
@@ -187,8 +189,11 @@ impl Oracle {
             let id = object.node.as_ref().map_or(0, number);
             let path = hdfs.path(id);
             let below = path.strip_prefix(&hdfs.path(root)).unwrap_or("").trim_start_matches('/');
-            // What was left over is no copy any more.
-            let another = adls.objects.values().any(|other| other.node == object.node);
+            // What `deletePolicy: Keep` left over is no copy any more: the engine forgot it, and may find it in the way
+            // later. Its node's copy is another one, or was, until a stranger took that away.
+            let another = adls.objects.values().any(|other| other.node == object.node)
+                || self.vanished.contains(&id)
+                || self.overwritten.contains(&id);
             if self.excused.covers(below) || self.kept && another {
                 continue;
             }
