@@ -123,11 +123,16 @@ impl Oracle {
         &self,
         hdfs: &Hdfs,
         adls: &Adls,
+        root: u64,
         (id, path, cursor): (u64, &str, u64),
         given_up: &BTreeSet<(u64, String)>,
     ) -> Result<(), String> {
         let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
-        let followed = directory.renamed.iter().rev().find(|at| **at <= cursor);
+        // Another one may have been renamed, under a name from which this one had gone already, to the engine's knowledge only
+        // that something had happened to it. What is there is not what the rename promises then, and both names are marked.
+        let destination = format!("{}/{path}", hdfs.path(root));
+        let followed = directory.renamed.iter().rev().find(|(at, to)| *at <= cursor && *to == destination);
+        let followed = followed.map(|(at, _)| at);
         let Some(followed) = followed.filter(|_| !self.drifting && !self.excused.held) else { return Ok(()) };
         for (below, other) in hdfs.tree(id) {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
