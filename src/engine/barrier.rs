@@ -90,7 +90,7 @@ impl Engine {
         }
         let Some(mut mark) = state.mark(edge)? else { return Ok(true) };
         // It was made by then, whatever set the mark.
-        mark.last = mark.last.max(seen);
+        mark.last = mark.last.max(seen).max(self.seen_above(state, &edge.directory)?);
         let mut table = edge.directory.clone();
         for _ in 0..levels {
             match state.node(&table)? {
@@ -131,7 +131,7 @@ impl Engine {
         made_ms: i64,
     ) -> Result<Option<Blocker>, S::Error> {
         if self.rules.hold(Rule::BarrierAbove)
-            && let Some(blocker) = self.blocker_above(state, within.above.clone(), edge, mark)?
+            && let Some(blocker) = self.blocker_above(state, edge, mark)?
         {
             return Ok(Some(blocker));
         }
@@ -158,15 +158,27 @@ impl Engine {
         }
     }
 
+    /// When the directories above were last seen to be where they are. One that came back from the trash is listed again,
+    /// since then: what was in it all the time may be no less missing than what changed later.
+    fn seen_above<S: State>(&mut self, state: &mut S, directory: &NodeId) -> Result<u64, S::Error> {
+        let (mut seen, mut at) = (0, directory.clone());
+        while let Some(node) = state.node(&at)? {
+            seen = seen.max(node.seen);
+            at = node.parent.directory;
+        }
+        Ok(seen)
+    }
+
     /// A question about a directory above is one about the table: it may be another one that is there, or the table with
-    /// everything in it may be elsewhere, where the feed told about it under that name.
+    /// everything in it may be elsewhere, where the feed told about it under that name. That is so too while its removal
+    /// waits for the operator.
     fn blocker_above<S: State>(
         &mut self,
         state: &mut S,
-        mut above: NodeId,
         edge: &Edge,
         mark: Mark,
     ) -> Result<Option<Blocker>, S::Error> {
+        let mut above = edge.directory.clone();
         while let Some(node) = state.node(&above)? {
             let open = state.mark(&node.parent)?.is_some_and(|other| other.first <= mark.last);
             if open && node.parent != *edge {

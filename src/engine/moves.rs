@@ -238,7 +238,14 @@ impl Engine {
         if late && is_directory && self.rules.hold(Rule::LateMoveRescan) {
             let cursor = state.run()?.cursor;
             let first = state.mark(&to)?.map_or(cursor, |mark| mark.first);
+            // A position may be told a little too low: it was seen there because of what happened at `first`.
+            node.seen = node.seen.max(first);
+            state.put_node(id, &node)?;
             self.scan_directory(state, id, first)?;
+        }
+        // Nothing is left there to be removed.
+        if self.held.remove(&from).is_some() {
+            self.again.push_back((from.clone(), 1));
         }
         if is_directory
             && matches!(mover, Mover::Feed { .. })

@@ -37,8 +37,8 @@ pub struct Inode {
     pub written: u64,
     /// Of the last change of anything about it: content, attributes, name, place.
     pub changed: u64,
-    /// Of its renames.
-    pub renamed: Vec<u64>,
+    /// Its renames, and to which path each was.
+    pub renamed: Vec<(u64, String)>,
     /// Of its removal.
     pub died: Option<u64>,
 }
@@ -462,7 +462,7 @@ impl Hdfs {
         }
         let from = self.path(id);
         let to = format!("{}/{name}", self.path(parent));
-        let at = self.log([Change::Renamed { from, to }]);
+        let at = self.log([Change::Renamed { from, to: to.clone() }]);
         if let Some(other) = there {
             self.die(other, at);
         }
@@ -477,7 +477,7 @@ impl Hdfs {
             inode.parent = parent;
             inode.name = name.to_owned();
             inode.changed = at;
-            inode.renamed.push(at);
+            inode.renamed.push((at, to));
         }
         self.children.insert((parent, name.to_owned()), id);
     }

@@ -24,6 +24,8 @@ pub struct Oracle {
     pub foreign: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
+    /// Nodes whose copies somebody else wrote over.
+    pub overwritten: BTreeSet<u64>,
     /// Entity tags of what somebody else put in the place of copies that the engine knew of.
     pub theirs: BTreeSet<String>,
     /// What changed after this position is not followed: the migration has no feed.
@@ -121,11 +123,16 @@ impl Oracle {
         &self,
         hdfs: &Hdfs,
         adls: &Adls,
+        root: u64,
         (id, path, cursor): (u64, &str, u64),
         given_up: &BTreeSet<(u64, String)>,
     ) -> Result<(), String> {
         let Some(directory) = hdfs.living(id).filter(|inode| inode.content.is_none()) else { return Ok(()) };
-        let followed = directory.renamed.iter().rev().find(|at| **at <= cursor);
+        // Another one may have been renamed, under a name from which this one had gone already, to the engine's knowledge only
+        // that something had happened to it. What is there is not what the rename promises then, and both names are marked.
+        let destination = format!("{}/{path}", hdfs.path(root));
+        let followed = directory.renamed.iter().rev().find(|(at, to)| *at <= cursor && *to == destination);
+        let followed = followed.map(|(at, _)| at);
         let Some(followed) = followed.filter(|_| !self.drifting && !self.excused.held) else { return Ok(()) };
         for (below, other) in hdfs.tree(id) {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
@@ -187,8 +194,11 @@ impl Oracle {
             let id = object.node.as_ref().map_or(0, number);
             let path = hdfs.path(id);
             let below = path.strip_prefix(&hdfs.path(root)).unwrap_or("").trim_start_matches('/');
-            // What was left over is no copy any more.
-            let another = adls.objects.values().any(|other| other.node == object.node);
+            // What `deletePolicy: Keep` left over is no copy any more: the engine forgot it, and may find it in the way
+            // later. Its node's copy is another one, or was, until a stranger took that away.
+            let another = adls.objects.values().any(|other| other.node == object.node)
+                || self.vanished.contains(&id)
+                || self.overwritten.contains(&id);
             if self.excused.covers(below) || self.kept && another {
                 continue;
             }

@@ -395,7 +395,7 @@ impl World<'_> {
                     && let Some(cursor) = self.ordered.remove(&number(node))
                 {
                     let directory = (number(node), path, cursor);
-                    self.oracle.renamed(self.hdfs, self.adls, directory, &self.given_up)?;
+                    self.oracle.renamed(self.hdfs, self.adls, self.root, directory, &self.given_up)?;
                 }
                 MoveOutcome::Done
             }

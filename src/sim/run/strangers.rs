@@ -50,7 +50,9 @@ impl Simulation<'_> {
                 let Some(at) = self.random.pick(&files) else { return };
                 let object = foreign(adls, Some(FOREIGN));
                 let etag = object.etag.clone();
-                let over = adls.objects.insert(at.clone(), object).map(|object| object.etag);
+                let over = adls.objects.insert(at.clone(), object);
+                oracle.overwritten.extend(over.iter().filter_map(|over| over.node.as_ref()).map(number));
+                let over = over.map(|object| object.etag);
                 let known = state.nodes().values().find(|node| node.kind.etag() == over);
                 let known = known.map(|node| node.parent.clone());
                 let path = known.map(|edge| path_of(state, &edge).unwrap_or_default());
