@@ -4,6 +4,8 @@
 mod cluster;
 mod live;
 mod live_rate;
+mod rename;
+mod safe_mode;
 
 use std::path::Path;
 use std::process::Command;

@@ -228,8 +228,19 @@ impl Site {
 
     /// Looks at a resource through ARM until its `status` is so.
     pub async fn wait(&self, id: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.wait_within(PATIENCE, id, what, holds).await
+    }
+
+    /// The same for what takes longer than anything in the test tier.
+    pub async fn wait_within(
+        &self,
+        patience: Duration,
+        id: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let last = std::sync::Mutex::new(Value::Null);
-        let reached = until(async || {
+        let reached = until_within(patience, async || {
             let status = self.status(id).await;
             let reached = holds(&status);
             *last.lock().unwrap() = status.clone();
@@ -243,14 +254,19 @@ impl Site {
 
     /// What the storage emulator has received in request bodies for the account.
     pub async fn ingress_bytes(&self) -> u64 {
+        self.target_counters().await["ingress_bytes"].as_u64().unwrap_or(0)
+    }
+
+    /// What the storage emulator has counted for the account since its start.
+    pub async fn target_counters(&self) -> Value {
         let file = |name: &str| -> Value {
             serde_json::from_slice(&std::fs::read(self.data().join(name)).unwrap()).unwrap()
         };
         let url = format!("http://127.0.0.1:{}/counters", file("ports.json")["storageAdmin"]);
         let token = file("secrets.json")["storageAdmin"].as_str().unwrap().to_owned();
         let reply = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
-        let counters: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
-        counters["accounts"][ACCOUNT]["ingress_bytes"].as_u64().unwrap_or(0)
+        let mut counters: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        counters["accounts"][ACCOUNT].take()
     }
 
     pub async fn remove_at_target(&self, path: &str) {
@@ -293,7 +309,11 @@ fn ports() -> u16 {
 }
 
 /// Asks again and again until there is an answer; `None` when patience is at its end.
-pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub async fn until<T>(ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    until_within(PATIENCE, ask).await
+}
+
+async fn until_within<T>(patience: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let asking = async {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -303,7 +323,7 @@ pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.ok()
+    tokio::time::timeout(patience, asking).await.ok()
 }
 
 pub fn has_condition(status: &Value, kind: &str) -> bool {

@@ -1,10 +1,12 @@
-//! Counts per account since the start: requests by operation, body bytes each way, refusals.
+//! Counts per account since the start: requests by operation, body bytes each way, refusals, what was renamed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+
+use crate::index::NodeKind;
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -18,6 +20,8 @@ pub(crate) struct AccountCounters {
     egress_bytes: AtomicU64,
     client_errors: AtomicU64,
     server_errors: AtomicU64,
+    files_renamed: AtomicU64,
+    directories_renamed: AtomicU64,
 }
 
 #[derive(Serialize)]
@@ -27,6 +31,10 @@ struct Snapshot {
     egress_bytes: u64,
     client_errors: u64,
     server_errors: u64,
+    /// Renames that were done, and not those that were only asked for.
+    files_renamed: u64,
+    /// Each with everything below it.
+    directories_renamed: u64,
 }
 
 impl Counters {
@@ -64,6 +72,11 @@ impl AccountCounters {
         self.egress_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_rename(&self, kind: NodeKind) {
+        let renamed = if kind.is_directory() { &self.directories_renamed } else { &self.files_renamed };
+        renamed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn add_status(&self, status: u16) {
         match status {
             400..=499 => self.client_errors.fetch_add(1, Ordering::Relaxed),
@@ -79,6 +92,8 @@ impl AccountCounters {
             egress_bytes: self.egress_bytes.load(Ordering::Relaxed),
             client_errors: self.client_errors.load(Ordering::Relaxed),
             server_errors: self.server_errors.load(Ordering::Relaxed),
+            files_renamed: self.files_renamed.load(Ordering::Relaxed),
+            directories_renamed: self.directories_renamed.load(Ordering::Relaxed),
         }
     }
 }

@@ -39,7 +39,16 @@ impl Cluster {
     /// Another cluster, in a folder of its own, for what the other tests must not notice; or the same one once more, after
     /// [`Cluster::down`].
     pub fn up(&self, directory: &Path) -> Self {
-        self.xtask(&["up", "--heap", "256m"], directory);
+        self.up_with(directory, &[])
+    }
+
+    /// A NameNode alone. It stays in safe mode, because nobody tells it of the blocks that it knows.
+    pub fn up_without_datanode(&self, directory: &Path) -> Self {
+        self.up_with(directory, &["--without-datanode"])
+    }
+
+    fn up_with(&self, directory: &Path, more: &[&str]) -> Self {
+        self.xtask(&[&["up", "--heap", "256m"], more].concat(), directory);
         Self::read(&directory.join("cluster.json"))
     }
 
@@ -55,6 +64,16 @@ impl Cluster {
             std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).filter(finished).collect();
         assert!(!segments.is_empty());
         segments.iter().for_each(|segment| std::fs::remove_file(segment).unwrap());
+    }
+
+    /// `enter` or `leave`. Nobody can write to the cluster in between.
+    pub fn safe_mode(&self, command: &str) {
+        let status = Command::new(self.file["xtask"].as_str().unwrap())
+            .args(["hadoop", "admin", "--dir", self.file["directory"].as_str().unwrap(), "--"])
+            .args(["-safemode", command])
+            .status()
+            .unwrap();
+        assert!(status.success(), "-safemode {command}: {status}");
     }
 
     fn xtask(&self, command: &[&str], directory: &Path) {
@@ -125,6 +144,34 @@ impl Cluster {
         summary
     }
 
+    /// Empty files `0000000` and so on in a new directory.
+    pub async fn make_files(&self, directory: &str, files: u64) {
+        self.superuser.mkdirs(directory, 0o755, true).await.unwrap();
+        // Each waits for the NameNode's log: it takes many at a time.
+        stream::iter(0..files)
+            .for_each_concurrent(128, |number| async move {
+                write_file(&self.superuser, &format!("{directory}/{number:07}"), Bytes::new()).await;
+            })
+            .await;
+    }
+
+    /// Of what is at a path.
+    pub async fn inode(&self, path: &str) -> u64 {
+        let namenode = self.file["namenode_http"].as_str().unwrap();
+        let url = format!(
+            "http://{namenode}/webhdfs/v1{path}?op=GETFILESTATUS&user.name={}",
+            self.superuser_name()
+        );
+        let answer = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["FileStatus"]["fileId"].as_u64().unwrap()
+    }
+
+    /// What was done in the cluster, in order; a line has `cmd=…`, `src=…`, `dst=…` between tabs.
+    pub fn audit_log(&self) -> String {
+        std::fs::read_to_string(self.file["audit_log"].as_str().unwrap()).unwrap()
+    }
+
     fn shell(&self, arguments: &[&str]) {
         let status = Command::new(self.file["xtask"].as_str().unwrap())
             .args(["hadoop", "fs", "--dir", self.file["directory"].as_str().unwrap(), "--"])
@@ -136,7 +183,7 @@ impl Cluster {
 
     /// `cmd=…` of every operation of one user.
     pub fn audit_commands(&self, user: &str) -> Vec<String> {
-        let log = std::fs::read_to_string(self.file["audit_log"].as_str().unwrap()).unwrap();
+        let log = self.audit_log();
         let mark = format!("ugi={user} ");
         let lines = log.lines().filter(|line| line.contains(&mark));
         lines
@@ -154,7 +201,9 @@ async fn write_file(client: &Client, path: &str, content: Bytes) {
         let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
         let written = async {
             let mut writer = client.create(path, options).await?;
-            writer.write_bytes(content.clone()).await?;
+            if !content.is_empty() {
+                writer.write_bytes(content.clone()).await?;
+            }
             writer.close().await
         };
         match written.await {

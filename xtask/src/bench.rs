@@ -43,7 +43,13 @@ pub fn run(bench: &Bench) -> Result<()> {
         .env("LIVEDATA_DISTCP", hadoop::distcp_arguments()?)
         .env("LIVEDATA_HADOOP", directory.join("cluster.json"));
     let dir = Some(directory);
-    hadoop::run(HadoopCommand::Up { dir: dir.clone(), heap: HEAP.to_owned(), version: None })?;
+    hadoop::run(HadoopCommand::Up {
+        dir: dir.clone(),
+        heap: HEAP.to_owned(),
+        version: None,
+        settings: Vec::new(),
+        without_datanode: false,
+    })?;
     let outcome = command::run(&mut program);
     let down = hadoop::run(HadoopCommand::Down { dir });
     outcome.and(down)

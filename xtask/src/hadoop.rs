@@ -3,8 +3,11 @@
 //!
 //! - `up` starts what is not running (the first time it also formats) and returns when the NameNode has left safe mode
 //!   and counts one live DataNode, of Hadoop 3.4 or, with `--version`, of another from 2.7 on. Called again after a daemon was killed, it brings it back with the same ports and data.
+//!   With `--without-datanode` it is a NameNode alone, which stays in safe mode as soon as there are blocks; a further `up`
+//!   adds the DataNode.
 //! - `down` ends exactly the processes that `up` started; data and logs stay until the folder is removed.
-//! - `fs -- ARGS` runs Hadoop's own shell against it, as `HADOOP_USER_NAME` or else as the superuser.
+//! - `fs -- ARGS` runs Hadoop's own shell against it, as `HADOOP_USER_NAME` or else as the superuser; `admin -- ARGS` what
+//!   Hadoop calls `dfsadmin`, such as `admin -- -safemode enter`.
 //!
 //! What `up` leaves for others is `cluster.json` in the instance folder; see [`cluster::ClusterFile`] for its fields.
 //! Nothing of Hadoop is in the repository: the jars come from Maven once, into the cache folder (`LIVEDATA_CACHE`, or
@@ -33,6 +36,12 @@ pub enum HadoopCommand {
         /// Version of Hadoop, such as 2.10.2; without it, the instance's own, and 3.4.3 for a new one
         #[arg(long)]
         version: Option<String>,
+        /// One more property of hdfs-site.xml, as NAME=VALUE, until the NameNode starts again
+        #[arg(long = "set", value_parser = property)]
+        settings: Vec<(String, String)>,
+        /// Return as soon as the NameNode answers, and start no DataNode
+        #[arg(long)]
+        without_datanode: bool,
     },
     /// Stop the cluster's processes; data and logs stay
     Down {
@@ -51,20 +60,38 @@ pub enum HadoopCommand {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
     },
+    /// Run a command of Hadoop's `dfsadmin`, for example `admin -- -report`
+    Admin {
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 pub fn run(command: HadoopCommand) -> Result<()> {
     match command {
-        HadoopCommand::Up { dir, heap, version } => {
-            let cluster = cluster::up(&instance_directory(dir)?, &heap, version.as_deref())?;
+        HadoopCommand::Up { dir, heap, version, settings, without_datanode } => {
+            let start = cluster::Start { heap, version, settings, datanode: !without_datanode };
+            let cluster = cluster::up(&instance_directory(dir)?, &start)?;
             println!("{}", cluster.describe());
             Ok(())
         }
         HadoopCommand::Down { dir } => cluster::down(&instance_directory(dir)?),
         HadoopCommand::Status { dir } => cluster::status(&instance_directory(dir)?),
         HadoopCommand::Fs { dir, arguments } => {
-            let status = cluster::shell(&instance_directory(dir)?, &arguments)?;
+            let status = cluster::client(&instance_directory(dir)?, cluster::SHELL, &arguments)?;
             anyhow::ensure!(status.success(), "the file system shell ended with {status}");
+            Ok(())
+        }
+        HadoopCommand::Admin { dir, arguments } => {
+            let status = cluster::client(&instance_directory(dir)?, cluster::ADMIN, &arguments)?;
+            anyhow::ensure!(status.success(), "dfsadmin ended with {status}");
             Ok(())
         }
     }

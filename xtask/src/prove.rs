@@ -23,6 +23,11 @@ const PROOFS: &[Proof] = &[
         run: || real::kills(50),
     },
     Proof {
+        name: "rename",
+        about: "a directory of 1,000,000 entries on HDFS (LIVEDATA_ENTRIES: another number), renamed during the scan",
+        run: || real::rename(1_000_000),
+    },
+    Proof {
         name: "small-worlds",
         about: "everything that can happen in small worlds, with more at once than in the tests",
         run: sim::small_worlds,

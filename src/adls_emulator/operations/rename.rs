@@ -39,6 +39,7 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
         index::rename(writing, &request)
     };
     let node = context.service.index.write(rename).await?;
+    context.counters.add_rename(node.kind);
     context.service.garbage.notify_one();
     Ok(reply::changed(StatusCode::CREATED, &node))
 }

@@ -57,13 +57,17 @@ fn report(views: &watch::Sender<View>, side: Side, error: &Error) {
         (Side::Target, ErrorKind::Unusable) => Fault::TargetRefuses,
         (Side::Target, _) => Fault::TargetUnreachable,
     };
-    let known = views.borrow().faults.contains_key(&fault);
-    if !known {
-        tracing::warn!(error = error as &dyn std::error::Error, ?fault, "waiting and trying again");
-        views.send_modify(|view| {
-            view.faults.insert(fault, error.message().to_owned());
-        });
+    // A NameNode that was away and is in safe mode now is away for another reason: the last one is told.
+    let told = views.borrow().faults.get(&fault).cloned();
+    if told.as_deref() == Some(error.message()) {
+        return;
     }
+    if told.is_none() {
+        tracing::warn!(error = error as &dyn std::error::Error, ?fault, "waiting and trying again");
+    }
+    views.send_modify(|view| {
+        view.faults.insert(fault, error.message().to_owned());
+    });
 }
 
 fn clear(views: &watch::Sender<View>, side: Side) {

@@ -295,36 +295,44 @@ impl<'a> Reader<'a> {
         Ok(piece.freeze())
     }
 
+    /// Never nothing.
     async fn read(&mut self) -> Result<Bytes> {
-        loop {
-            let mut stream = match self.stream.take() {
-                Some(stream) => stream,
-                None => open(self.transfer, self.position, self.end).await?,
-            };
+        let ended = || self.transfer.error(ErrorKind::Changed, "it ended before its length");
+        while let Some(stream) = &mut self.stream {
             match stream.next().await {
-                Some(Ok(bytes)) => {
-                    self.stream = Some(stream);
-                    if !bytes.is_empty() {
-                        return Ok(bytes);
-                    }
-                }
+                Some(Ok(bytes)) if bytes.is_empty() => {}
+                Some(Ok(bytes)) => return Ok(bytes),
                 Some(Err(error)) if error.kind().is_retryable() => {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
                         "the source's stream broke; opening it again"
                     );
+                    self.stream = None;
                 }
                 Some(Err(error)) => return Err(error),
-                None => return Err(self.transfer.error(ErrorKind::Changed, "it ended before its length")),
+                None => return Err(ended()),
             }
         }
+        let (bytes, stream) = open(self.transfer, self.position, self.end).await?.ok_or_else(ended)?;
+        self.stream = Some(stream);
+        Ok(bytes)
     }
 }
 
-async fn open(transfer: &Transfer<'_>, position: u64, end: u64) -> Result<ByteStream> {
+/// With the first bytes, because a stream that brings none is not open: a NameNode may know a file whose DataNodes are away.
+async fn open(transfer: &Transfer<'_>, position: u64, end: u64) -> Result<Option<(Bytes, ByteStream)>> {
     let Transfer { context, edge, entry, .. } = transfer;
-    let at = (&edge.directory, edge.name.as_str());
-    persist(&context.views, Side::Source, || context.plan.source.open(&entry.id, at, position, end)).await
+    persist(&context.views, Side::Source, || async {
+        let at = (&edge.directory, edge.name.as_str());
+        let mut stream = context.plan.source.open(&entry.id, at, position, end).await?;
+        while let Some(bytes) = stream.next().await.transpose()? {
+            if !bytes.is_empty() {
+                return Ok(Some((bytes, stream)));
+            }
+        }
+        Ok(None)
+    })
+    .await
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

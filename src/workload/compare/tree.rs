@@ -40,7 +40,7 @@ impl Entry {
     }
 }
 
-/// A file whose content is still to be compared; both sides say it has this size.
+/// A file whose content is still to be compared; both sides say it has this size, which is not 0.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Pair {
     pub path: String,
@@ -78,6 +78,8 @@ pub fn compare(source: &Tree, target: &Tree, report: &mut Report) -> Vec<Pair> {
             (Kind::File { bytes: source }, Kind::File { bytes: target }) if source != target => {
                 report.add(path.clone(), What::Size { source, target });
             }
+            // There is nothing to read.
+            (Kind::File { bytes: 0 }, Kind::File { .. }) => {}
             (Kind::File { bytes }, Kind::File { .. }) => pairs.push(Pair { path: path.clone(), bytes }),
             (Kind::Directory, Kind::Directory) => {}
             (source, target) => {

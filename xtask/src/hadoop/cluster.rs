@@ -78,9 +78,24 @@ impl ClusterFile {
     }
 }
 
-pub fn up(directory: &Path, heap: &str, version: Option<&str>) -> Result<ClusterFile> {
+/// Main classes of Hadoop's clients.
+pub const SHELL: &str = "org.apache.hadoop.fs.FsShell";
+pub const ADMIN: &str = "org.apache.hadoop.hdfs.tools.DFSAdmin";
+
+/// How a cluster is to come up.
+pub struct Start {
+    pub heap: String,
+    pub version: Option<String>,
+    /// Further properties of hdfs-site.xml.
+    pub settings: Vec<(String, String)>,
+    /// With one, it is up when it has reported its blocks; without, when the NameNode answers.
+    pub datanode: bool,
+}
+
+pub fn up(directory: &Path, start: &Start) -> Result<ClusterFile> {
+    let heap = &start.heap;
     let before = ClusterFile::read(directory)?;
-    let version = choose_version(before.as_ref(), version)?;
+    let version = choose_version(before.as_ref(), start.version.as_deref())?;
     let jars = jars::ensure(&super::cache_directory()?, &version)?;
     let logs = directory.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
@@ -119,7 +134,7 @@ pub fn up(directory: &Path, heap: &str, version: Option<&str>) -> Result<Cluster
         if let Some(found) = running(Daemon::NameNode) {
             break (found, rpc_port, http_port);
         }
-        configuration::write(directory, &version, rpc_port, http_port)?;
+        configuration::write(directory, &version, (rpc_port, http_port), &start.settings)?;
         if !directory.join("data").join("name").join("current").is_dir() {
             format_namespace(directory, &classpath_file)?;
         }
@@ -138,6 +153,7 @@ pub fn up(directory: &Path, heap: &str, version: Option<&str>) -> Result<Cluster
     };
     let mut datanode = match datanode {
         Some(found) => found,
+        None if !start.datanode => return Ok(describe(rpc_port, http_port, namenode.pid, None)),
         None => Daemon::DataNode.start(directory, &classpath_file, heap)?,
     };
     let file = describe(rpc_port, http_port, namenode.pid, Some(datanode.pid));
@@ -195,10 +211,9 @@ pub fn status(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-pub fn shell(directory: &Path, arguments: &[String]) -> Result<ExitStatus> {
+pub fn client(directory: &Path, main_class: &str, arguments: &[String]) -> Result<ExitStatus> {
     ClusterFile::read(directory)?.with_context(|| no_cluster(directory))?;
-    let mut command =
-        java::command(&directory.join("classpath"), &["-Xmx256m".into()], "org.apache.hadoop.fs.FsShell")?;
+    let mut command = java::command(&directory.join("classpath"), &["-Xmx256m".into()], main_class)?;
     if std::env::var_os("HADOOP_USER_NAME").is_none() {
         command.env("HADOOP_USER_NAME", configuration::SUPERUSER);
     }

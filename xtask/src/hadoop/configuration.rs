@@ -9,7 +9,13 @@ use super::jars;
 /// The daemons log in under this name, which makes it HDFS' superuser whoever runs them.
 pub const SUPERUSER: &str = "hdfs";
 
-pub fn write(directory: &Path, version: &str, rpc_port: u16, http_port: u16) -> Result<()> {
+/// The ports are RPC and HTTP; `settings` go into hdfs-site.xml.
+pub fn write(
+    directory: &Path,
+    version: &str,
+    (rpc_port, http_port): (u16, u16),
+    settings: &[(String, String)],
+) -> Result<()> {
     let folder = directory.join("conf");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let data = |name: &str| format!("file://{}", directory.join("data").join(name).display());
@@ -21,7 +27,7 @@ pub fn write(directory: &Path, version: &str, rpc_port: u16, http_port: u16) -> 
         // Test users exist nowhere else: asking the operating system for their groups would only fail, and slowly.
         core.push(("hadoop.security.group.mapping", "org.apache.hadoop.security.NullGroupsMapping".into()));
     }
-    let hdfs = [
+    let mut hdfs = vec![
         ("dfs.namenode.rpc-address", format!("127.0.0.1:{rpc_port}")),
         ("dfs.namenode.http-address", format!("127.0.0.1:{http_port}")),
         ("dfs.namenode.name.dir", data("name")),
@@ -40,6 +46,7 @@ pub fn write(directory: &Path, version: &str, rpc_port: u16, http_port: u16) -> 
         ("dfs.namenode.fs-limits.min-block-size", "4096".into()),
         ("dfs.heartbeat.interval", "1".into()),
     ];
+    hdfs.extend(settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
     std::fs::write(folder.join("core-site.xml"), site_file(&core))?;
     std::fs::write(folder.join("hdfs-site.xml"), site_file(&hdfs))?;
     std::fs::write(folder.join("log4j.properties"), CLIENT_LOG)?;

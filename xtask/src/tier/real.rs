@@ -17,10 +17,23 @@ use crate::{cache, tools};
 
 /// Two daemons beside tests and agents, on machines with little memory.
 const HEAP: &str = "512m";
+/// A NameNode holds a name in a few hundred bytes.
+const HEAP_FOR_MILLIONS: &str = "2g";
+
+/// A NameNode reads the whole segment of its log that a feed is in, each time. Histories of hours would fill one, and each
+/// of them read all of it again and again.
+const SHORT_SEGMENTS: [(&str, &str); 3] = [
+    ("dfs.namenode.checkpoint.txns", "2000"),
+    ("dfs.namenode.edit.log.autoroll.multiplier.threshold", "1.0"),
+    ("dfs.namenode.edit.log.autoroll.check.interval.ms", "1000"),
+];
+
+/// A change does not wait for the disk.
+const UNSYNCED: [(&str, &str); 1] = [("dfs.namenode.edits.noeditlogchannelflush", "true")];
 
 pub fn hdfs() -> Result<()> {
     let tools = tools::install()?;
-    let cluster = Cluster::start(None)?;
+    let cluster = Cluster::start(None, HEAP, &[])?;
     let mut client = client_tests(&cluster)?;
     let mut tests = integration_tests()?;
     tests
@@ -42,7 +55,7 @@ fn client_tests(cluster: &Cluster) -> Result<std::process::Command> {
 
 /// The simulated HDFS held against a real one of this version, in so many histories.
 pub fn fidelity(version: &str, seeds: u64) -> Result<()> {
-    let cluster = Cluster::start(Some(version))?;
+    let cluster = Cluster::start(Some(version), HEAP, &SHORT_SEGMENTS)?;
     let mut tests = client_tests(&cluster)?;
     tests.args(["--", "fidelity::", "--nocapture"]).env("LIVEDATA_FIDELITY_SEEDS", seeds.to_string());
     let outcome = counted::run(&mut tests);
@@ -51,12 +64,25 @@ pub fn fidelity(version: &str, seeds: u64) -> Result<()> {
 
 /// The agent that follows a lake is killed so many times more often than in the tier, and its target fails now and then.
 pub fn kills(count: u64) -> Result<()> {
-    let cluster = Cluster::start(None)?;
+    let cluster = Cluster::start(None, HEAP, &[])?;
     let mut tests = integration_tests()?;
     tests
         .args(["hdfs::live_rate::", "--nocapture"])
         .env("LIVEDATA_HADOOP", cluster.file())
         .env("LIVEDATA_KILLS", count.to_string());
+    let outcome = counted::run(&mut tests);
+    cluster.stop(outcome)
+}
+
+/// A directory is renamed while it is scanned. `LIVEDATA_ENTRIES` has another number of entries in it.
+pub fn rename(entries: u64) -> Result<()> {
+    let entries = std::env::var("LIVEDATA_ENTRIES").unwrap_or_else(|_| entries.to_string());
+    let cluster = Cluster::start(None, HEAP_FOR_MILLIONS, &UNSYNCED)?;
+    let mut tests = integration_tests()?;
+    tests
+        .args(["hdfs::rename::", "--nocapture"])
+        .env("LIVEDATA_HADOOP", cluster.file())
+        .env("LIVEDATA_ENTRIES", entries);
     let outcome = counted::run(&mut tests);
     cluster.stop(outcome)
 }
@@ -79,13 +105,15 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(version: Option<&str>) -> Result<Self> {
+    fn start(version: Option<&str>, heap: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let cluster =
             Self { directory: cache::directory()?.join(format!("hadoop-test-{}", std::process::id())) };
         let up = HadoopCommand::Up {
             dir: Some(cluster.directory.clone()),
-            heap: HEAP.to_owned(),
+            heap: heap.to_owned(),
             version: version.map(str::to_owned),
+            settings: settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            without_datanode: false,
         };
         match hadoop::run(up) {
             Ok(()) => Ok(cluster),

@@ -78,13 +78,19 @@ async fn requests_and_bytes_are_counted() {
     fixture.client.write("lake/file", &[7; 1000]).await;
     fixture.client.get("lake/file", &[("range", "bytes=0-99")]).await.expect(206);
     fixture.client.get("lake/none", &[]).await.expect(404);
+    fixture.client.write("lake/dir/file", b"").await;
+    for (from, to, status) in [("dir", "there", 201), ("file", "there/other", 201), ("none", "there", 404)] {
+        let source = format!("/lake/{from}");
+        fixture.client.put(&format!("lake/{to}"), &[("x-ms-rename-source", &source)]).await.expect(status);
+    }
     let counters = fixture.client.admin(Method::GET, "/counters", ADMIN_TOKEN, "").await.expect(200).json();
     let account = &counters["accounts"][ACCOUNT];
     assert_eq!(account["requests"]["PathAppend"], 1);
     assert_eq!(account["requests"]["PathRead"], 2);
     assert_eq!(account["ingress_bytes"], 1000);
     assert_eq!(account["egress_bytes"], 100);
-    assert_eq!(account["client_errors"], 1);
+    assert_eq!(account["client_errors"], 2);
+    assert_eq!((&account["files_renamed"], &account["directories_renamed"]), (&1.into(), &1.into()));
     assert_eq!(account["server_errors"], 0);
     fixture.running.stop().await.unwrap();
 }

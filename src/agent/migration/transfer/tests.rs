@@ -2,7 +2,7 @@
 //! and that can hold an append back.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::migration::view::Fault;
 use crate::migration::{Migration, Plan};
 use livedata_engine::Policy;
 use livedata_filesystem::{EntryKind, Extras, xattr_properties};
@@ -49,12 +50,14 @@ fn stripes_are_whole_appends_for_every_lane() {
     assert_eq!(stripe_bytes(u64::MAX / 2), STRIPE_BYTES);
 }
 
-/// The local directory; can end one stream early, and says of everything that it has these extras.
+/// The local directory; can end one stream early or break some, and says of everything that it has these extras.
 struct Cut {
     inner: LocalSource,
     extras: Extras,
     /// The first stream that is opened at this offset ends right away.
     at: Mutex<Option<u64>>,
+    /// So many streams break before they bring anything.
+    broken: Arc<AtomicU32>,
 }
 
 #[async_trait]
@@ -90,6 +93,11 @@ impl Source for Cut {
         let cut = self.at.lock().unwrap().take_if(|at| *at == offset).is_some();
         if cut {
             return Ok(futures::stream::empty().boxed());
+        }
+        let fewer = |left: u32| left.checked_sub(1);
+        if self.broken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok() {
+            let error = Error::new(ErrorKind::Unreachable, "read", "file", "no DataNode delivered it");
+            return Ok(futures::stream::iter([Err(error)]).boxed());
         }
         self.inner.open(file, at, offset, length_bytes).await
     }
@@ -205,6 +213,7 @@ struct World {
     endpoint: url::Url,
     target: Arc<Observed>,
     extras: Extras,
+    broken: Arc<AtomicU32>,
     _emulator: Running,
 }
 
@@ -239,7 +248,8 @@ impl World {
             under_way: Mutex::default(),
             hold: watch::Sender::new(hold),
         });
-        Self { folder, endpoint, target, extras: Extras::default(), _emulator: emulator }
+        let (extras, broken) = (Extras::default(), Arc::default());
+        Self { folder, endpoint, target, extras, broken, _emulator: emulator }
     }
 
     fn lake(&self) -> PathBuf {
@@ -252,7 +262,8 @@ impl World {
 
     fn start_with(&self, target: Arc<dyn Target>, cut: Option<u64>) -> Migration {
         let inner = LocalSource::new(self.lake());
-        let source = Cut { inner, extras: self.extras.clone(), at: Mutex::new(cut) };
+        let (extras, broken) = (self.extras.clone(), Arc::clone(&self.broken));
+        let source = Cut { inner, extras, at: Mutex::new(cut), broken };
         let plan = Plan {
             name: "test".into(),
             journal: self.folder.path().join("journal.db"),
@@ -328,6 +339,19 @@ async fn a_source_that_ends_early_ends_the_copy_and_leaves_no_request_under_way(
     world.finish(world.start(Some(2 * APPEND_BYTES))).await;
     let created = world.requests().iter().filter(|request| *request == "create file").count();
     assert_eq!(created, 2, "the copy that met the early end, and the one after it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_break_before_they_bring_anything_are_waited_for_and_told() {
+    let world = World::new(1_000, Hold::Nothing).await;
+    world.broken.store(2, Ordering::SeqCst);
+    let migration = world.start(None);
+    let mut view = migration.view();
+    let told = view.wait_for(|view| view.faults.contains_key(&Fault::SourceUnreachable));
+    let told = tokio::time::timeout(std::time::Duration::from_secs(60), told).await;
+    assert!(told.unwrap().is_ok());
+    world.finish(migration).await;
+    assert_eq!(world.requests(), ["create file", "append and flush", "rename"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
