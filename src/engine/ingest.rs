@@ -277,6 +277,10 @@ impl Engine {
         else {
             return Ok(Rename::Look);
         };
+        // By its new name it may vouch for others: tables commit in that way.
+        if node.kind.is_file() && self.vouches(&to).is_some() && self.rules.hold(Rule::Barrier) {
+            return Ok(Rename::Look);
+        }
         let (from, to) = (Place::Tree(from), Place::Tree(to));
         let locked = self.moves.contains_key(&id)
             || replaced.as_ref().is_some_and(|(other, _)| self.moves.contains_key(other));

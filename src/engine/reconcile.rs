@@ -263,6 +263,12 @@ impl Engine {
             }
             return Ok(());
         }
+        if entry.kind_is_file()
+            && let Located::Tree(path) = locate(state, &edge)?
+            && !self.may_appear(state, &edge, &entry, &path)?
+        {
+            return Ok(());
+        }
         let last = state.mark(&edge)?.map_or(look.position, |mark| mark.last);
         if entry.kind == EntryKind::Directory
             && let Some(blocker) = self.changed_below(state, &edge, &entry.id, last)?

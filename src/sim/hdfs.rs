@@ -18,6 +18,8 @@ pub const ROOT: u64 = 1;
 /// Two directories of the root, each the root of a migration.
 pub const SCOPES: [(u64, &str); 2] = [(2, "/in"), (3, "/out")];
 const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Of what is to be renamed when it is whole.
+const BEGUN: &str = "tmp";
 
 #[derive(Clone, Debug, Hash)]
 pub struct Inode {
@@ -60,6 +62,8 @@ pub struct Hdfs {
     purged: u64,
     /// Edits are logged behind the name space's back: positions may be a little too low.
     pub asynchronous: bool,
+    /// What vouches for others is written under another name, and renamed when it is whole.
+    pub commits_by_rename: bool,
     /// Contents that were ever whole, by inode.
     pub versions: BTreeMap<u64, BTreeMap<u64, Version>>,
 }
@@ -97,6 +101,7 @@ impl Hdfs {
             named: BTreeMap::new(),
             purged: 0,
             asynchronous: false,
+            commits_by_rename: false,
             versions: BTreeMap::new(),
         };
         let directory = |parent, name: &str| Inode {
@@ -605,6 +610,23 @@ impl Hdfs {
 
     /// A job's output: files first, then the file that vouches for them.
     fn commit(&mut self, random: &mut Random, parent: u64) {
+        let log = self.child(parent, "_delta_log");
+        let begun = [Some(parent), log].into_iter().flatten().find_map(|directory| {
+            let id = self.child(directory, BEGUN).filter(|_| self.commits_by_rename)?;
+            Some((directory, id))
+        });
+        if let Some((directory, id)) = begun {
+            let name = if directory == parent {
+                "_SUCCESS".to_owned()
+            } else {
+                format!("{:03}.json", self.children(directory).count() - 1)
+            };
+            if self.inode(id).is_some_and(|inode| inode.open) {
+                self.close(id);
+            }
+            self.rename(id, directory, &name);
+            return;
+        }
         for name in ["x", "y"] {
             if let Some(old) = self.child(parent, name) {
                 self.die(old, self.txid + 1);
@@ -624,6 +646,7 @@ impl Hdfs {
             }
             (log, format!("{:03}.json", self.children(log).count()))
         };
+        let name = if self.commits_by_rename { BEGUN.to_owned() } else { name };
         if let Some(old) = self.child(directory, &name) {
             if self.inode(old).is_some_and(|inode| inode.content.is_none()) {
                 return;

@@ -64,6 +64,23 @@ impl Oracle {
         self.vouched(hdfs, adls, root, path, (id, version))
     }
 
+    /// The same order, for a file that is found under another name.
+    pub fn moved(
+        &self,
+        hdfs: &Hdfs,
+        adls: &Adls,
+        root: u64,
+        path: &str,
+        object: &Object,
+    ) -> Result<(), String> {
+        let id = object.node.as_ref().map_or(0, number);
+        let versions = hdfs.versions.get(&id).zip(object.content);
+        match versions.and_then(|(versions, content)| versions.get(&content)) {
+            Some(version) => self.vouched(hdfs, adls, root, path, (id, version)),
+            None => Ok(()),
+        }
+    }
+
     fn vouches(&self, path: &str) -> Option<usize> {
         let policy = Policy { barriers: self.barriers.clone(), ..Policy::new("/") };
         Engine::new(livedata_engine::Limits::default(), policy, Rules::default()).vouches(path)
@@ -79,8 +96,11 @@ impl Oracle {
         (id, version): (u64, &Version),
     ) -> Result<(), String> {
         let Some(levels) = self.vouches(path) else { return Ok(()) };
-        // The table that it was written for.
-        let made = version.made;
+        // The table that it was written for. If it came by its name later, it vouches for what was there then.
+        let at_root = hdfs.path(root);
+        let name = format!("{at_root}/{path}");
+        let renamed = hdfs.inode(id).and_then(|inode| inode.renamed.iter().rfind(|(_, to)| *to == name));
+        let made = version.made.max(renamed.map_or(0, |(at, _)| *at));
         let inside = version.above.iter().take_while(|directory| **directory != ROOT).count();
         let Some(table) = version.above.get(levels.min(inside.saturating_sub(1))).copied() else {
             return Ok(());
@@ -88,19 +108,20 @@ impl Oracle {
         if hdfs.living(id).is_none() || !hdfs.is_below(table, root) || self.drifting {
             return Ok(());
         }
-        let at_root = hdfs.path(root);
         for other in hdfs.tree(table).into_values() {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
             };
             let unseen = self.since.is_some_and(|since| hdfs.touched(other) > since);
+            let path_there = hdfs.path(other);
+            let below = path_there.strip_prefix(&at_root).unwrap_or("").trim_start_matches('/');
+            // Those that vouch come in the order in which their contents were made, which is all that their times tell.
+            let made = if self.vouches(below).is_some() { version.made } else { made };
             // What was going on at the same time is not before it.
             let before = hdfs.is_acknowledged(hdfs.touched_within(other, table), made);
             if other == id || !before || unseen {
                 continue;
             }
-            let path_there = hdfs.path(other);
-            let below = path_there.strip_prefix(&at_root).unwrap_or("").trim_start_matches('/');
             // Wherever the target has it: the renames of directories above are no matter of this rule.
             let node = Some(crate::hdfs::node_id(other));
             let there = adls.objects.iter().any(|(at, object)| {

@@ -198,6 +198,8 @@ pub fn run(seed: u64, options: &Options) -> Result<Outcome, String> {
     let mut random = Random::new(seed);
     let mut hdfs = Hdfs::new();
     hdfs.asynchronous = random.one_in(3);
+    // From a generator of its own: the histories of all other seeds stay what they were.
+    hdfs.commits_by_rename = Random::new(!seed).one_in(4);
     let limits = Limits {
         operations: 1 + random.below(5),
         copies: 1 + random.below(2),

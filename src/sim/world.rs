@@ -390,6 +390,9 @@ impl World<'_> {
                         self.oracle.stays(&moving)?;
                     }
                     self.oracle.replaced(self.hdfs, self.adls, self.root, &moving, &replaced)?;
+                    if let Some(path) = to.strip_prefix("T/") {
+                        self.oracle.moved(self.hdfs, self.adls, self.root, path, &moving)?;
+                    }
                 }
                 if let Some(path) = to.strip_prefix("T/")
                     && let Some(cursor) = self.ordered.remove(&number(node))
