@@ -28,6 +28,8 @@ pub struct Scripted {
 
 /// The root of the migration.
 pub const ROOT: u64 = SCOPES[0].0;
+/// A directory that is no part of it.
+pub const ELSEWHERE: u64 = SCOPES[1].0;
 
 impl Scripted {
     pub fn new(without: Option<Rule>) -> Self {
@@ -54,6 +56,11 @@ impl Scripted {
     fn step(&mut self, input: Input) {
         let Ok(effects) = self.engine.step(&mut self.state, input);
         self.pending.extend(effects);
+    }
+
+    /// The operator wants a path of the source looked at again.
+    pub fn rescan(&mut self, path: &str) {
+        self.step(Input::Rescan { path: path.to_owned() });
     }
 
     /// Carries out the first effect that is wanted, if there is one and it has an answer by now.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test: a panic is its way to fail")]
 
 use livedata_engine::{Effect, Place, Rule};
-use livedata_sim::scripted::{ROOT, Scripted};
+use livedata_sim::scripted::{ELSEWHERE, ROOT, Scripted};
 
 fn is_move(effect: &Effect) -> bool {
     matches!(effect, Effect::Move { .. })
@@ -155,4 +155,45 @@ fn where_a_node_is_that_is_being_moved_is_not_known() {
     assert!(scripted.hdfs.purge());
     scripted.execute_all(|effect| !is_move(effect)).unwrap();
     scripted.judge().unwrap();
+}
+
+fn is_look_at(effect: &Effect, name: &str) -> bool {
+    matches!(effect, Effect::LookUp { edge } if edge.name == name)
+}
+
+fn is_move_to(effect: &Effect, path: &str) -> bool {
+    matches!(effect, Effect::Move { to: Place::Tree(to), .. } if to == path)
+}
+
+/// A directory is renamed from `c` to `a`, where something else is on its way out at the target, and from there to `b`, where
+/// it is found, and moved to, before that is out.
+fn found_here_and_later_there(without: Option<Rule>) -> Result<(), String> {
+    let mut scripted = Scripted::new(without);
+    let [other, directory] = ["a", "c"].map(|name| scripted.hdfs.add(ROOT, name, false));
+    scripted.start()?;
+    scripted.judge()?;
+    scripted.hdfs.delete(other);
+    scripted.hdfs.rename(directory, ROOT, "a");
+    scripted.execute_all(is_feed)?;
+    assert!(scripted.execute(|effect| is_look_at(effect, "a"))?, "the directory is seen at a");
+    assert!(scripted.pending.iter().any(is_move), "what the target has there is to go first");
+    scripted.hdfs.rename(directory, ROOT, "b");
+    assert!(scripted.hdfs.purge());
+    scripted.execute_all(|effect| !is_move(effect) && !is_look_at(effect, "c"))?;
+    assert!(scripted.execute(|effect| is_move_to(effect, "b"))?, "everything is looked at: it is at b");
+    scripted.execute_all(|effect| !is_move(effect))?;
+    // Something that happens elsewhere, and a reason to look at b again that is younger.
+    scripted.hdfs.add(ELSEWHERE, "x", false);
+    scripted.execute_all(|effect| !is_move(effect))?;
+    scripted.rescan("/in/b");
+    scripted.execute_all(|effect| !is_look_at(effect, "b"))?;
+    scripted.watermark()?;
+    scripted.judge()
+}
+
+#[test]
+fn a_node_is_not_moved_away_from_where_it_was_seen_later() {
+    assert_eq!(found_here_and_later_there(None), Ok(()));
+    let without = found_here_and_later_there(Some(Rule::NewestLook));
+    assert!(without.unwrap_err().starts_with("watermark"));
 }
