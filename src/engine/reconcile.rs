@@ -158,7 +158,7 @@ impl Engine {
             self.forgive(state, &edge)?;
             return self.settle(state, &edge);
         }
-        if !self.may_delete(state, &edge, &held, false)? {
+        if self.is_awaited(state, &edge, &held, &look)? || !self.may_delete(state, &edge, &held, false)? {
             return Ok(());
         }
         // Another operation may be about to publish it.
@@ -166,6 +166,25 @@ impl Engine {
             self.discard_node(state, &held, effects)?;
         }
         self.remove(state, edge, held, look, effects)
+    }
+
+    /// A directory that left its name may be on its way to another one, perhaps by way of the trash. What was changed in it
+    /// before comes first, as with every rename; where it is gone for good that is found out soon.
+    fn is_awaited<S: State>(
+        &mut self,
+        state: &mut S,
+        edge: &Edge,
+        held: &NodeId,
+        look: &Look,
+    ) -> Result<bool, S::Error> {
+        if state.node(held)?.is_none_or(|node| node.kind != NodeKind::Directory) {
+            return Ok(false);
+        }
+        let last = state.mark(edge)?.map_or(look.position, |mark| mark.last);
+        let Some(blocker) = self.changed_below(state, edge, held, last)? else { return Ok(false) };
+        self.coverage.rename_barred += 1;
+        self.bar(edge.clone(), blocker, true);
+        Ok(true)
     }
 
     /// Another node is there now than the target has.
@@ -212,7 +231,7 @@ impl Engine {
             let reason = "another thing was there before and deletePolicy is Keep; remove it at the target";
             return self.give_up(state, &edge, Cause::Replaced, reason);
         }
-        if !self.may_delete(state, &edge, &other, true)? {
+        if self.is_awaited(state, &edge, &other, &look)? || !self.may_delete(state, &edge, &other, true)? {
             return Ok(());
         }
         self.remove(state, edge, other, look, effects)

@@ -22,6 +22,8 @@ pub struct Scripted {
     pub pending: Vec<Effect>,
     /// Of those that happened.
     pub executed: Vec<Effect>,
+    /// Directories whose rename is to come after what was changed in them before, and the position of that rename.
+    pub ordered: BTreeMap<u64, u64>,
     oracle: Oracle,
     rules: Rules,
 }
@@ -41,6 +43,7 @@ impl Scripted {
             engine: Engine::new(Limits::default(), Policy::new(SCOPES[0].1), rules),
             pending: Vec::new(),
             executed: Vec::new(),
+            ordered: BTreeMap::new(),
             oracle: Oracle::default(),
             rules,
         }
@@ -94,7 +97,7 @@ impl Scripted {
             denied: &BTreeSet::new(),
             workers: Workers::default(),
             fed: true,
-            ordered: &mut BTreeMap::new(),
+            ordered: &mut self.ordered,
             given_up: BTreeSet::new(),
         };
         world.execute(effect)

@@ -197,3 +197,28 @@ fn a_node_is_not_moved_away_from_where_it_was_seen_later() {
     let without = found_here_and_later_there(Some(Rule::NewestLook));
     assert!(without.unwrap_err().starts_with("watermark"));
 }
+
+/// A directory is found under its new name before the feed has told what was changed in it under the old one.
+fn found_before_it_is_told(without: Option<Rule>) -> Result<(), String> {
+    let mut scripted = Scripted::new(without);
+    let directory = scripted.hdfs.add(ROOT, "c", false);
+    let file = scripted.hdfs.add(directory, "x", true);
+    scripted.hdfs.close(file);
+    scripted.start()?;
+    scripted.judge()?;
+    let other = scripted.hdfs.add(ROOT, "a", true);
+    scripted.hdfs.delete(other);
+    scripted.execute_all(is_feed)?;
+    scripted.hdfs.close(file);
+    scripted.hdfs.rename(directory, ROOT, "a");
+    scripted.ordered.insert(directory, scripted.hdfs.txid);
+    scripted.execute_all(|effect| !is_feed(effect))?;
+    scripted.judge()
+}
+
+#[test]
+fn what_is_found_elsewhere_is_not_moved_before_the_feed_has_told_of_it() {
+    assert_eq!(found_before_it_is_told(None), Ok(()));
+    let without = found_before_it_is_told(Some(Rule::LateMoveFence));
+    assert!(without.unwrap_err().starts_with("rename"));
+}
