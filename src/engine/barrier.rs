@@ -336,6 +336,7 @@ impl Engine {
     ) -> Result<Between, S::Error> {
         let mut unknown = Vec::new();
         let mut given_up = None;
+        let mut in_circle = None;
         let mut at = edge.directory.clone();
         while at != *above {
             let Some(node) = state.node(&at)? else { break };
@@ -349,6 +350,11 @@ impl Engine {
             if !self.waits_for(&blocker, edge) {
                 return Ok(Between::WaitsFor(blocker));
             }
+            in_circle = in_circle.or(Some(blocker));
+        }
+        // What left its name waits for everything below, and this is below: whoever begins to wait breaks the circle.
+        if let Some(blocker) = in_circle {
+            return Ok(Between::WaitsFor(blocker));
         }
         // Looking at it again and again would change nothing.
         if let Some(failed) = given_up {
