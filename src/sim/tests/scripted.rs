@@ -222,3 +222,30 @@ fn what_is_found_elsewhere_is_not_moved_before_the_feed_has_told_of_it() {
     let without = found_before_it_is_told(Some(Rule::LateMoveFence));
     assert!(without.unwrap_err().starts_with("rename"));
 }
+
+/// A file is seen, and copied, under a name that another one had before; then the feed tells that that one was renamed. How
+/// often something is moved at the target.
+fn seen_after_the_rename_of_another(without: Option<Rule>) -> usize {
+    let mut scripted = Scripted::new(without);
+    scripted.start().unwrap();
+    scripted.judge().unwrap();
+    let other = scripted.hdfs.add(ROOT, "a", true);
+    scripted.execute_all(is_feed).unwrap();
+    scripted.hdfs.close(other);
+    scripted.hdfs.rename(other, ROOT, "b");
+    scripted.hdfs.create(ROOT, "a");
+    scripted.execute_all(|effect| !is_feed(effect)).unwrap();
+    let is_publication = |effect: &Effect| matches!(effect, Effect::Publish { .. });
+    assert!(
+        scripted.executed.iter().any(is_publication),
+        "the new file is there before the feed has told of it"
+    );
+    scripted.judge().unwrap();
+    scripted.executed.iter().filter(|effect| is_move(effect)).count()
+}
+
+#[test]
+fn what_was_seen_after_a_rename_is_not_what_was_renamed() {
+    assert_eq!(seen_after_the_rename_of_another(None), 0);
+    assert!(seen_after_the_rename_of_another(Some(Rule::MoveOnlySeenBefore)) > 0);
+}

@@ -126,7 +126,7 @@ const KILLED: &[(Rule, &str, &str)] = &[
     (Rule::IdentityFence, "everything", WATERMARK),
     (Rule::GenerationCheck, "everything", WATERMARK),
     (Rule::GapRescan, "everything", WATERMARK),
-    (Rule::Claims, "everything", WATERMARK),
+    (Rule::Claims, "first scan", WATERMARK),
     (Rule::Trash, "everything", "no copy of what lives is destroyed"),
     (Rule::InFlightVersion, "everything", "no file is torn"),
     (Rule::MoveIntent, "names, and a crash", EQUAL),
