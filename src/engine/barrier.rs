@@ -1,5 +1,6 @@
-//! Order of publication: a file that vouches for others (`_SUCCESS`, an entry of a table's log) comes after them, and a
-//! directory is renamed after what was changed in it before. `docs/architecture.md#barriers`.
+//! Order of publication: a file that vouches for others (`_SUCCESS`, an entry of a table's log) comes after them, whether it
+//! is copied or gets its name by a rename, and a directory is renamed after what was changed in it before, also if it goes by
+//! way of the trash. `docs/architecture.md#barriers`.
 //!
 //! Guarantee: when such a file, made at some moment, is visible at the target, then everything that was in its table's
 //! directory at that moment is visible there in that version or a later one. That nothing newer is visible is not promised.

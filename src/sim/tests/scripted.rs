@@ -249,3 +249,19 @@ fn what_was_seen_after_a_rename_is_not_what_was_renamed() {
     assert_eq!(seen_after_the_rename_of_another(None), 0);
     assert!(seen_after_the_rename_of_another(Some(Rule::MoveOnlySeenBefore)) > 0);
 }
+
+/// A job writes its marker under another name and renames it, as table formats do, while a file of its output is not copied.
+fn committed_by_a_rename(without: Option<Rule>) -> Result<(), String> {
+    let (mut scripted, marker) = with_file(without, "tmp");
+    scripted.hdfs.create(ROOT, "x");
+    scripted.hdfs.rename(marker, ROOT, "_SUCCESS");
+    scripted.execute_all(|effect| !matches!(effect, Effect::Copy { .. }))?;
+    scripted.judge()
+}
+
+#[test]
+fn a_file_that_is_renamed_to_vouch_for_others_waits_for_them() {
+    assert_eq!(committed_by_a_rename(None), Ok(()));
+    let without = committed_by_a_rename(Some(Rule::Barrier));
+    assert!(without.unwrap_err().starts_with("order"));
+}
