@@ -11,11 +11,12 @@ use livedata_sim::{Options, Workers, run};
 
 /// Without the rule the history of this seed ends with an error that begins like this.
 const KILLED: &[(Rule, u64, &str)] = &[
+    (Rule::Survey, 60, "left"),
     (Rule::DeepOnImpureRename, 268, "missing"),
     (Rule::DeepFollowsRename, 168, "watermark"),
-    (Rule::MarkBothNames, 18, "attributes"),
+    (Rule::MarkBothNames, 43, "watermark"),
     (Rule::FeedWaitsForMoves, 378, "order"),
-    (Rule::MarkUnlisted, 6, "watermark"),
+    (Rule::MarkUnlisted, 10, "surplus"),
     (Rule::EdgeLock, 0, "left"),
     (Rule::NodeLock, 61, "destroyed"),
     (Rule::IdentityFence, 12, "watermark"),
@@ -26,18 +27,18 @@ const KILLED: &[(Rule, u64, &str)] = &[
     (Rule::BarrierFence, 1191, "order"),
     (Rule::BarrierAbove, 127, "order"),
     (Rule::BarrierFailed, 58, "order"),
-    (Rule::RenameBarrier, 3, "rename"),
-    (Rule::CirclesBreak, 288, "unfinished"),
+    (Rule::RenameBarrier, 28, "rename"),
+    (Rule::CirclesBreak, 493, "unfinished"),
     (Rule::MoveIntent, 146, "watermark"),
     (Rule::MakeIntent, 131, "watermark"),
     (Rule::PublicationProbe, 58, "watermark"),
     (Rule::AttributesIntent, 4128, "watermark"),
-    (Rule::Claims, 187, "watermark"),
-    (Rule::Trash, 11, "destroyed"),
+    (Rule::Claims, 575, "watermark"),
+    (Rule::Trash, 10, "destroyed"),
     (Rule::AliveCheck, 84, "destroyed"),
     (Rule::PurgeWatermark, 70, "destroyed"),
     (Rule::StaleMarksDirectory, 3, "watermark"),
-    (Rule::MassDeletes, 121, "deleted"),
+    (Rule::MassDeletes, 124, "deleted"),
     (Rule::InFlightVersion, 2, "torn"),
 ];
 
@@ -69,7 +70,7 @@ const EQUIVALENT: &[Rule] = &[Rule::MarkDeepestKnown];
 /// Rules of the workers, and R0 and I3, which are kept by the agent around the engine.
 const WORKERS: &[(Workers, u64, &str)] = &[
     (workers(true, false, false, false), 20, "torn"),
-    (workers(false, true, false, false), 72, "overwritten"),
+    (workers(false, true, false, false), 144, "overwritten"),
     (workers(false, false, true, false), 31, "watermark"),
     (workers(false, false, false, true), 92, "attributes"),
 ];
