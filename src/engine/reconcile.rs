@@ -14,6 +14,10 @@ use crate::paths::{Located, is_within, locate};
 use crate::rules::Rule;
 use crate::state::{Edge, Intent, Node, NodeKind, State, UNKNOWN};
 
+/// With how many marks, and how many directories of the frontier, a removal is compared at most.
+const REMOVAL_LOOKS_AT: u64 = 20_000;
+const REMOVAL_AT_FRONTS: usize = 2_000;
+
 impl Engine {
     pub(crate) fn looked<S: State>(
         &mut self,
@@ -178,6 +182,12 @@ impl Engine {
         look: &Look,
     ) -> Result<bool, S::Error> {
         if state.node(held)?.is_none_or(|node| node.kind != NodeKind::Directory) {
+            return Ok(false);
+        }
+        // With so much in question nothing is known of several files anyway, and to look for those below takes too long.
+        if state.count_marks()? > REMOVAL_LOOKS_AT
+            || state.fronts(None, REMOVAL_AT_FRONTS)?.len() == REMOVAL_AT_FRONTS
+        {
             return Ok(false);
         }
         let last = state.mark(edge)?.map_or(look.position, |mark| mark.last);
