@@ -501,7 +501,12 @@ impl Simulation<'_> {
         }
         self.outcome.journals_lost += 1;
         self.restarted(index);
-        self.migrations[index].state = MemoryState::default();
+        let Migration { state, oracle, adls, .. } = &mut self.migrations[index];
+        *state = MemoryState::default();
+        // What carries our properties is taken for ours, also where somebody appended to it: nobody knows how long it was.
+        for ours in adls.objects.values().filter(|object| object.node.is_some()) {
+            oracle.theirs.remove(&ours.etag);
+        }
         self.begin(index)
     }
 

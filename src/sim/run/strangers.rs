@@ -8,7 +8,7 @@ use crate::hdfs::number;
 use super::{Migration, Simulation};
 
 impl Simulation<'_> {
-    /// Somebody else writes to the target: over a file, into a free place, or removes a file.
+    /// Somebody else writes to the target: over a file, at its end, into a free place, or removes a file.
     pub(super) fn drift(&mut self, index: usize) {
         let Migration { adls, oracle, root, state, .. } = &mut self.migrations[index];
         let foreign = |adls: &mut Adls, content: Option<u64>| Object {
@@ -48,7 +48,13 @@ impl Simulation<'_> {
             }
             _ => {
                 let Some(at) = self.random.pick(&files) else { return };
-                let object = foreign(adls, Some(FOREIGN));
+                let mut object = foreign(adls, Some(FOREIGN));
+                // What is appended to keeps its properties.
+                if let (4, Some(there)) = (kind, adls.objects.get(&at)) {
+                    let etag = std::mem::take(&mut object.etag);
+                    let length_bytes = there.length_bytes + 1;
+                    object = Object { content: Some(FOREIGN), length_bytes, etag, ..there.clone() };
+                }
                 let etag = object.etag.clone();
                 let over = adls.objects.insert(at.clone(), object);
                 oracle.overwritten.extend(over.iter().filter_map(|over| over.node.as_ref()).map(number));
