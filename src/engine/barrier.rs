@@ -75,15 +75,17 @@ impl Engine {
         };
         let Some(busy) = self.busy.get(edge) else { return Ok(false) };
         let run = state.run()?;
-        let seen = busy.position;
-        // Before the feed has passed the look, what it vouches for may not even be marked.
-        if run.live && run.cursor < busy.position && self.rules.hold(Rule::BarrierFence) {
-            let look = Look {
-                found: Some(entry.clone()),
-                position: busy.position,
-                cursor: busy.cursor,
-                generation: busy.generation,
-            };
+        let mut look = Look {
+            found: Some(entry.clone()),
+            position: busy.position,
+            cursor: busy.cursor,
+            generation: busy.generation,
+        };
+        look.position = look.position.max(self.seen_above(state, &edge.directory)?);
+        let seen = look.position;
+        // Before the feed has passed the look, what it vouches for may not even be marked. Nor before it has told how the
+        // directories above came to where they were seen: until then what was changed in them is marked elsewhere.
+        if run.live && run.cursor < seen && self.rules.hold(Rule::BarrierFence) {
             self.coverage.fenced += 1;
             self.unlock(edge);
             self.fenced.insert(edge.clone(), look);
@@ -91,7 +93,7 @@ impl Engine {
         }
         let Some(mut mark) = state.mark(edge)? else { return Ok(true) };
         // It was made by then, whatever set the mark.
-        mark.last = mark.last.max(seen).max(self.seen_above(state, &edge.directory)?);
+        mark.last = mark.last.max(seen);
         let mut table = edge.directory.clone();
         for _ in 0..levels {
             match state.node(&table)? {
