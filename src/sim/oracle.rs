@@ -355,10 +355,21 @@ impl Oracle {
         names.reverse();
         let path = names.join("/");
         let place = if trash { Place::Trash(path.clone()) } else { Place::Tree(path.clone()) };
+        let there = adls.objects.get(&key(&place));
+        // At rest, what somebody else wrote is not taken for a version of ours.
+        if let (NodeKind::File { etag, version, length_bytes, .. }, Some(there)) = (&node.kind, there)
+            && !version.as_bytes().is_empty()
+            && there.etag == *etag
+            && there.length_bytes != *length_bytes
+        {
+            return Err(format!(
+                "belief: {path} is of a stranger ({etag}), not version {}",
+                version.to_hex()
+            ));
+        }
         if place == Place::Tree(String::new()) || self.foreign.contains(&path) {
             return Ok(());
         }
-        let there = adls.objects.get(&key(&place));
         let right = match (&node.kind, there) {
             (NodeKind::Directory, Some(there)) => there.content.is_none() || id.as_bytes().len() == 9,
             (NodeKind::File { etag, .. }, Some(there)) => {
