@@ -34,6 +34,8 @@ pub struct Oracle {
     barriers: Vec<Pattern>,
     /// `deletePolicy` was `Keep` at some time: copies are left over.
     kept: bool,
+    /// A journal was lost. Of what node something in the trash is nobody knows then: that is copied anew.
+    pub forgot: bool,
 }
 
 impl Oracle {
@@ -220,7 +222,7 @@ impl Oracle {
             let another = adls.objects.values().any(|other| other.node == object.node)
                 || self.vanished.contains(&id)
                 || self.overwritten.contains(&id);
-            if self.excused.covers(below) || self.kept && another {
+            if self.excused.covers(below) || (self.kept || self.forgot) && another {
                 continue;
             }
             if object.content != Some(FOREIGN)

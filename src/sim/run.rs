@@ -503,6 +503,7 @@ impl Simulation<'_> {
         self.restarted(index);
         let Migration { state, oracle, adls, .. } = &mut self.migrations[index];
         *state = MemoryState::default();
+        oracle.forgot = true;
         // What carries our properties is taken for ours, also where somebody appended to it: nobody knows how long it was.
         for ours in adls.objects.values().filter(|object| object.node.is_some()) {
             oracle.theirs.remove(&ours.etag);
