@@ -12,32 +12,17 @@ use std::path::Path;
 use livedata_engine::{Cause, Counters, Deletes, Run};
 use rusqlite::Connection;
 
+pub use crate::database::Error;
 use crate::migration::Principal;
 
 /// Of the schema below. A journal of one of the two versions before is brought up to it; any other is refused, not guessed at.
 const SCHEMA_VERSION: i64 = 4;
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the journal {path} cannot be used: {message}")]
-    Open { path: String, message: String },
-    #[error("the journal cannot be read or written")]
-    Database(#[from] rusqlite::Error),
-}
-
-impl Error {
-    /// The disk is full: nothing is lost, and work goes on when there is room.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Database(error) if is_disk_full(error))
-    }
-}
-
-/// Also where it is the memory shared by the readers of a write-ahead log that does not fit any more.
-pub fn is_disk_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        error.code == rusqlite::ErrorCode::DiskFull
-            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
-    })
+/// What to tell the operator of an error of the journal at `path`.
+pub fn told(error: &Error, path: &Path) -> String {
+    const WITHOUT: &str = "the migration starts over then: it copies everything again, and what vanished at the source \
+                           meanwhile stays at the target";
+    error.told("the journal of a migration", path, WITHOUT)
 }
 
 pub struct Journal {
@@ -47,18 +32,14 @@ pub struct Journal {
 impl Journal {
     /// Opens or makes the file, checking its integrity and its version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unusable = |message: String| Error::Open { path: path.display().to_string(), message };
-        let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -32_768)?;
         connection.set_prepared_statement_cache_capacity(64);
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
-            return Err(unusable(format!(
-                "its integrity check says '{verdict}'; move {} away, and the migration starts over: it copies everything again, and what vanished at the source meanwhile stays at the target",
-                path.display()
-            )));
+            return Err(Error::Damaged(verdict));
         }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
@@ -72,11 +53,7 @@ impl Journal {
             }
             3 => connection.execute_batch(FROM_3)?,
             SCHEMA_VERSION => {}
-            other => {
-                return Err(unusable(format!(
-                    "it has schema version {other}, this agent knows {SCHEMA_VERSION}; run the agent version that wrote it"
-                )));
-            }
+            found => return Err(Error::Version { found, known: SCHEMA_VERSION }),
         }
         Ok(Self { connection })
     }
@@ -195,6 +172,11 @@ impl<'transaction> JournalState<'transaction> {
             },
         )?;
         Ok(Self { connection, run, run_changed: false })
+    }
+
+    /// Has something written when the transaction ends, which shows whether the file can be.
+    pub fn touch(&mut self) {
+        self.run_changed = true;
     }
 
     fn write_back(&mut self) -> Result<(), Error> {

@@ -100,9 +100,9 @@ impl From<Input> for Told {
 }
 
 impl Migration {
-    /// Starts or resumes. Fails only if no thread can be made.
-    pub fn start(plan: Plan, cancel: CancellationToken) -> std::io::Result<Self> {
-        let (views, view) = watch::channel(View::default());
+    /// Starts or resumes. Fails only if no thread can be made. `view`: what is to be seen until the engine has its journal.
+    pub fn start(plan: Plan, view: View, cancel: CancellationToken) -> std::io::Result<Self> {
+        let (views, view) = watch::channel(view);
         let limits = Limits::default();
         // Room for an answer to each effect and a checkpoint besides, so that workers rarely wait for the engine.
         let (inputs, told) = mpsc::channel(2 * (limits.operations + limits.copies + limits.listings));
@@ -111,14 +111,15 @@ impl Migration {
         let drain = CancellationToken::new();
         let ends = Ends { drain: drain.clone(), cancel: cancel.clone() };
         let thread = std::thread::Builder::new().name(format!("engine {}", plan.name)).spawn(move || {
-            let name = plan.name.clone();
+            let (name, journal) = (plan.name.clone(), plan.journal.clone());
             if let Err(error) = drive(plan, limits, (answers, told), &views, &ends, &runtime) {
                 tracing::error!(
                     migration = name,
                     error = &error as &dyn std::error::Error,
+                    journal = %journal.display(),
                     "the journal failed; the migration stands still"
                 );
-                views.send_modify(|view| view.journal_failed(&error));
+                views.send_modify(|view| view.journal_failed(&error, &journal));
             }
             ends.cancel.cancel();
         })?;
@@ -157,12 +158,12 @@ impl Migration {
 }
 
 /// What the journal of a migration that does not run says; `None` if it never ran.
-pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
-    if !journal.exists() {
+pub fn peek(path: &Path, source_path: &str) -> Option<View> {
+    if !path.exists() {
         return None;
     }
     let mut view = View::default();
-    let looked = Journal::open(journal).and_then(|mut journal| {
+    let looked = Journal::open(path).and_then(|mut journal| {
         let run = journal.transaction(|state| state.run())?;
         let failures =
             Some(Failures { start: run.start, count: run.counters.files_failed, ever: 0, settled: true });
@@ -172,7 +173,7 @@ pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
         Ok(())
     });
     if let Err(error) = looked {
-        view.journal_failed(&error);
+        view.journal_failed(&error, path);
     }
     Some(view)
 }
@@ -187,6 +188,11 @@ fn drive(
     runtime: &tokio::runtime::Handle,
 ) -> Result<(), journal::Error> {
     let mut journal = Journal::open(&plan.journal)?;
+    journal.transaction(|state| {
+        state.touch();
+        Ok(())
+    })?;
+    views.send_modify(|view| view.journals_work());
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());

@@ -13,7 +13,7 @@ use livedata_model::state::MigrationState;
 
 pub use squeeze::Squeeze;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, JournalFault};
 use crate::migration::{Failures, Fault, View};
 use lag::Follower;
 
@@ -147,11 +147,15 @@ impl Reporter {
             Some(Blocked::WaitingForTurn) | None => {}
         }
         let feed = situation.feed.map(Feed::status).unwrap_or_default();
-        if feed.disk_full {
-            let message = "There is no room for the source's changes on the agent's disk; they wait at the source, which keeps \
-                           them for a while only. Make room."
-                .to_owned();
-            wanted.push(("DiskFull", "EventJournalCannotGrow", message));
+        if let Some(JournalFault { disk_full, message }) = feed.journal {
+            let message = format!(
+                "{message} The source's changes wait at the source meanwhile, which keeps them for a while only."
+            );
+            let (kind, reason) = match disk_full {
+                true => ("DiskFull", "EventJournalCannotGrow"),
+                false => ("JournalUnusable", "EventJournalFailed"),
+            };
+            wanted.push((kind, reason, message));
         } else if let Some((kind, message)) = feed.fault {
             let reason = if kind == ErrorKind::Denied { "NotSuperuser" } else { "NoChanges" };
             wanted.push((

@@ -308,6 +308,14 @@ impl Agent {
         }
     }
 
+    /// Whatever is reported for so long, the one migration's report is so.
+    pub async fn stays(&mut self, what: &str, how_long: Duration, holds: impl Fn(&MigrationReport) -> bool) {
+        let ended = self.reports.wait_for(|reports| reports.first().is_some_and(|report| !holds(report)));
+        let ended =
+            tokio::time::timeout(how_long, ended).await.map(|ended| ended.map(|reports| reports[0].clone()));
+        assert!(ended.is_err(), "not {what}: {ended:?}");
+    }
+
     /// Waits until the one migration has given up so many paths.
     pub async fn given_up(&mut self, count: usize) -> Vec<FailedPath> {
         let listed =

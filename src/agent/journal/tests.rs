@@ -198,11 +198,43 @@ fn a_journal_of_another_version_or_a_damaged_one_is_refused_with_advice() {
     let path = folder.path().join("journal.db");
     drop(Journal::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let error = Journal::open(&path).err().unwrap().to_string();
-    assert!(error.contains("schema version 99"), "{error}");
+    let error = told(&Journal::open(&path).err().unwrap(), &path);
+    assert!(error.contains("schema version 99") && error.contains("journal.db"), "{error}");
     let damaged = folder.path().join("damaged.db");
-    std::fs::write(&damaged, vec![0x5a; 8192]).unwrap();
-    assert!(Journal::open(&damaged).is_err());
+    let whole = || {
+        let _ = std::fs::remove_file(&damaged);
+        let mut journal = Journal::open(&damaged).unwrap();
+        journal.transaction(|state| Ok(write(state))).unwrap();
+        drop(journal);
+        std::fs::read(&damaged).unwrap()
+    };
+    let (mut header, mut shorter) = (whole(), whole());
+    header[..16].fill(0x5a);
+    shorter.truncate(shorter.len() / 2);
+    for bytes in [header, shorter, vec![0x5a; 8192]] {
+        std::fs::write(&damaged, bytes).unwrap();
+        let error = told(&Journal::open(&damaged).err().unwrap(), &damaged);
+        for part in ["damaged.db", "is damaged", "Move it away", "copies everything again"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_not_a_journal_to_be_moved_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    // As large as it is, and no larger.
+    let pages: i64 = journal.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    journal.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    let full = journal.transaction(|state| {
+        (0..1_000).try_for_each(|number| state.put_garbage(&format!("{number}{}", "x".repeat(200))))
+    });
+    let error = full.unwrap_err();
+    let said = told(&error, &path);
+    assert!(error.is_disk_full() && said.contains("Make room") && said.contains("journal.db"), "{said}");
+    assert!(!said.contains("move"), "{said}");
 }
 
 /// As the release before wrote it.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use livedata_engine::{
     Applied, AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place,
@@ -20,6 +21,10 @@ use super::principals::Principals;
 use super::transfer::Transfer;
 use super::view::{Fault, View};
 use super::{Plan, Told};
+use crate::feed::JournalFault;
+
+/// Between two tries to read the event journal.
+const FEED_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Executor {
     context: Arc<Context>,
@@ -226,20 +231,18 @@ impl Context {
         let feed = self.plan.feed.as_ref()?;
         let mut failed = false;
         loop {
-            match feed.after(&self.plan.consumer, Position(after)).await {
-                Ok(reading) => {
-                    if failed {
-                        self.views.send_modify(|view| drop(view.faults.remove(&Fault::JournalUnusable)));
-                    }
-                    return Some(reading);
-                }
-                Err(error) => {
+            let reading = feed.after(&self.plan.consumer, Position(after)).await;
+            if failed || reading.is_err() {
+                self.views.send_modify(|view| view.journals_work());
+            }
+            match reading {
+                Ok(reading) => return Some(reading),
+                Err(JournalFault { disk_full, message }) => {
                     failed = true;
-                    tracing::error!(error = &error as &dyn std::error::Error, "waiting and trying again");
-                    self.views.send_modify(|view| {
-                        view.faults.insert(Fault::JournalUnusable, error.to_string());
-                    });
-                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    tracing::error!(message, "waiting and trying again");
+                    let fault = if disk_full { Fault::DiskFull } else { Fault::JournalUnusable };
+                    self.views.send_modify(|view| drop(view.faults.insert(fault, message)));
+                    tokio::time::sleep(FEED_PAUSE).await;
                 }
             }
         }
@@ -257,7 +260,7 @@ impl Context {
                         error = &error as &dyn std::error::Error,
                         "the source does not say where it is"
                     );
-                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    tokio::time::sleep(FEED_PAUSE).await;
                 }
             }
         }

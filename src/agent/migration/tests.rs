@@ -170,7 +170,7 @@ impl Scene {
     }
 
     async fn completes_with(&self, plan: Plan) {
-        let migration = Migration::start(plan, CancellationToken::new()).unwrap();
+        let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
         let mut view = migration.view();
         let completed = view.wait_for(|view| view.phase == Phase::Completed);
         tokio::time::timeout(std::time::Duration::from_secs(60), completed).await.unwrap().unwrap();
@@ -223,7 +223,7 @@ async fn what_is_on_its_way_at_a_stop_arrives_and_nothing_is_read_twice() {
     let (gate, gated) = (tokio::sync::Semaphore::new(0), Arc::clone(&opened));
     let source = Arc::new(Gated { inner: inner(), gate, opened: gated });
     let plan = scene.plan(Arc::clone(&source) as Arc<dyn Source>);
-    let migration = Migration::start(plan, CancellationToken::new()).unwrap();
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
     let patience = std::time::Duration::from_secs(60);
     let under_way = async {
         while opened.lock().unwrap().len() < Limits::default().copies {
@@ -268,6 +268,41 @@ async fn a_file_that_is_replaced_before_its_publication_arrives_as_its_replaceme
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_journal_that_can_be_read_again_is_not_said_to_be_unusable_any_more() {
+    let scene = Scene::new().await;
+    let (lake, kept) = (scene.lake(), scene.folder.path().join("feed"));
+    let open: crate::feed::Open = Box::new(move || {
+        let lake = lake.clone();
+        Box::pin(async move {
+            let feed = livedata_filesystem::LocalFeed::start(lake, Default::default()).await?;
+            Ok(Arc::new(feed) as Arc<dyn livedata_filesystem::ChangeFeed>)
+        })
+    });
+    let feed = Feed::start(open, &kept, CancellationToken::new()).unwrap();
+    let source = Arc::new(LocalSource::new(scene.lake()));
+    let plan = Plan { feed: Some(Arc::new(feed)), ..scene.plan(source) };
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
+    let mut view = migration.view();
+    let patience = std::time::Duration::from_secs(60);
+    let live = view.wait_for(|view| view.phase == Phase::Live);
+    tokio::time::timeout(patience, live).await.unwrap().unwrap();
+
+    let other = rusqlite::Connection::open(kept.join("events.db")).unwrap();
+    other.busy_timeout(patience).unwrap();
+    other.execute_batch("ALTER TABLE event RENAME TO away").unwrap();
+    std::fs::write(scene.lake().join("late"), "late").unwrap();
+    let said = view.wait_for(|view| view.faults.contains_key(&Fault::JournalUnusable));
+    let said = tokio::time::timeout(patience, said).await.unwrap().unwrap().clone();
+    assert!(said.faults[&Fault::JournalUnusable].contains("events.db"), "{:?}", said.faults);
+    other.execute_batch("ALTER TABLE away RENAME TO event").unwrap();
+    let over = view.wait_for(|view| view.faults.is_empty() && view.counters.files_migrated == 1);
+    tokio::time::timeout(patience, over).await.unwrap().unwrap();
+    drop(view);
+    migration.stop().await;
+    assert_eq!(scene.files("lake").await, ["lake/late"]);
+}
+
 /// The earlier one has staged everything when it is replaced, and does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_was_replaced_publishes_nothing_any_more() {
@@ -280,7 +315,7 @@ async fn an_agent_that_was_replaced_publishes_nothing_any_more() {
     let gated = Gated { inner: LocalSource::new(scene.lake()), gate, opened: Arc::clone(&opened) };
     let gated = Arc::new(gated);
     let plan = scene.plan(Arc::clone(&gated) as Arc<dyn Source>);
-    let replaced = Migration::start(plan, CancellationToken::new()).unwrap();
+    let replaced = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
     let patience = std::time::Duration::from_secs(60);
     let both = async {
         while opened.lock().unwrap().len() < 2 {

@@ -1,6 +1,7 @@
 //! What the rest of the agent sees of a running migration: cheap to copy, always whole.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use livedata_engine::{Counters, Engine, Phase, Run, State};
@@ -18,6 +19,12 @@ pub enum Fault {
     TargetThrottled,
     DiskFull,
     JournalUnusable,
+}
+
+impl Fault {
+    fn is_of_a_journal(self) -> bool {
+        matches!(self, Self::DiskFull | Self::JournalUnusable)
+    }
 }
 
 /// Where an engine stands after a step.
@@ -127,8 +134,26 @@ impl View {
         self.failures = failures;
     }
 
-    pub(super) fn journal_failed(&mut self, error: &journal::Error) {
+    /// Of the journal at `path`.
+    pub(super) fn journal_failed(&mut self, error: &journal::Error, path: &Path) {
         let fault = if error.is_disk_full() { Fault::DiskFull } else { Fault::JournalUnusable };
-        self.faults.insert(fault, error.to_string());
+        self.faults.insert(fault, journal::told(error, path));
+    }
+
+    pub(super) fn journals_work(&mut self) {
+        self.faults.retain(|fault, _| !fault.is_of_a_journal());
+    }
+
+    /// What is left to say when nothing goes on. `failed`: because the journal failed.
+    pub fn at_rest(mut self, failed: bool) -> Self {
+        self.faults.retain(|fault, _| failed && fault.is_of_a_journal());
+        self
+    }
+
+    /// Of a migration that was last seen as `resting`, until its engine has something to say: what was wrong with the journal
+    /// is so until it has been opened.
+    pub fn before_start(resting: Option<Self>) -> Self {
+        let resting = resting.unwrap_or_default();
+        if resting.phase.is_active() { resting } else { Self { faults: resting.faults, ..Self::default() } }
     }
 }

@@ -26,9 +26,12 @@ pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower
     }
     if view.deletes_held > 0 {
         let message = format!(
-            "{} deletions wait: together they are more than massDeleteLimit allows. See what vanished at the source; then \
-             approveDeletes lets them go ahead.",
-            view.deletes_held
+            "{} held: more than massDeleteLimit allows. See what vanished at the source; then approveDeletes lets \
+             deletions go ahead.",
+            match view.deletes_held {
+                1 => "1 deletion is".to_owned(),
+                many => format!("{many} deletions are"),
+            }
         );
         wanted.push(("DeletesHeld", "MassDeleteLimit", message));
     }
@@ -54,6 +57,10 @@ pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower
         wanted.push(("Lagging", reason, message));
     }
     wanted
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Reason and message.
@@ -87,10 +94,12 @@ pub(super) fn of_what_arrives(view: &View, bandwidth_limit: Option<u64>, followe
     let Unmapped { users, groups, examples, more } = view.unmapped.as_ref();
     if users + groups > 0 {
         let message = format!(
-            "The source has {}{users} users and {groups} groups as owners or in access control lists, such as {}. Who they \
-             are at the target is not known: owner, group and named entries are left out there and in comparisons; all else \
-             is kept. Set them at the target where readers need them.",
+            "The source has {}{} and {} as owners or in access control lists, such as {}. Who they are at the target is not \
+             known: owner, group and named entries are left out there and in comparisons; all else is kept. Set them at the \
+             target where readers need them.",
             if *more { "more than " } else { "" },
+            counted(*users as u64, "user"),
+            counted(*groups as u64, "group"),
             examples.join(", ")
         );
         wanted.push(("OwnerUnmapped", "NoIdentityMapping", message));
