@@ -14,6 +14,7 @@ use livedata_model::state::MigrationState;
 pub use squeeze::Squeeze;
 
 use crate::feed::{Feed, JournalFault};
+use crate::journal;
 use crate::migration::{Failures, Fault, View};
 use lag::Follower;
 
@@ -115,7 +116,7 @@ impl Reporter {
         let mut wanted: Vec<(&str, &str, String)> = Vec::new();
         if let Some(view) = situation.view {
             if view.phase == Phase::RootMissing {
-                let reason = view.failed.first().map(|failed| failed.reason.clone()).unwrap_or_default();
+                let reason = view.failed.first().map(said_of_it).unwrap_or_default();
                 wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was removed at the target. Bring the directory back under its name and start the migration again; if it is to be another directory from now on, reset the migration before.")));
             }
             for (fault, message) in &view.faults {
@@ -244,8 +245,15 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
     if let Some((_, message)) = view.faults.first_key_value() {
         return Some(message.clone());
     }
-    let failed = view.failed.first()?;
-    Some(format!("{}: {}", failed.path, failed.reason))
+    let said = said_of_it(view.failed.first()?);
+    Some(match view.phase {
+        Phase::Failed => format!("{said}. Put that right, then start the migration: it goes on from where it was."),
+        _ => said,
+    })
+}
+
+fn said_of_it(failed: &journal::FailedPath) -> String {
+    format!("{}: {}", failed.path, failed.reason)
 }
 
 /// The list of paths that one migration has given up, with a number that changes with it.

@@ -398,7 +398,7 @@ impl Engine {
             }
             DriftPolicy::Halt => {
                 let path = crate::paths::path_of(state, edge)?;
-                let reason = format!("'{path}': {what}, and driftPolicy is Halt");
+                let reason = format!("{what}, and driftPolicy is Halt");
                 state.put_failed(
                     &Edge::root(),
                     &FailedEdge { path, cause: Cause::Drifted, reason, first: 0, deep: true },

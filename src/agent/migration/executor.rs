@@ -121,20 +121,22 @@ impl Context {
         match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
             Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root, position },
             Ok(other) => {
-                let what = if other.kind == EntryKind::Symlink {
-                    "a symbolic link, which is not followed"
+                let reason = if other.kind == EntryKind::Symlink {
+                    "at the source it is a symbolic link, which is not followed"
                 } else {
-                    "not a directory"
+                    "at the source it is not a directory"
                 };
-                let reason = format!("'{path}' at the source is {what}");
-                Input::Refuse { start, missing: false, reason }
+                Input::Refuse { start, missing: false, reason: reason.to_owned() }
             }
             Err(error) if error.kind() == ErrorKind::Gone => Input::Refuse {
                 start,
                 missing: true,
-                reason: format!("'{path}' does not exist at the source"),
+                reason: "it does not exist at the source".to_owned(),
             },
-            Err(error) => Input::Refuse { start, missing: false, reason: error.to_string() },
+            Err(error) => {
+                let reason = format!("it cannot be looked up at the source: {}", error.message());
+                Input::Refuse { start, missing: false, reason }
+            }
         }
     }
 
