@@ -122,6 +122,7 @@ impl Reporter {
             for (fault, message) in &view.faults {
                 let (kind, reason) = match fault {
                     Fault::SourceUnreachable => ("SourceUnreachable", "NoAnswer"),
+                    Fault::SourceShut => ("SourceUnreachable", "NotReadable"),
                     Fault::TargetUnreachable => ("TargetUnreachable", "NoAnswer"),
                     Fault::TargetRefuses => ("TargetUnreachable", "Refused"),
                     Fault::TargetThrottled => ("TargetThrottled", "ServerBusy"),

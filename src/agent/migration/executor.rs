@@ -13,15 +13,22 @@ use livedata_filesystem::{
 };
 use livedata_model::feed::Position;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::origin::properties;
-use super::patience::{Side, persist};
+use super::patience::{self, Pauses, Side, persist};
 use super::principals::Principals;
 use super::transfer::Transfer;
 use super::view::{Fault, View};
 use super::{Plan, Told};
 use crate::feed::JournalFault;
+
+/// Of a path that cannot be read, while others can.
+const TRIES_OF_A_PATH: u32 = 5;
+
+/// Many paths that may not be read cost one look at the root in this time.
+const SEEN_OPEN_FOR: Duration = Duration::from_secs(1);
 
 /// Between two tries to read the event journal.
 const FEED_PAUSE: Duration = Duration::from_secs(5);
@@ -43,6 +50,8 @@ pub(super) struct Context {
     trash_is_made: OnceCell<()>,
     /// Of the source.
     namespace: OnceCell<Option<String>>,
+    /// When the root of the migration was seen to be readable.
+    seen_open: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Executor {
@@ -53,9 +62,17 @@ impl Executor {
         principals: Arc<Principals>,
         cancel: CancellationToken,
     ) -> Self {
-        let (checkpoints, trash_is_made, namespace) = Default::default();
-        let context =
-            Arc::new(Context { plan, views, answers, principals, checkpoints, trash_is_made, namespace });
+        let (checkpoints, trash_is_made, namespace, seen_open) = Default::default();
+        let context = Arc::new(Context {
+            plan,
+            views,
+            answers,
+            principals,
+            checkpoints,
+            trash_is_made,
+            namespace,
+            seen_open,
+        });
         Self { context, cancel }
     }
 
@@ -118,7 +135,7 @@ impl Context {
                 }
             },
         };
-        match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
+        match self.at_source(|| self.plan.source.resolve(path)).await {
             Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root, position },
             Ok(other) => {
                 let reason = if other.kind == EntryKind::Symlink {
@@ -140,6 +157,54 @@ impl Context {
         }
     }
 
+    /// Asks the source. What cannot be read is a finding of its path, after some tries if another may succeed; but as long as
+    /// the root of the migration cannot be read either, it is the source that is waited for.
+    pub(super) async fn at_source<T, Attempt>(&self, mut attempt: impl FnMut() -> Attempt) -> Result<T, Error>
+    where
+        Attempt: Future<Output = Result<T, Error>>,
+    {
+        let (mut tries, mut pauses) = (0, Pauses::new());
+        loop {
+            let error = match persist(&self.views, Side::Source, &mut attempt).await {
+                Ok(answer) => {
+                    patience::clear_shut(&self.views);
+                    return Ok(answer);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unreadable) => error,
+                Err(error) => return Err(error),
+            };
+            if let Some(shut) = self.shut().await {
+                patience::report_shut(&self.views, &self.plan.source_path, &shut);
+                tries = 0;
+            } else {
+                patience::clear_shut(&self.views);
+                tries += 1;
+                if error.kind() == ErrorKind::Denied || tries == TRIES_OF_A_PATH {
+                    return Err(error);
+                }
+            }
+            pauses.pause(None).await;
+        }
+    }
+
+    /// Why the root of the migration cannot be read at present. That it is not there whoever looks at it finds out.
+    async fn shut(&self) -> Option<Error> {
+        let mut open = self.seen_open.lock().await;
+        if open.is_some_and(|open| open.elapsed() < SEEN_OPEN_FOR) {
+            return None;
+        }
+        let source = &self.plan.source;
+        let looked = async {
+            let root = source.resolve(&self.plan.source_path).await?;
+            source.list(&root.id, None).await
+        };
+        let error = looked.await.err().filter(|error| {
+            error.kind().is_retryable() || matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unreadable)
+        });
+        *open = error.is_none().then(Instant::now);
+        error
+    }
+
     async fn carry_out(&self, effect: Effect) -> Option<Input> {
         let source = &self.plan.source;
         Some(match effect {
@@ -150,7 +215,7 @@ impl Context {
             Effect::Resolve { start } => self.root(start).await,
             Effect::List { directory, after, ticket } => {
                 let page =
-                    persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
+                    self.at_source(|| source.list(&directory, after.as_deref())).await;
                 if let Ok(page) = &page {
                     self.principals.note(&page.entries);
                 }
@@ -354,7 +419,7 @@ impl Context {
         match &entry.extras {
             Some(extras) => Ok(extras.clone()),
             None => {
-                persist(&self.views, Side::Source, || self.plan.source.extras(entry, &edge.directory)).await
+                self.at_source(|| self.plan.source.extras(entry, &edge.directory)).await
             }
         }
     }
@@ -378,9 +443,9 @@ impl Context {
     pub(super) async fn look_up(&self, edge: &Edge) -> Result<Option<Entry>, Error> {
         let source = &self.plan.source;
         if !edge.is_root() {
-            return persist(&self.views, Side::Source, || source.look_up(&edge.directory, &edge.name)).await;
+            return self.at_source(|| source.look_up(&edge.directory, &edge.name)).await;
         }
-        match persist(&self.views, Side::Source, || source.resolve(&self.plan.source_path)).await {
+        match self.at_source(|| source.resolve(&self.plan.source_path)).await {
             Ok(root) => Ok(Some(root)),
             Err(error) if error.kind() == ErrorKind::Gone => Ok(None),
             Err(error) => Err(error),
@@ -448,9 +513,11 @@ pub(super) fn failure(error: &Error) -> Failure {
         ErrorKind::NameRefused => FailureKind::Final(Cause::NameRefused),
         ErrorKind::TooLarge => FailureKind::Final(Cause::AttributesTooLarge),
         // The first three are waited for as long as they last.
-        ErrorKind::Throttled { .. } | ErrorKind::Unreachable | ErrorKind::Unusable | ErrorKind::Fatal => {
-            FailureKind::Final(Cause::Other)
-        }
+        ErrorKind::Throttled { .. }
+        | ErrorKind::Unreachable
+        | ErrorKind::Unusable
+        | ErrorKind::Unreadable
+        | ErrorKind::Fatal => FailureKind::Final(Cause::Other),
     };
     Failure { kind, reason: error.message().to_owned() }
 }

@@ -13,6 +13,8 @@ use crate::journal::{self, FailedPath};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Fault {
     SourceUnreachable,
+    /// It answers, and does not let the migration's root be read.
+    SourceShut,
     TargetUnreachable,
     /// The account or the container as a whole.
     TargetRefuses,
