@@ -15,8 +15,8 @@ use rusqlite::Connection;
 pub use crate::database::Error;
 use crate::migration::Principal;
 
-/// Of the schema below. A journal of one of the two versions before is brought up to it; any other is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 4;
+/// Of the schema below. A journal of the versions before is brought up to it; any other is refused, not guessed at.
+const SCHEMA_VERSION: i64 = 5;
 
 /// What to tell the operator of an error of the journal at `path`.
 pub fn told(error: &Error, path: &Path) -> String {
@@ -47,11 +47,9 @@ impl Journal {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
-            2 => {
-                connection.execute_batch(FROM_2)?;
-                connection.execute_batch(FROM_3)?;
-            }
-            3 => connection.execute_batch(FROM_3)?,
+            2 => upgrade(&connection, &[FROM_2, FROM_3, FROM_4])?,
+            3 => upgrade(&connection, &[FROM_3, FROM_4])?,
+            4 => upgrade(&connection, &[FROM_4])?,
             SCHEMA_VERSION => {}
             found => return Err(Error::Version { found, known: SCHEMA_VERSION }),
         }
@@ -78,6 +76,14 @@ impl Journal {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Where somebody else changed the target of late: latest first, a few.
+    pub fn drift(&self) -> Result<Vec<Drift>, Error> {
+        let mut query =
+            self.connection.prepare_cached("SELECT path, at_ms FROM drift ORDER BY sequence DESC")?;
+        let rows = query.query_map([], |row| Ok(Drift { path: row.get(0)?, at_ms: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// What was given up and still is, latest first, at most `limit`: the path below the migration's root, why, and when,
     /// milliseconds since 1970.
     pub fn failed_paths(&self, limit: usize) -> Result<Vec<FailedPath>, Error> {
@@ -95,6 +101,19 @@ impl Journal {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn upgrade(connection: &Connection, steps: &[&str]) -> Result<(), Error> {
+    steps.iter().try_for_each(|step| Ok(connection.execute_batch(step)?))
+}
+
+/// A path where somebody else changed the target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Drift {
+    /// Below the migration's root.
+    pub path: String,
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// A path that was given up.
@@ -261,6 +280,9 @@ CREATE TABLE failed (
 CREATE TABLE principal (
     is_group INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (is_group, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE drift (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL
+) STRICT;
 ";
 
 /// What version 2 lacked: why paths were given up, for programs to read (1 is `Other`), and the principals that were met.
@@ -280,6 +302,16 @@ BEGIN;
 ALTER TABLE run ADD COLUMN surveyed INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET surveyed = number > 0;
 PRAGMA user_version = 4;
+COMMIT;
+";
+
+/// What version 4 lacked: where the target was changed by others.
+const FROM_4: &str = "
+BEGIN;
+CREATE TABLE drift (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = 5;
 COMMIT;
 ";
 

@@ -170,6 +170,7 @@ pub fn peek(path: &Path, source_path: &str) -> Option<View> {
         view.progressed(&Progress::resting(run));
         view.unmapped = Arc::new(Principals::new(journal.principals()?).summary());
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
+        view.drifted(source_path, journal.drift()?);
         Ok(())
     });
     if let Err(error) = looked {
@@ -207,6 +208,8 @@ fn drive(
         Ok((effects, Progress::of(&engine, state)?))
     })?;
     show(views, &journal, &root, &now)?;
+    let drift = journal.drift()?;
+    views.send_modify(|view| view.drifted(&root, drift));
     let _runtime = runtime.enter();
     let mut arrivals = Arrivals::default();
     executor.execute_all(arrivals.let_out(effects, false));
@@ -214,19 +217,34 @@ fn drive(
         executor.resolve_root(start);
     }
     let mut ticked = None;
+    let mut run = now.run;
     while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, ends) {
         let mut heard = Vec::new();
         let met = principals.take_new();
+        let before = (run.number, run.counters.drifted);
+        let mut looks_anew = false;
         let (effects, now) = journal.transaction(|state| {
             met.iter().try_for_each(|principal| state.put_principal(principal))?;
             let mut effects = Vec::new();
             for told in batch {
                 arrivals.heard(&told.input);
+                if let Input::Rescan { path } = &told.input {
+                    state.forget_drift(below(&root, path))?;
+                    looks_anew = true;
+                }
                 effects.extend(engine.step(state, told.input)?);
                 heard.extend(told.durable);
             }
+            if state.run()?.number != before.0 {
+                state.forget_drift(None)?;
+            }
             Ok((effects, Progress::of(&engine, state)?))
         })?;
+        run = now.run.clone();
+        if looks_anew || before != (run.number, run.counters.drifted) {
+            let drift = journal.drift()?;
+            views.send_modify(|view| view.drifted(&root, drift));
+        }
         for listener in heard {
             // Whoever does not wait any more has stopped the migration.
             let _ = listener.send(());
@@ -249,6 +267,11 @@ fn drive(
         }
     }
     Ok(())
+}
+
+/// A path of the source as one below the migration's root; `None`: all of it.
+fn below<'a>(root: &str, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(root.trim_end_matches('/')).map(|below| below.trim_matches('/'))
 }
 
 /// Before anything is done at the target. `false`: the migration is to stop.

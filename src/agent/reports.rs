@@ -168,7 +168,7 @@ impl Reporter {
         }
         if let Some(view) = situation.view {
             let gap = view.counters.gaps > self.gaps_made_up_for;
-            wanted.extend(live::conditions(view, state, &self.follower, gap));
+            wanted.extend(live::conditions(view, state, &self.follower, gap, situation.now_ms));
             wanted.extend(live::of_what_arrives(view, situation.bandwidth_limit, &self.follower));
         }
         if !situation.preflight.is_empty() {
@@ -452,7 +452,7 @@ mod tests {
         (follower.lags, follower.catches_up) = (true, true);
         follower.now = Some(livedata_model::report::Lag { transactions: 5, seconds: 200, watermark: 1 });
         let kinds =
-            |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower, false);
+            |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower, false, 9);
         let all = kinds(&behind, &follower);
         assert_eq!((all[0].0, all[1].0, all[1].1), ("CatchingUp", "Lagging", "TooSlow"));
         assert!(all[1].2.contains("3 minutes"), "{all:?}");
@@ -464,13 +464,19 @@ mod tests {
         assert_eq!((all[1].0, all[1].1), ("Lagging", "Blocked"));
         assert!(all[1].2.contains("connection refused"), "{all:?}");
         // While it scans it has not been live yet.
-        let all = live::conditions(&behind, MigrationState::Running, &follower, false);
+        let all = live::conditions(&behind, MigrationState::Running, &follower, false, 9);
         assert!(all.iter().all(|(kind, _, _)| *kind != "Lagging"), "{all:?}");
         follower = Follower::default();
         (behind.deletes_held, behind.phase) = (0, Phase::Failed);
         assert!(kinds(&behind, &follower).is_empty());
-        behind.counters.drifted = 1;
-        assert_eq!(kinds(&behind, &follower)[0].0, "TargetDrift", "also of one that it has ended");
+        let drift = |path: &str| crate::journal::Drift { path: path.into(), at_ms: 5 };
+        behind.drift = std::sync::Arc::new(vec![drift("/lake/latest"), drift("/lake/before")]);
+        let all = kinds(&behind, &follower);
+        assert_eq!(all[0].0, "TargetDrift", "also of one that it has ended");
+        assert!(all[0].2.contains("latest /lake/latest, /lake/before"), "{all:?}");
+        let hour = 5 + 3_600_000;
+        let at = |now_ms| live::conditions(&behind, MigrationState::Live, &follower, false, now_ms).len();
+        assert_eq!((at(hour - 1), at(hour)), (1, 0));
     }
 
     /// Each kind that stands in the source of the reports, and each kind of path that was given up.

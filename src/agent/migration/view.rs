@@ -7,7 +7,7 @@ use std::sync::Arc;
 use livedata_engine::{Counters, Engine, Phase, Run, State};
 
 use super::principals::Unmapped;
-use crate::journal::{self, FailedPath};
+use crate::journal::{self, Drift, FailedPath};
 
 /// Something that keeps the migration from going on, and goes away when its cause does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -105,6 +105,8 @@ pub struct View {
     pub failed: Arc<Vec<FailedPath>>,
     /// What `failed` was read for.
     pub failures: Option<Failures>,
+    /// Where somebody else changed the target of late: latest first, with whole paths.
+    pub drift: Arc<Vec<Drift>>,
     /// Owners, groups and named entries that are left out.
     pub unmapped: Arc<Unmapped>,
     /// With the reason.
@@ -125,15 +127,14 @@ impl View {
 
     /// Paths of the journal are below the migration's root; people want whole ones.
     pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: Option<Failures>) {
-        let whole = failed.into_iter().map(|failed| FailedPath {
-            path: match failed.path.as_str() {
-                "" => root.to_owned(),
-                below => format!("{}/{below}", root.trim_end_matches('/')),
-            },
-            ..failed
-        });
+        let whole = failed.into_iter().map(|failed| FailedPath { path: whole(root, &failed.path), ..failed });
         self.failed = Arc::new(whole.collect());
         self.failures = failures;
+    }
+
+    pub(super) fn drifted(&mut self, root: &str, drift: Vec<Drift>) {
+        let whole = drift.into_iter().map(|drift| Drift { path: whole(root, &drift.path), ..drift });
+        self.drift = Arc::new(whole.collect());
     }
 
     /// Of the journal at `path`.
@@ -157,5 +158,12 @@ impl View {
     pub fn before_start(resting: Option<Self>) -> Self {
         let resting = resting.unwrap_or_default();
         if resting.phase.is_active() { resting } else { Self { faults: resting.faults, ..Self::default() } }
+    }
+}
+
+fn whole(root: &str, below: &str) -> String {
+    match below {
+        "" => root.to_owned(),
+        below => format!("{}/{below}", root.trim_end_matches('/')),
     }
 }

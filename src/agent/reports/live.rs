@@ -6,18 +6,31 @@ use livedata_model::state::MigrationState;
 use super::lag::Follower;
 use crate::migration::{Unmapped, View};
 
+const DRIFT_IS_SAID_FOR_MS: i64 = 3_600_000;
+
 /// Kind, reason and message of each that holds.
 type Wanted = (&'static str, &'static str, String);
 
-pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower, gap: bool) -> Vec<Wanted> {
+pub(super) fn conditions(
+    view: &View,
+    state: MigrationState,
+    follower: &Follower,
+    gap: bool,
+    now_ms: i64,
+) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     if !view.live {
         return wanted;
     }
-    if view.counters.drifted > 0 {
+    if let Some(latest) = view.drift.first()
+        && now_ms.saturating_sub(latest.at_ms) < DRIFT_IS_SAID_FOR_MS
+    {
+        let paths: Vec<&str> = view.drift.iter().map(|drift| drift.path.as_str()).collect();
         let message = format!(
-            "{} objects at the target were changed by somebody else; find out who writes there and have them stop",
-            view.counters.drifted
+            "Somebody else changes what this migration has at the target, latest {}: {} so far. Find out who writes there and \
+             have them stop. This is said for an hour after the last time, or until rescan looks there anew.",
+            paths.join(", "),
+            counted(view.counters.drifted, "change")
         );
         wanted.push(("TargetDrift", "ChangedByOthers", message));
     }
