@@ -36,7 +36,7 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
     };
     let may_have_acl = matches!(kind, EntryKind::Directory | EntryKind::File { .. });
     Entry {
-        name: name.to_string_lossy().into_owned(),
+        name: printable(name),
         id: parent
             .filter(|_| is_hard_link(metadata))
             .map_or_else(|| id(metadata), |parent| link_id(parent, name, metadata)),
@@ -48,6 +48,20 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
         has_acl: may_have_acl,
         extras: None,
     }
+}
+
+/// A name as text. One that is not UTF-8 has each byte that is of no character as U+FFFD and two hexadecimal digits: two such
+/// names are two.
+pub fn printable(name: &OsStr) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            text.push_str(&format!("{byte:02x}"));
+        }
+    }
+    text
 }
 
 pub fn id(metadata: &Metadata) -> NodeId {

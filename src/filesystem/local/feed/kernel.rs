@@ -80,7 +80,8 @@ impl Notifications {
                 None => Name::None,
                 Some(Ok(name)) => Name::Utf8(name.to_owned()),
                 Some(Err(_)) => {
-                    Name::Other(event.file_name().map(CStr::to_string_lossy).unwrap_or_default().into_owned())
+                    let bytes = event.file_name().map(CStr::to_bytes).unwrap_or_default();
+                    Name::Other(node::printable(OsStr::from_bytes(bytes)))
                 }
             };
             out.push_back(Notification {
