@@ -4,6 +4,7 @@
 //! transaction (group commit); nothing of it is there after a crash before the commit, all of it after. Write-ahead log
 //! with `synchronous = FULL`: a commit survives power loss.
 
+mod found;
 mod rows;
 mod state;
 
@@ -14,6 +15,7 @@ use rusqlite::Connection;
 
 pub use crate::database::Error;
 use crate::migration::Principal;
+pub use found::Found;
 
 /// Of the schema below. A journal of the versions before is brought up to it; any other is refused, not guessed at.
 const SCHEMA_VERSION: i64 = 5;
@@ -27,6 +29,7 @@ pub fn told(error: &Error, path: &Path) -> String {
 
 pub struct Journal {
     connection: Connection,
+    found: Found,
 }
 
 impl Journal {
@@ -45,15 +48,17 @@ impl Journal {
         match version {
             0 => {
                 connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(found::SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
-            2 => upgrade(&connection, &[FROM_2, FROM_3, FROM_4])?,
-            3 => upgrade(&connection, &[FROM_3, FROM_4])?,
-            4 => upgrade(&connection, &[FROM_4])?,
+            2 => upgrade(&connection, &[FROM_2, FROM_3])?,
+            3 => upgrade(&connection, &[FROM_3])?,
+            4 => upgrade(&connection, &[])?,
             SCHEMA_VERSION => {}
             found => return Err(Error::Version { found, known: SCHEMA_VERSION }),
         }
-        Ok(Self { connection })
+        let found = Found::load(&connection)?;
+        Ok(Self { connection, found })
     }
 
     /// Runs `steps` in one transaction: commits if it returns `Ok`, else nothing happened.
@@ -62,10 +67,12 @@ impl Journal {
         steps: impl FnOnce(&mut JournalState<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let transaction = self.connection.transaction()?;
-        let mut state = JournalState::new(&transaction)?;
+        let mut state = JournalState::new(&transaction, self.found)?;
         let result = steps(&mut state)?;
         state.write_back()?;
+        let found = state.found;
         transaction.commit()?;
+        self.found = found;
         Ok(result)
     }
 
@@ -103,8 +110,10 @@ impl Journal {
     }
 }
 
+/// By `steps` to version 4, and from there.
 fn upgrade(connection: &Connection, steps: &[&str]) -> Result<(), Error> {
-    steps.iter().try_for_each(|step| Ok(connection.execute_batch(step)?))
+    steps.iter().try_for_each(|step| connection.execute_batch(step))?;
+    Ok(connection.execute_batch(&format!("BEGIN; {} {FROM_4} COMMIT;", found::SCHEMA))?)
 }
 
 /// A path where somebody else changed the target.
@@ -130,6 +139,7 @@ pub struct JournalState<'transaction> {
     connection: &'transaction Connection,
     run: Run,
     run_changed: bool,
+    found: Found,
 }
 
 const RUN: [&str; 21] = [
@@ -157,7 +167,7 @@ const RUN: [&str; 21] = [
 ];
 
 impl<'transaction> JournalState<'transaction> {
-    fn new(connection: &'transaction Connection) -> Result<Self, Error> {
+    fn new(connection: &'transaction Connection, found: Found) -> Result<Self, Error> {
         let run = connection.prepare_cached(&format!("SELECT {} FROM run", RUN.join(", ")))?.query_row(
             [],
             |row| {
@@ -190,7 +200,7 @@ impl<'transaction> JournalState<'transaction> {
                 })
             },
         )?;
-        Ok(Self { connection, run, run_changed: false })
+        Ok(Self { connection, run, run_changed: false, found })
     }
 
     /// Has something written when the transaction ends, which shows whether the file can be.
@@ -305,14 +315,12 @@ PRAGMA user_version = 4;
 COMMIT;
 ";
 
-/// What version 4 lacked: where the target was changed by others.
+/// What version 4 lacked: where the target was changed by others, and what listings have found.
 const FROM_4: &str = "
-BEGIN;
 CREATE TABLE drift (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL
 ) STRICT;
 PRAGMA user_version = 5;
-COMMIT;
 ";
 
 #[cfg(test)]

@@ -164,10 +164,10 @@ pub fn peek(path: &Path, source_path: &str) -> Option<View> {
     }
     let mut view = View::default();
     let looked = Journal::open(path).and_then(|mut journal| {
-        let run = journal.transaction(|state| state.run())?;
+        let (run, found) = journal.transaction(|state| Ok((state.run()?, state.found())))?;
         let failures =
             Some(Failures { start: run.start, count: run.counters.files_failed, ever: 0, settled: true });
-        view.progressed(&Progress::resting(run));
+        view.progressed(&Progress::resting(run, found));
         view.unmapped = Arc::new(Principals::new(journal.principals()?).summary());
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
         view.drifted(source_path, journal.drift()?);
@@ -228,9 +228,15 @@ fn drive(
             let mut effects = Vec::new();
             for told in batch {
                 arrivals.heard(&told.input);
-                if let Input::Rescan { path } = &told.input {
-                    state.forget_drift(below(&root, path))?;
-                    looks_anew = true;
+                match &told.input {
+                    Input::Rescan { path } => {
+                        state.forget_drift(below(&root, path))?;
+                        looks_anew = true;
+                    }
+                    Input::Listed { directory, page: Ok((entries, next)), .. } => {
+                        state.listed(directory, entries, next.is_none())?;
+                    }
+                    _ => {}
                 }
                 effects.extend(engine.step(state, told.input)?);
                 heard.extend(told.durable);

@@ -87,7 +87,7 @@ impl Reporter {
             counters.files_migrated,
             state == MigrationState::Running,
         );
-        let remaining = counters.bytes_scanned.saturating_sub(bytes_migrated);
+        let remaining = view.found.bytes.saturating_sub(bytes_migrated);
         let estimated_seconds = (state == MigrationState::Running && bytes_per_second > 0)
             .then(|| remaining.div_ceil(bytes_per_second));
         MigrationReport {
@@ -95,12 +95,12 @@ impl Reporter {
             observed_generation: situation.generation,
             state,
             progress: Progress {
-                directories_scanned: counters.directories_scanned,
-                files_scanned: counters.files_scanned,
-                bytes_scanned: counters.bytes_scanned,
+                directories_scanned: view.found.directories,
+                files_scanned: view.found.files,
+                bytes_scanned: view.found.bytes,
                 files_migrated: counters.files_migrated,
                 bytes_migrated,
-                files_excluded: counters.files_excluded,
+                files_excluded: view.found.excluded,
                 files_failed: counters.files_failed,
                 bytes_per_second,
                 files_per_second,
@@ -335,7 +335,8 @@ mod tests {
     fn view(phase: Phase, bytes_migrated: u64) -> View {
         View {
             phase,
-            counters: Counters { bytes_scanned: 1_000, bytes_migrated, ..Counters::default() },
+            counters: Counters { bytes_migrated, ..Counters::default() },
+            found: crate::journal::Found { bytes: 1_000, ..Default::default() },
             ..View::default()
         }
     }

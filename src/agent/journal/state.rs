@@ -97,6 +97,9 @@ impl State for JournalState<'_> {
     }
 
     fn put_run(&mut self, run: &Run) -> Result<(), Error> {
+        if self.run.number != run.number {
+            self.forget_all_listings()?;
+        }
         self.run_changed |= self.run != *run;
         self.run = run.clone();
         Ok(())
@@ -130,10 +133,16 @@ impl State for JournalState<'_> {
                 node.seen
             ],
         )?;
+        if node.parent.is_trash() && node.kind == NodeKind::Directory {
+            self.forget_listings(id)?;
+        }
         Ok(())
     }
 
     fn remove_subtree(&mut self, id: &NodeId) -> Result<(), Error> {
+        if self.node(id)?.is_some_and(|node| node.kind == NodeKind::Directory) {
+            self.forget_listings(id)?;
+        }
         self.execute(
             "WITH RECURSIVE below(id) AS (
                 SELECT ? UNION ALL SELECT node.id FROM node JOIN below ON node.parent = below.id

@@ -171,6 +171,81 @@ fn a_transaction_that_fails_leaves_nothing() {
     assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), before);
 }
 
+fn found(kind: livedata_model::node::EntryKind) -> livedata_model::node::Entry {
+    livedata_model::node::Entry {
+        name: "e".into(),
+        id: id(100),
+        kind,
+        permissions: 0o644,
+        owner: String::new(),
+        group: String::new(),
+        modified_ms: 0,
+        has_acl: false,
+        extras: None,
+    }
+}
+
+#[test]
+fn what_listings_find_is_counted_once_however_often_they_look() {
+    use livedata_model::node::EntryKind;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    let file = |length_bytes| {
+        let version = ContentVersion::from_bytes([1]);
+        found(EntryKind::File { length_bytes, version, open_for_write: false })
+    };
+    let directory = |parent| Node {
+        parent,
+        kind: NodeKind::Directory,
+        attributes: 1,
+        modified_ms: 0,
+        run: 1,
+        seen: 0,
+    };
+    let list = |journal: &mut Journal, of: u8, after: Option<&str>, entries: &[_], is_last| {
+        let front = Front { after: after.map(str::to_owned), first: 0 };
+        journal
+            .transaction(|state| {
+                state.put_front(&id(of), &front)?;
+                state.listed(&id(of), entries, is_last)?;
+                Ok(state.found())
+            })
+            .unwrap()
+    };
+    let sums = |found: Found| (found.directories, found.files, found.bytes, found.excluded);
+    journal
+        .transaction(|state| {
+            state.put_node(&id(1), &directory(Edge::root()))?;
+            state.put_node(&id(2), &directory(edge(1, "sub")))
+        })
+        .unwrap();
+    for _ in 0..2 {
+        let first = list(&mut journal, 1, None, &[file(10), found(EntryKind::Directory)], false);
+        assert!(first.files == 1 || first.files == 3, "of the first time, and then of the time before: {first:?}");
+        let both = list(&mut journal, 1, Some("m"), &[file(5), found(EntryKind::Symlink)], true);
+        assert_eq!(sums(both), (1, 3, 15, 1));
+        // Another process goes on.
+        drop(journal);
+        journal = Journal::open(&path).unwrap();
+    }
+    assert_eq!(sums(list(&mut journal, 2, None, &[file(100)], false)), (1, 4, 115, 1), "as far as it is");
+    assert_eq!(sums(list(&mut journal, 2, None, &[file(90)], true)), (2, 4, 105, 1), "begun anew");
+    // While it is listed again, what the last one found counts.
+    assert_eq!(sums(list(&mut journal, 1, None, &[], false)), (2, 4, 105, 1));
+    assert_eq!(sums(list(&mut journal, 1, Some("m"), &[file(1)], true)), (2, 2, 91, 0));
+    let gone = |state: &mut JournalState<'_>| {
+        state.put_node(&id(2), &directory(Edge::trash("t".into())))?;
+        Ok(state.found())
+    };
+    assert_eq!(sums(journal.transaction(gone).unwrap()), (1, 1, 1, 0));
+    let gone = |state: &mut JournalState<'_>| {
+        state.remove_subtree(&id(1))?;
+        Ok(state.found())
+    };
+    assert_eq!(sums(journal.transaction(gone).unwrap()), (0, 0, 0, 0));
+}
+
 #[test]
 fn what_was_given_up_is_told_latest_first() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,7 +328,7 @@ fn a_journal_of_the_version_before_keeps_what_it_says() {
     drop(journal);
     let old = Connection::open(&path).unwrap();
     let older =
-        "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; ALTER TABLE run DROP COLUMN surveyed;
+        "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; DROP TABLE drift; DROP TABLE listing; ALTER TABLE run DROP COLUMN surveyed;
                  PRAGMA user_version = 2";
     old.execute_batch(older).unwrap();
     drop(old);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use livedata_engine::{Counters, Engine, Phase, Run, State};
+use livedata_engine::{Counters, Engine, Phase, Run, State as _};
 
 use super::principals::Unmapped;
-use crate::journal::{self, Drift, FailedPath};
+use crate::journal::{self, Drift, FailedPath, Found, JournalState};
 
 /// Something that keeps the migration from going on, and goes away when its cause does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,6 +32,7 @@ impl Fault {
 /// Where an engine stands after a step.
 pub struct Progress {
     pub run: Run,
+    found: Found,
     bytes_in_flight: u64,
     watermark: Option<u64>,
     deletes_held: usize,
@@ -43,9 +44,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn of<S: State>(engine: &Engine, state: &mut S) -> Result<Self, S::Error> {
+    pub fn of(engine: &Engine, state: &mut JournalState<'_>) -> Result<Self, journal::Error> {
         Ok(Self {
             run: state.run()?,
+            found: state.found(),
             bytes_in_flight: engine.bytes_in_flight(),
             watermark: engine.watermark(state)?,
             deletes_held: engine.deletes_held(),
@@ -56,9 +58,10 @@ impl Progress {
     }
 
     /// Nothing is going on.
-    pub fn resting(run: Run) -> Self {
+    pub fn resting(run: Run, found: Found) -> Self {
         Self {
             run,
+            found,
             bytes_in_flight: 0,
             watermark: None,
             deletes_held: 0,
@@ -88,6 +91,8 @@ pub struct View {
     pub start: u64,
     pub phase: Phase,
     pub counters: Counters,
+    /// What is at the source. (The engine's own counts of that grow with each look.)
+    pub found: Found,
     /// Bytes durable in staging beyond the counted ones.
     pub bytes_in_flight: u64,
     /// Follows the source's changes.
@@ -115,10 +120,11 @@ pub struct View {
 
 impl View {
     pub(super) fn progressed(&mut self, now: &Progress) {
-        let Progress { run, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
+        let Progress { run, found, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
         self.start = run.start;
         self.phase = run.phase;
         self.counters = run.counters;
+        self.found = *found;
         self.live = run.live;
         self.cursor = run.cursor;
         (self.bytes_in_flight, self.watermark) = (*bytes_in_flight, *watermark);
