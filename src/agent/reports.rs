@@ -62,6 +62,8 @@ pub struct Situation<'a> {
     pub preflight: &'a [String],
     /// Bytes per second of the bandwidth policy, if that is what holds transfers back.
     pub bandwidth_limit: Option<u64>,
+    /// Why what the provider sends cannot be stored on the agent's disk.
+    pub no_room: Option<&'a str>,
     /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -147,6 +149,13 @@ impl Reporter {
                 wanted.push(("NotSupportedByAgent", "Unknown", message.clone()))
             }
             Some(Blocked::WaitingForTurn) | None => {}
+        }
+        if let Some(why) = situation.no_room {
+            let message = format!(
+                "The agent cannot store what the provider sends: {why}. Make room, or see that the agent's user may write there. \
+                 Until then migrations go on as they are; changes and commands wait and are taken by themselves."
+            );
+            wanted.push(("DiskFull", "StateCannotBeWritten", message));
         }
         let feed = situation.feed.map(Feed::status).unwrap_or_default();
         if let Some(JournalFault { disk_full, message }) = feed.journal {
@@ -353,6 +362,7 @@ mod tests {
             blocked: None,
             preflight: &[],
             bandwidth_limit: None,
+            no_room: None,
             now_ms,
         }
     }

@@ -46,6 +46,8 @@ pub struct Supervisor {
     /// What is found out about these sources.
     preflights: BTreeMap<String, preflight::Watcher>,
     squeeze: Squeeze,
+    /// Since the ledger could not be written.
+    ledger_backoff: Backoff,
 }
 
 /// Where the supervisor puts what the provider is to hear.
@@ -169,6 +171,7 @@ impl Supervisor {
             preflights: BTreeMap::new(),
             squeeze: Squeeze::default(),
             consumers: BTreeSet::new(),
+            ledger_backoff: Backoff::default(),
         };
         supervisor.remove_orphans();
         supervisor
@@ -192,6 +195,7 @@ impl Supervisor {
     }
 
     async fn look(&mut self, cancel: &CancellationToken) {
+        let no_room = self.look_at_ledger().await;
         let desired = self.desired();
         if let Some(migrator) = &desired.migrator {
             self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
@@ -239,6 +243,7 @@ impl Supervisor {
                 blocked: blocked.as_ref(),
                 preflight: preflight.as_deref().map_or(&[], Vec::as_slice),
                 bandwidth_limit,
+                no_room: no_room.as_deref(),
                 now_ms: crate::clock::now_ms(),
             }));
             if let Some(spec) = spec {
@@ -257,6 +262,28 @@ impl Supervisor {
             .collect();
         self.feeds.retain(|key, _| followed.contains(key));
         self.preflights.retain(|key, _| followed.contains(key));
+    }
+
+    /// Why what comes from the provider cannot be stored. Now and then it is tried.
+    async fn look_at_ledger(&mut self) -> Option<String> {
+        let trouble =
+            || self.ledger.lock().unwrap_or_else(PoisonError::into_inner).trouble().map(str::to_owned);
+        let known = trouble()?;
+        if self.ledger_backoff.waits(Instant::now()) {
+            return Some(known);
+        }
+        let ledger = Arc::clone(&self.ledger);
+        let written = tokio::task::spawn_blocking(move || {
+            ledger.lock().unwrap_or_else(PoisonError::into_inner).write_again()
+        });
+        if let Ok(Ok(())) = written.await {
+            self.ledger_backoff = Backoff::default();
+            tracing::info!("the agent's folder can be written again");
+        } else {
+            tracing::error!(error = known, "what the provider sends cannot be stored");
+            self.ledger_backoff.failed(Instant::now());
+        }
+        trouble()
     }
 
     /// What operators want done once. A command is done when the engine has it on disk, or when there is no engine for it.

@@ -290,10 +290,16 @@ impl Agent {
     }
 
     pub fn desire(&self, items: Vec<Item>) {
+        self.try_to_desire(items).unwrap();
+    }
+
+    /// Fails where the agent cannot store it.
+    pub fn try_to_desire(&self, items: Vec<Item>) -> Result<(), livedata_agent_runtime::ledger::Error> {
         let sync = Sync { revision: 1, upserts: items, removals: vec![] };
-        let stale = self.ledger.lock().unwrap().apply(1, sync).unwrap();
+        let stale = self.ledger.lock().unwrap().apply(1, sync)?;
         assert!(stale.is_empty());
         self.changed.notify_one();
+        Ok(())
     }
 
     /// Waits until the report of the one migration is so; fails the test after two minutes.

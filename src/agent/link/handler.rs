@@ -9,7 +9,7 @@ use livedata_model::cbor;
 use livedata_model::command::Command;
 use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Report, Sync, Welcome};
 use livedata_model::report::{AgentReport, FailedPaths, MigrationReport};
-use livedata_session::HandlerError;
+use livedata_session::{HandlerError, NotNow};
 use livedata_session::agent::AgentHandler;
 use tokio::sync::{Notify, watch};
 
@@ -61,7 +61,11 @@ impl SessionHandler {
         let done = tokio::task::spawn_blocking(move || {
             work(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        Ok(done.await??)
+        match done.await? {
+            // The supervisor says so in its reports, for which the session is to go on.
+            Err(error @ ledger::Error::Io { .. }) => Err(NotNow(error.into()).into()),
+            done => Ok(done?),
+        }
     }
 }
 

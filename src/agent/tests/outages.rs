@@ -213,6 +213,30 @@ async fn a_damaged_event_journal_is_said_until_it_is_moved_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_the_agent_that_cannot_be_written_is_said_until_it_can() {
+    let kept = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new().await;
+    scene.world.keep_in(kept.path());
+    let mut agent = scene.live().await;
+    // Where the file is to be written beside stands a folder.
+    let obstacle = kept.path().join("desired.cbor.new");
+    std::fs::create_dir_all(obstacle.join("full")).unwrap();
+    let next = || vec![live_migration(2, "/lake", RunState::Running, 1)];
+    agent.try_to_desire(next()).unwrap_err();
+    let said = |report: &MigrationReport| {
+        let mut conditions = report.conditions.iter();
+        conditions.any(|known| known.reason == "StateCannotBeWritten" && known.status == Truth::True)
+    };
+    let report = agent.wait("DiskFull", said).await;
+    assert_eq!((report.state, report.observed_generation), (MigrationState::Live, 1), "it goes on as it is");
+    std::fs::remove_dir_all(&obstacle).unwrap();
+    agent.wait("found out by itself", |report| !said(report)).await;
+    agent.desire(next());
+    agent.wait("taken", |report| report.observed_generation == 2).await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_changes_is_said_and_when_there_is_room_they_arrive() {
     let disk = SmallDisk::new();
     let mut scene = Scene::new().await;
