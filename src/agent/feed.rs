@@ -113,11 +113,7 @@ impl Feed {
     }
 
     /// What `consumer` has not seen yet, as soon as there is something. What all consumers have seen is dropped.
-    pub async fn after(
-        &self,
-        consumer: &str,
-        after: Position,
-    ) -> std::result::Result<Reading, JournalFault> {
+    pub async fn after(&self, consumer: &str, after: Position) -> std::result::Result<Reading, JournalFault> {
         let mut status = self.status.clone();
         loop {
             status.borrow_and_update();
@@ -328,7 +324,14 @@ impl Reader {
         for question in all {
             let answer = match &position {
                 Ok(position) => Ok(*position),
-                Err(error) => Err(Error::new(error.kind(), "read", "the change feed", error.message())),
+                Err(error) => {
+                    // Changes are not of one path.
+                    let kind = match error.kind() {
+                        ErrorKind::Unreadable => ErrorKind::Unreachable,
+                        kind => kind,
+                    };
+                    Err(Error::new(kind, "read", "the change feed", error.message()))
+                }
             };
             // Whoever does not wait any more needs no answer.
             let _ = question.send(answer);

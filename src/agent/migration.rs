@@ -193,7 +193,7 @@ fn drive(
         state.touch();
         Ok(())
     })?;
-    views.send_modify(|view| view.journals_work());
+    views.send_modify(View::journals_work);
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());

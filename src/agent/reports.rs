@@ -257,7 +257,9 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
     }
     let said = said_of_it(view.failed.first()?);
     Some(match view.phase {
-        Phase::Failed => format!("{said}. Put that right, then start the migration: it goes on from where it was."),
+        Phase::Failed => {
+            format!("{said}. Put that right, then start the migration: it goes on from where it was.")
+        }
         _ => said,
     })
 }
@@ -462,8 +464,9 @@ mod tests {
         let mut follower = Follower::default();
         (follower.lags, follower.catches_up) = (true, true);
         follower.now = Some(livedata_model::report::Lag { transactions: 5, seconds: 200, watermark: 1 });
-        let kinds =
-            |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower, false, 9);
+        let kinds = |view: &View, follower: &Follower| {
+            live::conditions(view, MigrationState::Live, follower, false, 9)
+        };
         let all = kinds(&behind, &follower);
         assert_eq!((all[0].0, all[1].0, all[1].1), ("CatchingUp", "Lagging", "TooSlow"));
         assert!(all[1].2.contains("3 minutes"), "{all:?}");

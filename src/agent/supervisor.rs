@@ -562,8 +562,8 @@ impl Supervisor {
         }
         let open = wiring::feed(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
         let folder = self.host.folder.join("feeds").join(&key);
-        let feed = Feed::start(open, &folder, cancel.child_token())
-            .map_err(|fault| match fault.disk_full {
+        let feed =
+            Feed::start(open, &folder, cancel.child_token()).map_err(|fault| match fault.disk_full {
                 true => Blocked::NoRoom(fault.message),
                 false => Blocked::JournalUnusable(fault.message),
             })?;

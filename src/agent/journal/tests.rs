@@ -195,14 +195,8 @@ fn what_listings_find_is_counted_once_however_often_they_look() {
         let version = ContentVersion::from_bytes([1]);
         found(EntryKind::File { length_bytes, version, open_for_write: false })
     };
-    let directory = |parent| Node {
-        parent,
-        kind: NodeKind::Directory,
-        attributes: 1,
-        modified_ms: 0,
-        run: 1,
-        seen: 0,
-    };
+    let directory =
+        |parent| Node { parent, kind: NodeKind::Directory, attributes: 1, modified_ms: 0, run: 1, seen: 0 };
     let list = |journal: &mut Journal, of: u8, after: Option<&str>, entries: &[_], is_last| {
         let front = Front { after: after.map(str::to_owned), first: 0 };
         journal
@@ -222,7 +216,10 @@ fn what_listings_find_is_counted_once_however_often_they_look() {
         .unwrap();
     for _ in 0..2 {
         let first = list(&mut journal, 1, None, &[file(10), found(EntryKind::Directory)], false);
-        assert!(first.files == 1 || first.files == 3, "of the first time, and then of the time before: {first:?}");
+        assert!(
+            first.files == 1 || first.files == 3,
+            "of the first time, and then of the time before: {first:?}"
+        );
         let both = list(&mut journal, 1, Some("m"), &[file(5), found(EntryKind::Symlink)], true);
         assert_eq!(sums(both), (1, 3, 15, 1));
         // Another process goes on.
@@ -327,9 +324,8 @@ fn a_journal_of_the_version_before_keeps_what_it_says() {
     let now = journal.transaction(|state| Ok(picture(state))).unwrap();
     drop(journal);
     let old = Connection::open(&path).unwrap();
-    let older =
-        "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; DROP TABLE drift; DROP TABLE listing; ALTER TABLE run DROP COLUMN surveyed;
-                 PRAGMA user_version = 2";
+    let older = "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; DROP TABLE drift; DROP TABLE listing; \
+                 ALTER TABLE run DROP COLUMN surveyed; PRAGMA user_version = 2";
     old.execute_batch(older).unwrap();
     drop(old);
     let mut journal = Journal::open(&path).unwrap();

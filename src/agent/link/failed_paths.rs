@@ -74,7 +74,8 @@ impl Teller {
         self.told.retain(|migration, _| there.contains(migration.as_str()));
         let mut earliest: Option<Instant> = None;
         for list in lists {
-            let due = match self.told.get(&list.migration).filter(|told| told.incarnation == list.incarnation) {
+            let due = match self.told.get(&list.migration).filter(|told| told.incarnation == list.incarnation)
+            {
                 Some(told) if told.revision == list.revision => continue,
                 Some(told) => told.not_before,
                 None => now,

@@ -9,8 +9,8 @@ use livedata_model::cbor;
 use livedata_model::command::Command;
 use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Report, Sync, Welcome};
 use livedata_model::report::{AgentReport, FailedPaths, MigrationReport};
-use livedata_session::{HandlerError, NotNow};
 use livedata_session::agent::AgentHandler;
+use livedata_session::{HandlerError, NotNow};
 use tokio::sync::{Notify, watch};
 
 use super::access::Access;

@@ -145,11 +145,9 @@ impl Context {
                 };
                 Input::Refuse { start, missing: false, reason: reason.to_owned() }
             }
-            Err(error) if error.kind() == ErrorKind::Gone => Input::Refuse {
-                start,
-                missing: true,
-                reason: "it does not exist at the source".to_owned(),
-            },
+            Err(error) if error.kind() == ErrorKind::Gone => {
+                Input::Refuse { start, missing: true, reason: "it does not exist at the source".to_owned() }
+            }
             Err(error) => {
                 let reason = format!("it cannot be looked up at the source: {}", error.message());
                 Input::Refuse { start, missing: false, reason }
@@ -214,8 +212,7 @@ impl Context {
             }
             Effect::Resolve { start } => self.root(start).await,
             Effect::List { directory, after, ticket } => {
-                let page =
-                    self.at_source(|| source.list(&directory, after.as_deref())).await;
+                let page = self.at_source(|| source.list(&directory, after.as_deref())).await;
                 if let Ok(page) = &page {
                     self.principals.note(&page.entries);
                 }
@@ -298,17 +295,21 @@ impl Context {
         let feed = self.plan.feed.as_ref()?;
         let mut failed = false;
         loop {
-            let reading = feed.after(&self.plan.consumer, Position(after)).await;
-            if failed || reading.is_err() {
-                self.views.send_modify(|view| view.journals_work());
-            }
-            match reading {
-                Ok(reading) => return Some(reading),
+            match feed.after(&self.plan.consumer, Position(after)).await {
+                Ok(reading) => {
+                    if failed {
+                        self.views.send_modify(View::journals_work);
+                    }
+                    return Some(reading);
+                }
                 Err(JournalFault { disk_full, message }) => {
                     failed = true;
                     tracing::error!(message, "waiting and trying again");
                     let fault = if disk_full { Fault::DiskFull } else { Fault::JournalUnusable };
-                    self.views.send_modify(|view| drop(view.faults.insert(fault, message)));
+                    self.views.send_modify(|view| {
+                        view.journals_work();
+                        view.faults.insert(fault, message);
+                    });
                     tokio::time::sleep(FEED_PAUSE).await;
                 }
             }
@@ -418,9 +419,7 @@ impl Context {
     async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {
         match &entry.extras {
             Some(extras) => Ok(extras.clone()),
-            None => {
-                self.at_source(|| self.plan.source.extras(entry, &edge.directory)).await
-            }
+            None => self.at_source(|| self.plan.source.extras(entry, &edge.directory)).await,
         }
     }
 

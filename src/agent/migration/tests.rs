@@ -195,7 +195,8 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Until the migration's view is so.
 async fn becomes(view: &mut watch::Receiver<View>, what: &str, holds: impl FnMut(&View) -> bool) -> View {
-    let found = tokio::time::timeout(PATIENCE, view.wait_for(holds)).await.map(|view| view.map(|view| view.clone()));
+    let found =
+        tokio::time::timeout(PATIENCE, view.wait_for(holds)).await.map(|view| view.map(|view| view.clone()));
     match found {
         Ok(Ok(view)) => view,
         _ => panic!("never {what}: {:?}", view.borrow()),
@@ -440,10 +441,7 @@ async fn a_root_that_may_not_be_read_for_a_while_is_waited_for() {
     tokio::join!(
         waits_until_it_can_be_read(|_| Some(ErrorKind::Denied), 4),
         // It can be seen, and not be listed.
-        waits_until_it_can_be_read(
-            |asked| (!matches!(asked, Asked::Root)).then_some(ErrorKind::Denied),
-            4
-        ),
+        waits_until_it_can_be_read(|asked| (!matches!(asked, Asked::Root)).then_some(ErrorKind::Denied), 4),
     );
 }
 

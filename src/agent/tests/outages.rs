@@ -185,6 +185,14 @@ async fn bears_the_loss_of(name: &str) {
     scene.world.keep_in(kept.path());
     scene.live().await.stop().await;
     let path = find(kept.path(), name);
+    // What is still open would be written over the damage.
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let closed = async {
+        while log.exists() {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), closed).await.unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[..16].fill(0x5a);
     std::fs::write(&path, bytes).unwrap();

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tree::Watch;
+use crate::local::node;
 
 /// Bytes of the smallest notification, one without a name.
 const HEADER_BYTES: u64 = 16;
