@@ -22,8 +22,8 @@ const SCHEMA_VERSION: i64 = 5;
 
 /// What to tell the operator of an error of the journal at `path`.
 pub fn told(error: &Error, path: &Path) -> String {
-    const WITHOUT: &str = "the migration starts over then: it copies everything again, and what vanished at the source \
-                           meanwhile stays at the target";
+    const WITHOUT: &str = "the migration starts over then: it looks at everything at the target and at the source, and copies \
+                           nothing again that it finds equal";
     error.told("the journal of a migration", path, WITHOUT)
 }
 

@@ -412,7 +412,7 @@ impl Context {
 
     /// Asked for once.
     pub(super) async fn namespace(&self) -> Result<Option<&str>, Error> {
-        let ask = || persist(&self.views, Side::Source, || self.plan.source.namespace());
+        let ask = || self.at_source(|| self.plan.source.namespace());
         Ok(self.namespace.get_or_try_init(ask).await?.as_deref())
     }
 

@@ -302,9 +302,7 @@ impl<'a> Reader<'a> {
             match stream.next().await {
                 Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => return Ok(bytes),
-                Some(Err(error))
-                    if error.kind().is_retryable() || error.kind() == ErrorKind::Unreadable =>
-                {
+                Some(Err(error)) if error.kind().is_retryable() || error.kind() == ErrorKind::Unreadable => {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
                         "the source's stream broke; opening it again"
