@@ -198,7 +198,7 @@ fn a_broken_journal_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("events.db"), vec![7; 8_192]).unwrap();
     let error = EventJournal::open(folder.path()).err().unwrap();
-    let said = journal::told(&error, folder.path());
+    let said = super::journal::told(&error, folder.path());
     for part in ["events.db", "is damaged", "not a database", "Move it away", "copies nothing that is equal"]
     {
         assert!(said.contains(part), "{said}");

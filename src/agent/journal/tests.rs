@@ -276,7 +276,12 @@ fn a_journal_of_another_version_or_a_damaged_one_is_refused_with_advice() {
     let whole = || {
         let _ = std::fs::remove_file(&damaged);
         let mut journal = Journal::open(&damaged).unwrap();
-        journal.transaction(|state| Ok(write(state))).unwrap();
+        journal
+            .transaction(|state| {
+                write(state);
+                Ok(())
+            })
+            .unwrap();
         drop(journal);
         std::fs::read(&damaged).unwrap()
     };
