@@ -13,7 +13,7 @@ mod journal;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,12 +45,27 @@ pub struct Status {
     pub read_to: Option<Position>,
     /// Why the source's history cannot be read at present.
     pub fault: Option<(ErrorKind, String)>,
-    /// It can be read, and there is no room for it: it waits at the source.
+    /// It can be read, and its journal cannot be written: it waits at the source.
+    pub journal: Option<JournalFault>,
+}
+
+/// For the operator.
+#[derive(Clone, Debug)]
+pub struct JournalFault {
     pub disk_full: bool,
+    pub message: String,
+}
+
+impl JournalFault {
+    /// Of the journal in `folder`.
+    pub fn new(error: &journal::Error, folder: &Path) -> Self {
+        Self { disk_full: error.is_disk_full(), message: journal::told(error, folder) }
+    }
 }
 
 pub struct Feed {
     journal: Arc<Mutex<EventJournal>>,
+    folder: PathBuf,
     status: watch::Receiver<Status>,
     asked: mpsc::Sender<oneshot::Sender<Result<Position>>>,
     cancel: CancellationToken,
@@ -68,18 +83,21 @@ impl Feed {
         open: Open,
         folder: &Path,
         cancel: CancellationToken,
-    ) -> std::result::Result<Self, journal::Error> {
-        let journal = Arc::new(Mutex::new(EventJournal::open(folder)?));
+    ) -> std::result::Result<Self, JournalFault> {
+        let journal = EventJournal::open(folder).map_err(|error| JournalFault::new(&error, folder))?;
+        let journal = Arc::new(Mutex::new(journal));
+        let folder = folder.to_owned();
         let (status, watched) =
             watch::channel(Status { read_to: lock(&journal).read_to(), ..Status::default() });
         let (asked, questions) = mpsc::channel(1_024);
         let (feed, told) = (None, Position(0));
-        let reader = Reader { open, journal: Arc::clone(&journal), status, feed, told };
+        let reader =
+            Reader { open, journal: Arc::clone(&journal), folder: folder.clone(), status, feed, told };
         let stop = cancel.clone();
         tokio::spawn(async move {
             stop.run_until_cancelled(reader.run(questions)).await;
         });
-        Ok(Self { journal, status: watched, asked, cancel })
+        Ok(Self { journal, folder, status: watched, asked, cancel })
     }
 
     pub fn status(&self) -> Status {
@@ -95,15 +113,12 @@ impl Feed {
     }
 
     /// What `consumer` has not seen yet, as soon as there is something. What all consumers have seen is dropped.
-    pub async fn after(
-        &self,
-        consumer: &str,
-        after: Position,
-    ) -> std::result::Result<Reading, journal::Error> {
+    pub async fn after(&self, consumer: &str, after: Position) -> std::result::Result<Reading, JournalFault> {
         let mut status = self.status.clone();
         loop {
             status.borrow_and_update();
-            if let Some(reading) = lock(&self.journal).read(consumer, after)? {
+            let reading = lock(&self.journal).read(consumer, after);
+            if let Some(reading) = reading.map_err(|error| JournalFault::new(&error, &self.folder))? {
                 return Ok(reading);
             }
             if status.changed().await.is_err() {
@@ -137,6 +152,7 @@ fn lock(journal: &Mutex<EventJournal>) -> std::sync::MutexGuard<'_, EventJournal
 struct Reader {
     open: Open,
     journal: Arc<Mutex<EventJournal>>,
+    folder: PathBuf,
     status: watch::Sender<Status>,
     feed: Option<Arc<dyn ChangeFeed>>,
     /// The latest position that a migration was told, and so waits for.
@@ -251,8 +267,10 @@ impl Reader {
     ) -> Result<()> {
         let mut journal = lock(&self.journal);
         write(&mut journal).map_err(|error| {
-            self.status.send_modify(|status| status.disk_full = error.is_disk_full());
-            Error::new(ErrorKind::Unreachable, "write", "the event journal", error.to_string())
+            let fault = JournalFault::new(&error, &self.folder);
+            let message = fault.message.clone();
+            self.status.send_modify(|status| status.journal = Some(fault));
+            Error::new(ErrorKind::Unreachable, "write", "the event journal", message)
         })?;
         let read_to = journal.read_to();
         drop(journal);
@@ -306,7 +324,14 @@ impl Reader {
         for question in all {
             let answer = match &position {
                 Ok(position) => Ok(*position),
-                Err(error) => Err(Error::new(error.kind(), "read", "the change feed", error.message())),
+                Err(error) => {
+                    // Changes are not of one path.
+                    let kind = match error.kind() {
+                        ErrorKind::Unreadable => ErrorKind::Unreachable,
+                        kind => kind,
+                    };
+                    Err(Error::new(kind, "read", "the change feed", error.message()))
+                }
             };
             // Whoever does not wait any more needs no answer.
             let _ = question.send(answer);

@@ -4,6 +4,7 @@
 //! transaction (group commit); nothing of it is there after a crash before the commit, all of it after. Write-ahead log
 //! with `synchronous = FULL`: a commit survives power loss.
 
+mod found;
 mod rows;
 mod state;
 
@@ -12,73 +13,52 @@ use std::path::Path;
 use livedata_engine::{Cause, Counters, Deletes, Run};
 use rusqlite::Connection;
 
+pub use crate::database::Error;
 use crate::migration::Principal;
+pub use found::Found;
 
-/// Of the schema below. A journal of one of the two versions before is brought up to it; any other is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 4;
+/// Of the schema below. A journal of the versions before is brought up to it; any other is refused, not guessed at.
+const SCHEMA_VERSION: i64 = 5;
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the journal {path} cannot be used: {message}")]
-    Open { path: String, message: String },
-    #[error("the journal cannot be read or written")]
-    Database(#[from] rusqlite::Error),
-}
-
-impl Error {
-    /// The disk is full: nothing is lost, and work goes on when there is room.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Database(error) if is_disk_full(error))
-    }
-}
-
-/// Also where it is the memory shared by the readers of a write-ahead log that does not fit any more.
-pub fn is_disk_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        error.code == rusqlite::ErrorCode::DiskFull
-            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
-    })
+/// What to tell the operator of an error of the journal at `path`.
+pub fn told(error: &Error, path: &Path) -> String {
+    const WITHOUT: &str = "the migration starts over then: it looks at everything at the target and at the source, and copies \
+                           nothing again that it finds equal";
+    error.told("the journal of a migration", path, WITHOUT)
 }
 
 pub struct Journal {
     connection: Connection,
+    found: Found,
 }
 
 impl Journal {
     /// Opens or makes the file, checking its integrity and its version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unusable = |message: String| Error::Open { path: path.display().to_string(), message };
-        let connection = Connection::open(path).map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -32_768)?;
         connection.set_prepared_statement_cache_capacity(64);
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
-            return Err(unusable(format!(
-                "its integrity check says '{verdict}'; move {} away, and the migration starts over: it copies everything again, and what vanished at the source meanwhile stays at the target",
-                path.display()
-            )));
+            return Err(Error::Damaged(verdict));
         }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
             0 => {
                 connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(found::SCHEMA)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
-            2 => {
-                connection.execute_batch(FROM_2)?;
-                connection.execute_batch(FROM_3)?;
-            }
-            3 => connection.execute_batch(FROM_3)?,
+            2 => upgrade(&connection, &[FROM_2, FROM_3])?,
+            3 => upgrade(&connection, &[FROM_3])?,
+            4 => upgrade(&connection, &[])?,
             SCHEMA_VERSION => {}
-            other => {
-                return Err(unusable(format!(
-                    "it has schema version {other}, this agent knows {SCHEMA_VERSION}; run the agent version that wrote it"
-                )));
-            }
+            found => return Err(Error::Version { found, known: SCHEMA_VERSION }),
         }
-        Ok(Self { connection })
+        let found = Found::load(&connection)?;
+        Ok(Self { connection, found })
     }
 
     /// Runs `steps` in one transaction: commits if it returns `Ok`, else nothing happened.
@@ -87,10 +67,12 @@ impl Journal {
         steps: impl FnOnce(&mut JournalState<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let transaction = self.connection.transaction()?;
-        let mut state = JournalState::new(&transaction)?;
+        let mut state = JournalState::new(&transaction, self.found)?;
         let result = steps(&mut state)?;
         state.write_back()?;
+        let found = state.found;
         transaction.commit()?;
+        self.found = found;
         Ok(result)
     }
 
@@ -98,6 +80,14 @@ impl Journal {
     pub fn principals(&self) -> Result<Vec<Principal>, Error> {
         let mut query = self.connection.prepare("SELECT is_group, name FROM principal")?;
         let rows = query.query_map([], |row| Ok(Principal { is_group: row.get(0)?, name: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Where somebody else changed the target of late: latest first, a few.
+    pub fn drift(&self) -> Result<Vec<Drift>, Error> {
+        let mut query =
+            self.connection.prepare_cached("SELECT path, at_ms FROM drift ORDER BY sequence DESC")?;
+        let rows = query.query_map([], |row| Ok(Drift { path: row.get(0)?, at_ms: row.get(1)? }))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -120,6 +110,21 @@ impl Journal {
     }
 }
 
+/// By `steps` to version 4, and from there.
+fn upgrade(connection: &Connection, steps: &[&str]) -> Result<(), Error> {
+    steps.iter().try_for_each(|step| connection.execute_batch(step))?;
+    Ok(connection.execute_batch(&format!("BEGIN; {} {FROM_4} COMMIT;", found::SCHEMA))?)
+}
+
+/// A path where somebody else changed the target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Drift {
+    /// Below the migration's root.
+    pub path: String,
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+}
+
 /// A path that was given up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FailedPath {
@@ -134,6 +139,7 @@ pub struct JournalState<'transaction> {
     connection: &'transaction Connection,
     run: Run,
     run_changed: bool,
+    found: Found,
 }
 
 const RUN: [&str; 21] = [
@@ -161,7 +167,7 @@ const RUN: [&str; 21] = [
 ];
 
 impl<'transaction> JournalState<'transaction> {
-    fn new(connection: &'transaction Connection) -> Result<Self, Error> {
+    fn new(connection: &'transaction Connection, found: Found) -> Result<Self, Error> {
         let run = connection.prepare_cached(&format!("SELECT {} FROM run", RUN.join(", ")))?.query_row(
             [],
             |row| {
@@ -194,7 +200,12 @@ impl<'transaction> JournalState<'transaction> {
                 })
             },
         )?;
-        Ok(Self { connection, run, run_changed: false })
+        Ok(Self { connection, run, run_changed: false, found })
+    }
+
+    /// Has something written when the transaction ends, which shows whether the file can be.
+    pub fn touch(&mut self) {
+        self.run_changed = true;
     }
 
     fn write_back(&mut self) -> Result<(), Error> {
@@ -279,6 +290,9 @@ CREATE TABLE failed (
 CREATE TABLE principal (
     is_group INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (is_group, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE drift (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL
+) STRICT;
 ";
 
 /// What version 2 lacked: why paths were given up, for programs to read (1 is `Other`), and the principals that were met.
@@ -299,6 +313,14 @@ ALTER TABLE run ADD COLUMN surveyed INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET surveyed = number > 0;
 PRAGMA user_version = 4;
 COMMIT;
+";
+
+/// What version 4 lacked: where the target was changed by others, and what listings have found.
+const FROM_4: &str = "
+CREATE TABLE drift (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = 5;
 ";
 
 #[cfg(test)]

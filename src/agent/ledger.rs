@@ -59,6 +59,8 @@ wire_struct! {
 pub struct Ledger {
     folder: PathBuf,
     held: Held,
+    /// Why the last thing that was to be written was not.
+    trouble: Option<String>,
     session_epoch: u64,
     coordinator_epoch: u64,
 }
@@ -98,6 +100,7 @@ impl Ledger {
         Ok(Self {
             folder: folder.to_owned(),
             held: Held { items, commands: desired.commands, done },
+            trouble: None,
             session_epoch: desired.session_epoch,
             coordinator_epoch: desired.coordinator_epoch,
         })
@@ -127,7 +130,20 @@ impl Ledger {
     pub fn welcome(&mut self, session_epoch: u64, coordinator_epoch: u64) -> Result<(), Error> {
         self.check_session(session_epoch)?;
         (self.session_epoch, self.coordinator_epoch) = (session_epoch, coordinator_epoch);
-        self.write(&self.held)
+        self.write_again()
+    }
+
+    /// Why the disk does not take what is to be written, as of the last time.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Writes what is held, which shows whether the disk takes it.
+    pub fn write_again(&mut self) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.held);
+        let written = self.write(&held);
+        self.held = held;
+        written
     }
 
     /// Applies changes that came in a session; durable on return, and after an error nothing has changed. Returns what was
@@ -207,7 +223,13 @@ impl Ledger {
         if session < latest { Err(Error::OldSession { session, latest }) } else { Ok(()) }
     }
 
-    fn write(&self, held: &Held) -> Result<(), Error> {
+    fn write(&mut self, held: &Held) -> Result<(), Error> {
+        let written = self.try_to_write(held);
+        self.trouble = written.as_ref().err().map(ToString::to_string);
+        written
+    }
+
+    fn try_to_write(&self, held: &Held) -> Result<(), Error> {
         let mut items: Vec<Item> = held.items.values().cloned().collect();
         let mut entries = Vec::new();
         for item in &mut items {

@@ -14,8 +14,10 @@
 //! The control plane may be away for as long as it likes: migrations go on from what is on disk. Bulk data goes straight
 //! to the storage account. Start reading at [`supervisor::Supervisor`].
 
+mod backoff;
 mod clock;
 pub mod command;
+mod database;
 mod durable;
 mod feed;
 pub mod host;

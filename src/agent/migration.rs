@@ -100,9 +100,9 @@ impl From<Input> for Told {
 }
 
 impl Migration {
-    /// Starts or resumes. Fails only if no thread can be made.
-    pub fn start(plan: Plan, cancel: CancellationToken) -> std::io::Result<Self> {
-        let (views, view) = watch::channel(View::default());
+    /// Starts or resumes. Fails only if no thread can be made. `view`: what is to be seen until the engine has its journal.
+    pub fn start(plan: Plan, view: View, cancel: CancellationToken) -> std::io::Result<Self> {
+        let (views, view) = watch::channel(view);
         let limits = Limits::default();
         // Room for an answer to each effect and a checkpoint besides, so that workers rarely wait for the engine.
         let (inputs, told) = mpsc::channel(2 * (limits.operations + limits.copies + limits.listings));
@@ -111,14 +111,15 @@ impl Migration {
         let drain = CancellationToken::new();
         let ends = Ends { drain: drain.clone(), cancel: cancel.clone() };
         let thread = std::thread::Builder::new().name(format!("engine {}", plan.name)).spawn(move || {
-            let name = plan.name.clone();
+            let (name, journal) = (plan.name.clone(), plan.journal.clone());
             if let Err(error) = drive(plan, limits, (answers, told), &views, &ends, &runtime) {
                 tracing::error!(
                     migration = name,
                     error = &error as &dyn std::error::Error,
+                    journal = %journal.display(),
                     "the journal failed; the migration stands still"
                 );
-                views.send_modify(|view| view.journal_failed(&error));
+                views.send_modify(|view| view.journal_failed(&error, &journal));
             }
             ends.cancel.cancel();
         })?;
@@ -157,22 +158,23 @@ impl Migration {
 }
 
 /// What the journal of a migration that does not run says; `None` if it never ran.
-pub fn peek(journal: &Path, source_path: &str) -> Option<View> {
-    if !journal.exists() {
+pub fn peek(path: &Path, source_path: &str) -> Option<View> {
+    if !path.exists() {
         return None;
     }
     let mut view = View::default();
-    let looked = Journal::open(journal).and_then(|mut journal| {
-        let run = journal.transaction(|state| state.run())?;
+    let looked = Journal::open(path).and_then(|mut journal| {
+        let (run, found) = journal.transaction(|state| Ok((state.run()?, state.found())))?;
         let failures =
             Some(Failures { start: run.start, count: run.counters.files_failed, ever: 0, settled: true });
-        view.progressed(&Progress::resting(run));
+        view.progressed(&Progress::resting(run, found));
         view.unmapped = Arc::new(Principals::new(journal.principals()?).summary());
         view.failed(source_path, journal.failed_paths(MOST_FAILED_PATHS + 1)?, failures);
+        view.drifted(source_path, journal.drift()?);
         Ok(())
     });
     if let Err(error) = looked {
-        view.journal_failed(&error);
+        view.journal_failed(&error, path);
     }
     Some(view)
 }
@@ -187,6 +189,11 @@ fn drive(
     runtime: &tokio::runtime::Handle,
 ) -> Result<(), journal::Error> {
     let mut journal = Journal::open(&plan.journal)?;
+    journal.transaction(|state| {
+        state.touch();
+        Ok(())
+    })?;
+    views.send_modify(View::journals_work);
     let (start, root) = (plan.start, plan.source_path.clone());
     let _span = tracing::info_span!("migration", name = plan.name, source = root).entered();
     let mut engine = Engine::new(limits, plan.policy.clone(), Rules::default());
@@ -201,6 +208,8 @@ fn drive(
         Ok((effects, Progress::of(&engine, state)?))
     })?;
     show(views, &journal, &root, &now)?;
+    let drift = journal.drift()?;
+    views.send_modify(|view| view.drifted(&root, drift));
     let _runtime = runtime.enter();
     let mut arrivals = Arrivals::default();
     executor.execute_all(arrivals.let_out(effects, false));
@@ -208,19 +217,40 @@ fn drive(
         executor.resolve_root(start);
     }
     let mut ticked = None;
+    let mut run = now.run;
     while let Some(batch) = next_batch(&mut inputs, &mut ticked, runtime, ends) {
         let mut heard = Vec::new();
         let met = principals.take_new();
+        let before = (run.number, run.counters.drifted);
+        let mut looks_anew = false;
         let (effects, now) = journal.transaction(|state| {
             met.iter().try_for_each(|principal| state.put_principal(principal))?;
             let mut effects = Vec::new();
             for told in batch {
                 arrivals.heard(&told.input);
+                match &told.input {
+                    Input::Rescan { path } => {
+                        state.forget_drift(below(&root, path))?;
+                        looks_anew = true;
+                    }
+                    Input::Listed { directory, page: Ok((entries, next)), .. } => {
+                        state.listed(directory, entries, next.is_none())?;
+                    }
+                    _ => {}
+                }
                 effects.extend(engine.step(state, told.input)?);
                 heard.extend(told.durable);
             }
+            if state.run()?.number != before.0 {
+                state.forget_drift(None)?;
+            }
             Ok((effects, Progress::of(&engine, state)?))
         })?;
+        run = now.run.clone();
+        if looks_anew || before != (run.number, run.counters.drifted) {
+            let drift = journal.drift()?;
+            views.send_modify(|view| view.drifted(&root, drift));
+        }
         for listener in heard {
             // Whoever does not wait any more has stopped the migration.
             let _ = listener.send(());
@@ -243,6 +273,11 @@ fn drive(
         }
     }
     Ok(())
+}
+
+/// A path of the source as one below the migration's root; `None`: all of it.
+fn below<'a>(root: &str, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(root.trim_end_matches('/')).map(|below| below.trim_matches('/'))
 }
 
 /// Before anything is done at the target. `false`: the migration is to stop.

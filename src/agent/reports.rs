@@ -13,7 +13,8 @@ use livedata_model::state::MigrationState;
 
 pub use squeeze::Squeeze;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, JournalFault};
+use crate::journal;
 use crate::migration::{Failures, Fault, View};
 use lag::Follower;
 
@@ -61,6 +62,8 @@ pub struct Situation<'a> {
     pub preflight: &'a [String],
     /// Bytes per second of the bandwidth policy, if that is what holds transfers back.
     pub bandwidth_limit: Option<u64>,
+    /// Why what the provider sends cannot be stored on the agent's disk.
+    pub no_room: Option<&'a str>,
     /// Wall clock, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -86,7 +89,7 @@ impl Reporter {
             counters.files_migrated,
             state == MigrationState::Running,
         );
-        let remaining = counters.bytes_scanned.saturating_sub(bytes_migrated);
+        let remaining = view.found.bytes.saturating_sub(bytes_migrated);
         let estimated_seconds = (state == MigrationState::Running && bytes_per_second > 0)
             .then(|| remaining.div_ceil(bytes_per_second));
         MigrationReport {
@@ -94,12 +97,12 @@ impl Reporter {
             observed_generation: situation.generation,
             state,
             progress: Progress {
-                directories_scanned: counters.directories_scanned,
-                files_scanned: counters.files_scanned,
-                bytes_scanned: counters.bytes_scanned,
+                directories_scanned: view.found.directories,
+                files_scanned: view.found.files,
+                bytes_scanned: view.found.bytes,
                 files_migrated: counters.files_migrated,
                 bytes_migrated,
-                files_excluded: counters.files_excluded,
+                files_excluded: view.found.excluded,
                 files_failed: counters.files_failed,
                 bytes_per_second,
                 files_per_second,
@@ -115,12 +118,13 @@ impl Reporter {
         let mut wanted: Vec<(&str, &str, String)> = Vec::new();
         if let Some(view) = situation.view {
             if view.phase == Phase::RootMissing {
-                let reason = view.failed.first().map(|failed| failed.reason.clone()).unwrap_or_default();
+                let reason = view.failed.first().map(said_of_it).unwrap_or_default();
                 wanted.push(("SourceRootMissing", "NotFound", format!("{reason}. Nothing was removed at the target. Bring the directory back under its name and start the migration again; if it is to be another directory from now on, reset the migration before.")));
             }
             for (fault, message) in &view.faults {
                 let (kind, reason) = match fault {
                     Fault::SourceUnreachable => ("SourceUnreachable", "NoAnswer"),
+                    Fault::SourceShut => ("SourceUnreachable", "NotReadable"),
                     Fault::TargetUnreachable => ("TargetUnreachable", "NoAnswer"),
                     Fault::TargetRefuses => ("TargetUnreachable", "Refused"),
                     Fault::TargetThrottled => ("TargetThrottled", "ServerBusy"),
@@ -146,12 +150,23 @@ impl Reporter {
             }
             Some(Blocked::WaitingForTurn) | None => {}
         }
+        if let Some(why) = situation.no_room {
+            let message = format!(
+                "The agent cannot store what the provider sends: {why}. Make room, or see that the agent's user may write there. \
+                 Until then migrations go on as they are; changes and commands wait and are taken by themselves."
+            );
+            wanted.push(("DiskFull", "StateCannotBeWritten", message));
+        }
         let feed = situation.feed.map(Feed::status).unwrap_or_default();
-        if feed.disk_full {
-            let message = "There is no room for the source's changes on the agent's disk; they wait at the source, which keeps \
-                           them for a while only. Make room."
-                .to_owned();
-            wanted.push(("DiskFull", "EventJournalCannotGrow", message));
+        if let Some(JournalFault { disk_full, message }) = feed.journal {
+            let message = format!(
+                "{message} The source's changes wait at the source meanwhile, which keeps them for a while only."
+            );
+            let (kind, reason) = match disk_full {
+                true => ("DiskFull", "EventJournalCannotGrow"),
+                false => ("JournalUnusable", "EventJournalFailed"),
+            };
+            wanted.push((kind, reason, message));
         } else if let Some((kind, message)) = feed.fault {
             let reason = if kind == ErrorKind::Denied { "NotSuperuser" } else { "NoChanges" };
             wanted.push((
@@ -162,7 +177,7 @@ impl Reporter {
         }
         if let Some(view) = situation.view {
             let gap = view.counters.gaps > self.gaps_made_up_for;
-            wanted.extend(live::conditions(view, state, &self.follower, gap));
+            wanted.extend(live::conditions(view, state, &self.follower, gap, situation.now_ms));
             wanted.extend(live::of_what_arrives(view, situation.bandwidth_limit, &self.follower));
         }
         if !situation.preflight.is_empty() {
@@ -240,8 +255,17 @@ fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
     if let Some((_, message)) = view.faults.first_key_value() {
         return Some(message.clone());
     }
-    let failed = view.failed.first()?;
-    Some(format!("{}: {}", failed.path, failed.reason))
+    let said = said_of_it(view.failed.first()?);
+    Some(match view.phase {
+        Phase::Failed => {
+            format!("{said}. Put that right, then start the migration: it goes on from where it was.")
+        }
+        _ => said,
+    })
+}
+
+fn said_of_it(failed: &journal::FailedPath) -> String {
+    format!("{}: {}", failed.path, failed.reason)
 }
 
 /// The list of paths that one migration has given up, with a number that changes with it.
@@ -322,7 +346,8 @@ mod tests {
     fn view(phase: Phase, bytes_migrated: u64) -> View {
         View {
             phase,
-            counters: Counters { bytes_scanned: 1_000, bytes_migrated, ..Counters::default() },
+            counters: Counters { bytes_migrated, ..Counters::default() },
+            found: crate::journal::Found { bytes: 1_000, ..Default::default() },
             ..View::default()
         }
     }
@@ -339,6 +364,7 @@ mod tests {
             blocked: None,
             preflight: &[],
             bandwidth_limit: None,
+            no_room: None,
             now_ms,
         }
     }
@@ -438,8 +464,9 @@ mod tests {
         let mut follower = Follower::default();
         (follower.lags, follower.catches_up) = (true, true);
         follower.now = Some(livedata_model::report::Lag { transactions: 5, seconds: 200, watermark: 1 });
-        let kinds =
-            |view: &View, follower: &Follower| live::conditions(view, MigrationState::Live, follower, false);
+        let kinds = |view: &View, follower: &Follower| {
+            live::conditions(view, MigrationState::Live, follower, false, 9)
+        };
         let all = kinds(&behind, &follower);
         assert_eq!((all[0].0, all[1].0, all[1].1), ("CatchingUp", "Lagging", "TooSlow"));
         assert!(all[1].2.contains("3 minutes"), "{all:?}");
@@ -451,13 +478,19 @@ mod tests {
         assert_eq!((all[1].0, all[1].1), ("Lagging", "Blocked"));
         assert!(all[1].2.contains("connection refused"), "{all:?}");
         // While it scans it has not been live yet.
-        let all = live::conditions(&behind, MigrationState::Running, &follower, false);
+        let all = live::conditions(&behind, MigrationState::Running, &follower, false, 9);
         assert!(all.iter().all(|(kind, _, _)| *kind != "Lagging"), "{all:?}");
         follower = Follower::default();
         (behind.deletes_held, behind.phase) = (0, Phase::Failed);
         assert!(kinds(&behind, &follower).is_empty());
-        behind.counters.drifted = 1;
-        assert_eq!(kinds(&behind, &follower)[0].0, "TargetDrift", "also of one that it has ended");
+        let drift = |path: &str| crate::journal::Drift { path: path.into(), at_ms: 5 };
+        behind.drift = std::sync::Arc::new(vec![drift("/lake/latest"), drift("/lake/before")]);
+        let all = kinds(&behind, &follower);
+        assert_eq!(all[0].0, "TargetDrift", "also of one that it has ended");
+        assert!(all[0].2.contains("latest /lake/latest, /lake/before"), "{all:?}");
+        let hour = 5 + 3_600_000;
+        let at = |now_ms| live::conditions(&behind, MigrationState::Live, &follower, false, now_ms).len();
+        assert_eq!((at(hour - 1), at(hour)), (1, 0));
     }
 
     /// Each kind that stands in the source of the reports, and each kind of path that was given up.

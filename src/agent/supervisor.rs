@@ -15,8 +15,10 @@ use livedata_model::pattern::Pattern;
 use livedata_model::report::{FailedPaths, MigrationReport};
 use livedata_model::spec::{Body, Item, MigrationSpec, MigratorSpec, Mode, RunState, TargetSpec};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
 use crate::feed::Feed;
 use crate::host::Host;
 use crate::ledger::Ledger;
@@ -44,6 +46,8 @@ pub struct Supervisor {
     /// What is found out about these sources.
     preflights: BTreeMap<String, preflight::Watcher>,
     squeeze: Squeeze,
+    /// Since the ledger could not be written.
+    ledger_backoff: Backoff,
 }
 
 /// Where the supervisor puts what the provider is to hear.
@@ -59,6 +63,10 @@ struct Supervised {
     /// While nothing runs: what its journal said when we last looked.
     resting: Option<View>,
     looked: bool,
+    /// Since its journal, or that of its feed, failed.
+    backoff: Backoff,
+    /// Why it could not be started then, if the view does not say so.
+    failure: Option<Blocked>,
     /// Where its data comes from and goes to, if known: the journal is of that and of nothing else.
     route: Option<String>,
     reporter: Reporter,
@@ -163,6 +171,7 @@ impl Supervisor {
             preflights: BTreeMap::new(),
             squeeze: Squeeze::default(),
             consumers: BTreeSet::new(),
+            ledger_backoff: Backoff::default(),
         };
         supervisor.remove_orphans();
         supervisor
@@ -186,6 +195,7 @@ impl Supervisor {
     }
 
     async fn look(&mut self, cancel: &CancellationToken) {
+        let no_room = self.look_at_ledger().await;
         let desired = self.desired();
         if let Some(migrator) = &desired.migrator {
             self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
@@ -233,6 +243,7 @@ impl Supervisor {
                 blocked: blocked.as_ref(),
                 preflight: preflight.as_deref().map_or(&[], Vec::as_slice),
                 bandwidth_limit,
+                no_room: no_room.as_deref(),
                 now_ms: crate::clock::now_ms(),
             }));
             if let Some(spec) = spec {
@@ -251,6 +262,28 @@ impl Supervisor {
             .collect();
         self.feeds.retain(|key, _| followed.contains(key));
         self.preflights.retain(|key, _| followed.contains(key));
+    }
+
+    /// Why what comes from the provider cannot be stored. Now and then it is tried.
+    async fn look_at_ledger(&mut self) -> Option<String> {
+        let trouble =
+            || self.ledger.lock().unwrap_or_else(PoisonError::into_inner).trouble().map(str::to_owned);
+        let known = trouble()?;
+        if self.ledger_backoff.waits(Instant::now()) {
+            return Some(known);
+        }
+        let ledger = Arc::clone(&self.ledger);
+        let written = tokio::task::spawn_blocking(move || {
+            ledger.lock().unwrap_or_else(PoisonError::into_inner).write_again()
+        });
+        if let Ok(Ok(())) = written.await {
+            self.ledger_backoff = Backoff::default();
+            tracing::info!("the agent's folder can be written again");
+        } else {
+            tracing::error!(error = known, "what the provider sends cannot be stored");
+            self.ledger_backoff.failed(Instant::now());
+        }
+        trouble()
     }
 
     /// What operators want done once. A command is done when the engine has it on disk, or when there is no engine for it.
@@ -392,6 +425,7 @@ impl Supervisor {
             let unchanged = recipe.as_ref() == Some(&running.recipe);
             let drains = running.drains || spec.run == RunState::Stopped && !desired.disowned;
             if !settled && !ended && (drains || spec.run == RunState::Running && unchanged) {
+                supervised.backoff.goes_on(Instant::now());
                 *slots = slots.saturating_sub(1);
                 if drains {
                     running.migration.drain();
@@ -402,12 +436,12 @@ impl Supervisor {
             if let Some(running) = supervised.running.take() {
                 let (last, drained) = (running.view.clone(), running.drains);
                 running.migration.stop().await;
-                supervised.resting = Some(last.borrow().clone());
+                let journal_failed = ended && !settled && !drained;
+                supervised.resting = Some(last.borrow().clone().at_rest(journal_failed));
                 supervised.looked = true;
-                if ended && !settled && !drained {
-                    // The journal failed. What it said stands in the view; the next look tries again.
-                    supervised.looked = false;
-                    return Ok(());
+                if journal_failed {
+                    supervised.backoff.failed(Instant::now());
+                    supervised.failure = None;
                 }
             }
         }
@@ -427,6 +461,7 @@ impl Supervisor {
             supervised.route = Some(route);
         }
         if spec.run != RunState::Running {
+            supervised.backoff = Backoff::default();
             return Ok(());
         }
         if !matches!(spec.mode, Mode::OneTime | Mode::Live) {
@@ -442,6 +477,9 @@ impl Supervisor {
         if done {
             return Ok(());
         }
+        if supervised.backoff.waits(Instant::now()) {
+            return supervised.failure.clone().map_or(Ok(()), Err);
+        }
         if *slots == 0 {
             return Err(Blocked::WaitingForTurn);
         }
@@ -450,6 +488,10 @@ impl Supervisor {
         };
         let started = self.start(supervised, id, recipe, migrator, cancel);
         *slots -= usize::from(started.is_ok());
+        if let Err(failure @ (Blocked::NoRoom(_) | Blocked::JournalUnusable(_))) = &started {
+            supervised.failure = Some(failure.clone());
+            supervised.backoff.failed(Instant::now());
+        }
         started
     }
 
@@ -496,7 +538,8 @@ impl Supervisor {
             feed: feed.clone(),
             consumer: consumer(id, &route),
         };
-        let migration = Migration::start(plan, cancel.child_token())
+        let view = View::before_start(supervised.resting.clone());
+        let migration = Migration::start(plan, view, cancel.child_token())
             .map_err(|error| Blocked::NoRoom(format!("no thread for it: {error}")))?;
         tracing::info!(migration = id, start = recipe.migration.start_count, "running");
         supervised.leftovers = Some((target, staging));
@@ -519,15 +562,10 @@ impl Supervisor {
         }
         let open = wiring::feed(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
         let folder = self.host.folder.join("feeds").join(&key);
-        let feed = Feed::start(open, &folder, cancel.child_token())
-            .map_err(|error| match error.is_disk_full() {
-                true => Blocked::NoRoom(said_in_full(&error)),
-                false => Blocked::JournalUnusable(format!(
-                    "the changes that were read of the source cannot be used: {}. Move {} away; every migration of this source \
-                     looks at everything once then, and copies nothing that is equal.",
-                    said_in_full(&error),
-                    folder.display()
-                )),
+        let feed =
+            Feed::start(open, &folder, cancel.child_token()).map_err(|fault| match fault.disk_full {
+                true => Blocked::NoRoom(fault.message),
+                false => Blocked::JournalUnusable(fault.message),
             })?;
         let feed = Arc::new(feed);
         if let Some(look) = wiring::preflight(migrator, &self.host) {
@@ -571,12 +609,6 @@ fn replace<T: PartialEq>(sender: &watch::Sender<Arc<Vec<T>>>, now: Vec<T>) {
         }
         changed
     });
-}
-
-/// With its causes.
-fn said_in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 const JOURNAL: &str = "journal.db";

@@ -370,11 +370,18 @@ impl Engine {
         let first = state.mark(&edge)?.map_or(0, |mark| mark.first);
         state.remove_subtree(&edge.directory)?;
         self.set_mark(state, &parent.parent, first, true)?;
+        self.note_drift(state, &parent.parent)?;
+        self.abandon(state, &edge)
+    }
+
+    /// Counts a change of somebody else's.
+    pub(crate) fn note_drift<S: State>(&mut self, state: &mut S, edge: &Edge) -> Result<(), S::Error> {
         self.coverage.drifted += 1;
         let mut run = state.run()?;
         run.counters.drifted += 1;
         state.put_run(&run)?;
-        self.abandon(state, &edge)
+        let path = crate::paths::path_of(state, edge)?;
+        state.note_drift(&path)
     }
 
     /// R8: somebody else changed the target.
@@ -384,10 +391,7 @@ impl Engine {
         edge: &Edge,
         what: &str,
     ) -> Result<(), S::Error> {
-        self.coverage.drifted += 1;
-        let mut run = state.run()?;
-        run.counters.drifted += 1;
-        state.put_run(&run)?;
+        self.note_drift(state, edge)?;
         match self.policy.drift {
             DriftPolicy::Overwrite => {
                 self.later(edge.clone());
@@ -398,7 +402,7 @@ impl Engine {
             }
             DriftPolicy::Halt => {
                 let path = crate::paths::path_of(state, edge)?;
-                let reason = format!("'{path}': {what}, and driftPolicy is Halt");
+                let reason = format!("{what}, and driftPolicy is Halt");
                 state.put_failed(
                     &Edge::root(),
                     &FailedEdge { path, cause: Cause::Drifted, reason, first: 0, deep: true },
@@ -451,6 +455,7 @@ impl Engine {
             // It is of no node; it is remembered so that it is purged with the rest.
             (Ok(()), Place::Trash(name)) => {
                 self.remember_in_trash(state, name)?;
+                self.note_drift(state, &edge)?;
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use livedata_model::spec::DriftPolicy;
 use crate::attributes;
 use crate::claims::Claim;
 use crate::effect::Effect;
-use crate::input::{Cause, Failure, FailureKind, PublishOutcome};
+use crate::input::{Cause, Failure, FailureKind, PublishOutcome, There};
 use crate::machine::{Engine, Look, Waiting};
 use crate::paths::{Located, locate};
 use crate::rules::Rule;
@@ -107,9 +107,7 @@ impl Engine {
                             "something that this migration did not make is in its place",
                         )
                     }
-                    None if !there.is_directory => {
-                        self.replace_unknown(state, edge, entry, &there.etag, effects)
-                    }
+                    None if !there.is_directory => self.replace_unknown(state, edge, entry, there, effects),
                     None if live => self.clear_the_way(state, edge, effects),
                     None => {
                         self.discard_node(state, &entry.id, effects)?;
@@ -148,7 +146,7 @@ impl Engine {
         state: &mut S,
         edge: Edge,
         entry: Entry,
-        etag: &str,
+        there: There,
         effects: &mut Vec<Effect>,
     ) -> Result<(), S::Error> {
         let (Some(copy), Located::Tree(path)) = (state.in_flight(&entry.id)?, locate(state, &edge)?) else {
@@ -162,7 +160,11 @@ impl Engine {
         if !self.claim(&edge, vec![Claim::point(&path)]) {
             return self.wait(edge, Waiting::Publish(entry));
         }
-        let expected = crate::effect::Expected::Etag(etag.to_owned());
+        // An earlier life of this migration may have left it.
+        if there.node.as_ref() != Some(&entry.id) {
+            self.note_drift(state, &edge)?;
+        }
+        let expected = crate::effect::Expected::Etag(there.etag);
         let staging = copy.staging;
         effects.push(Effect::Publish { edge, entry, staging, staged, path, expected, replaces: None });
         Ok(())

@@ -325,4 +325,9 @@ pub trait State {
     /// In edge order, strictly after `after`, at most `limit`.
     fn failed(&mut self, after: Option<&Edge>, limit: usize) -> Result<Vec<(Edge, FailedEdge)>, Self::Error>;
     fn clear_failed(&mut self) -> Result<(), Self::Error>;
+
+    /// Somebody else changed the target at this path, below its root of the migration. For the operator: the engine never asks.
+    fn note_drift(&mut self, _path: &str) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }

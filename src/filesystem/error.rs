@@ -17,6 +17,9 @@ pub enum ErrorKind {
     Changed,
     /// The service asks for a pause.
     Throttled { retry_after: Option<Duration> },
+    /// It is there and cannot be read, as after an error of the disk. Another try may succeed. It is a matter of this one path,
+    /// unless everything is so.
+    Unreadable,
     /// The service cannot be reached or did not answer. Whether a request took effect is unknown.
     Unreachable,
     /// The store as a whole turns us away: a wrong key, a disabled account, a container that is not there. Every request meets

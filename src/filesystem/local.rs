@@ -272,7 +272,7 @@ impl Inner {
             return None;
         }
         let found = std::fs::read_dir(parent).ok()?.flatten().find(|found| {
-            found.file_name().to_str().is_none() && found.file_name().to_string_lossy() == name
+            found.file_name().to_str().is_none() && node::printable(&found.file_name()) == name
         })?;
         Some(node::entry(Some(directory), &found.file_name(), &found.metadata().ok()?))
     }

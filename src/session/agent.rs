@@ -1,5 +1,6 @@
 //! The agent's end of a session.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,12 +20,16 @@ use crate::clock::wall_ms;
 use crate::liveness::SILENCE;
 use crate::outbox::{Outbox, drive};
 use crate::reporting::{REPORT_EVERY, Reporting};
-use crate::{Channel, End, Error, HandlerError, Incoming, handshake};
+use crate::{Channel, End, Error, HandlerError, Incoming, NotNow, handshake};
 
 /// How long the provider may take to answer the hello.
 const WELCOME_WITHIN: Duration = Duration::from_secs(20);
 
-/// What the agent does with its session. An error ends the session; the caller opens a new one.
+/// When a handler that could not store something is asked again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// What the agent does with its session. An error ends the session, and the caller opens a new one; but [`NotNow`] of `apply` and
+/// `commands` does not: the reports of an agent whose disk is full are worth hearing.
 ///
 /// `welcomed`, `apply`, `commands` and `listen_token` never overlap, and echoes wait for them: the provider gives up an agent that
 /// takes more than fifteen seconds.
@@ -96,7 +101,10 @@ async fn converse(
     handshake::check_welcome(&hello, &welcome)?;
     handler.welcomed(&welcome).await.map_err(Error::Handler)?;
     let (reports, failed_paths) = (Reporting::default(), Reporting::default());
-    Session { reports, failed_paths, outbox, handler: handler.as_ref() }.go_on(incoming, cancel).await
+    let (postponed, again_at) = (VecDeque::new(), Instant::now());
+    Session { reports, failed_paths, outbox, handler: handler.as_ref(), postponed, again_at }
+        .go_on(incoming, cancel)
+        .await
 }
 
 /// What is awaited of a handler; it outlives the turns of the loop, so that a handler half-way is not started anew.
@@ -115,6 +123,9 @@ struct Session<'a> {
     failed_paths: Reporting,
     outbox: Outbox,
     handler: &'a dyn AgentHandler,
+    /// What could not be stored, in the order in which it came.
+    postponed: VecDeque<Message>,
+    again_at: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -146,6 +157,11 @@ impl<'a> Session<'a> {
                     }
                 },
                 () = &mut silence => return Ok(End::Silent),
+                () = sleep_until(self.again_at), if !self.postponed.is_empty() => {
+                    for message in std::mem::take(&mut self.postponed) {
+                        self.receive(message).await?;
+                    }
+                }
                 report = ready(&mut next_report) => {
                     next_report = None;
                     not_before = Instant::now() + REPORT_EVERY;
@@ -161,17 +177,29 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn postpone(&mut self, message: Message, error: HandlerError) -> Result<(), Error> {
+        if !error.is::<NotNow>() {
+            return Err(Error::Handler(error));
+        }
+        tracing::warn!(error = error.as_ref() as &dyn std::error::Error, "asking again");
+        self.postponed.push_back(message);
+        self.again_at = Instant::now() + AGAIN_AFTER;
+        Ok(())
+    }
+
     async fn receive(&mut self, message: Message) -> Result<(), Error> {
         match message {
             Message::Sync(sync) => {
                 let revision = sync.revision;
-                let stale = self.handler.apply(sync).await.map_err(Error::Handler)?;
-                self.outbox.post(Message::SyncAck(SyncAck { revision, stale }))
+                match self.handler.apply(sync.clone()).await {
+                    Ok(stale) => self.outbox.post(Message::SyncAck(SyncAck { revision, stale })),
+                    Err(error) => self.postpone(Message::Sync(sync), error),
+                }
             }
-            Message::Commands(list) => {
-                let ids = self.handler.commands(list.commands).await.map_err(Error::Handler)?;
-                self.outbox.post(Message::CommandAck(CommandAck { ids }))
-            }
+            Message::Commands(list) => match self.handler.commands(list.commands.clone()).await {
+                Ok(ids) => self.outbox.post(Message::CommandAck(CommandAck { ids })),
+                Err(error) => self.postpone(Message::Commands(list), error),
+            },
             Message::Echo(Echo { sent_ms, .. }) => {
                 self.outbox.post(Message::EchoReply(Echo { sent_ms, clock_ms: wall_ms() }))
             }

@@ -8,6 +8,12 @@ use livedata_pki as pki;
 /// What a handler of the caller's reports: opaque here, it ends the conversation.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The error of an agent's handler that does not end the conversation: what it was to store cannot be stored at present. It is
+/// asked again, and until then nothing is acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be stored at present")]
+pub struct NotNow(#[source] pub HandlerError);
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(

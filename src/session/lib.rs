@@ -37,5 +37,5 @@ pub mod tls;
 pub use authority::{AgentAuthority, AgentIdentity, ProviderIdentity};
 pub use channel::{Channel, Incoming, Outgoing, Transport};
 pub use end::End;
-pub use error::{Error, HandlerError, Kind};
+pub use error::{Error, HandlerError, Kind, NotNow};
 pub use name::{AgentName, PROVIDER_URI};

@@ -290,10 +290,16 @@ impl Agent {
     }
 
     pub fn desire(&self, items: Vec<Item>) {
+        self.try_to_desire(items).unwrap();
+    }
+
+    /// Fails where the agent cannot store it.
+    pub fn try_to_desire(&self, items: Vec<Item>) -> Result<(), livedata_agent_runtime::ledger::Error> {
         let sync = Sync { revision: 1, upserts: items, removals: vec![] };
-        let stale = self.ledger.lock().unwrap().apply(1, sync).unwrap();
+        let stale = self.ledger.lock().unwrap().apply(1, sync)?;
         assert!(stale.is_empty());
         self.changed.notify_one();
+        Ok(())
     }
 
     /// Waits until the report of the one migration is so; fails the test after two minutes.
@@ -306,6 +312,14 @@ impl Agent {
             Ok(Ok(report)) => report,
             _ => panic!("never {what}: {:?}", self.reports.borrow().first()),
         }
+    }
+
+    /// Whatever is reported for so long, the one migration's report is so.
+    pub async fn stays(&mut self, what: &str, how_long: Duration, holds: impl Fn(&MigrationReport) -> bool) {
+        let ended = self.reports.wait_for(|reports| reports.first().is_some_and(|report| !holds(report)));
+        let ended =
+            tokio::time::timeout(how_long, ended).await.map(|ended| ended.map(|reports| reports[0].clone()));
+        assert!(ended.is_err(), "not {what}: {ended:?}");
     }
 
     /// Waits until the one migration has given up so many paths.

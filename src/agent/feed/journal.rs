@@ -8,10 +8,12 @@
 //! only grow, and whoever holds one of before gets the gap, whenever it asks.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use livedata_filesystem::{Change, Event, Position, Reading};
 use rusqlite::{Connection, OptionalExtension as _, params};
+
+pub use crate::database::Error;
 
 /// Of one answer to a consumer, besides events of the same position.
 const EVENTS_PER_READ: i64 = 1_000;
@@ -42,20 +44,15 @@ ALTER TABLE feed ADD COLUMN history TEXT;
 ALTER TABLE feed ADD COLUMN distance INTEGER NOT NULL DEFAULT 0;
 ";
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(
-        "the event journal {path} cannot be used: {message}; move it away and every migration of this source looks at everything once"
-    )]
-    Open { path: String, message: String },
-    #[error("the event journal cannot be read or written")]
-    Database(#[from] rusqlite::Error),
+/// What to tell the operator of an error of the event journal in `folder`.
+pub fn told(error: &Error, folder: &Path) -> String {
+    const WITHOUT: &str =
+        "every migration of this source looks at everything once then, and copies nothing that is equal";
+    error.told("what was read of a source's changes", &path_in(folder), WITHOUT)
 }
 
-impl Error {
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Database(error) if crate::journal::is_disk_full(error))
-    }
+fn path_in(folder: &Path) -> PathBuf {
+    folder.join("events.db")
 }
 
 pub struct EventJournal {
@@ -77,17 +74,15 @@ const GAP: i64 = 4;
 
 impl EventJournal {
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("events.db");
-        let unusable = |message: String| Error::Open { path: path.display().to_string(), message };
-        std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
-        let connection = Connection::open(&path).map_err(|error| unusable(error.to_string()))?;
+        std::fs::create_dir_all(folder).map_err(Error::Folder)?;
+        let connection = Connection::open(path_in(folder))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // What a power failure takes away is read again.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.set_prepared_statement_cache_capacity(32);
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
-            return Err(unusable(format!("its integrity check says '{verdict}'")));
+            return Err(Error::Damaged(verdict));
         }
         match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
             0 => {
@@ -99,11 +94,7 @@ impl EventJournal {
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             SCHEMA_VERSION => {}
-            other => {
-                return Err(unusable(format!(
-                    "it has schema version {other}, this agent knows {SCHEMA_VERSION}"
-                )));
-            }
+            found => return Err(Error::Version { found, known: SCHEMA_VERSION }),
         }
         let (read_to, starts_after, history, distance): (Option<u64>, Option<u64>, _, _) = connection
             .query_row("SELECT read_to, starts_after, history, distance FROM feed", [], |row| {

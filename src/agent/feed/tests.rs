@@ -198,11 +198,11 @@ fn a_broken_journal_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("events.db"), vec![7; 8_192]).unwrap();
     let error = EventJournal::open(folder.path()).err().unwrap();
-    let said = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
-    assert!(said.contains("not a database"), "{said}");
+    let said = super::journal::told(&error, folder.path());
+    for part in ["events.db", "is damaged", "not a database", "Move it away", "copies nothing that is equal"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[test]

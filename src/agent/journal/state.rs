@@ -64,7 +64,22 @@ fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+/// Paths that others changed at the target: enough to find out who.
+const DRIFT_KEPT: i64 = 5;
+
 impl JournalState<'_> {
+    /// What others changed there is looked at anew. `path` is below the migration's root; `None`: everything.
+    pub fn forget_drift(&mut self, path: Option<&str>) -> Result<(), Error> {
+        match path.filter(|path| !path.is_empty()) {
+            None => self.execute("DELETE FROM drift", [])?,
+            Some(path) => self.execute(
+                "DELETE FROM drift WHERE path = ?1 OR substr(path, 1, length(?1) + 1) = ?1 || '/'",
+                [path],
+            )?,
+        };
+        Ok(())
+    }
+
     pub fn put_principal(&mut self, principal: &Principal) -> Result<(), Error> {
         self.execute(
             "INSERT OR IGNORE INTO principal VALUES (?, ?)",
@@ -82,6 +97,9 @@ impl State for JournalState<'_> {
     }
 
     fn put_run(&mut self, run: &Run) -> Result<(), Error> {
+        if self.run.number != run.number {
+            self.forget_all_listings()?;
+        }
         self.run_changed |= self.run != *run;
         self.run = run.clone();
         Ok(())
@@ -115,10 +133,16 @@ impl State for JournalState<'_> {
                 node.seen
             ],
         )?;
+        if node.parent.is_trash() && node.kind == NodeKind::Directory {
+            self.forget_listings(id)?;
+        }
         Ok(())
     }
 
     fn remove_subtree(&mut self, id: &NodeId) -> Result<(), Error> {
+        if self.node(id)?.is_some_and(|node| node.kind == NodeKind::Directory) {
+            self.forget_listings(id)?;
+        }
         self.execute(
             "WITH RECURSIVE below(id) AS (
                 SELECT ? UNION ALL SELECT node.id FROM node JOIN below ON node.parent = below.id
@@ -400,6 +424,17 @@ impl State for JournalState<'_> {
 
     fn clear_failed(&mut self) -> Result<(), Error> {
         self.execute("DELETE FROM failed", [])?;
+        Ok(())
+    }
+
+    fn note_drift(&mut self, path: &str) -> Result<(), Error> {
+        tracing::warn!(path, "changed at the target by somebody else");
+        let now_ms = crate::clock::now_ms();
+        self.execute("INSERT OR REPLACE INTO drift (path, at_ms) VALUES (?, ?)", params![path, now_ms])?;
+        self.execute(
+            "DELETE FROM drift WHERE sequence <= (SELECT max(sequence) FROM drift) - ?",
+            [DRIFT_KEPT],
+        )?;
         Ok(())
     }
 }

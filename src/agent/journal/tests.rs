@@ -171,6 +171,78 @@ fn a_transaction_that_fails_leaves_nothing() {
     assert_eq!(journal.transaction(|state| Ok(picture(state))).unwrap(), before);
 }
 
+fn found(kind: livedata_model::node::EntryKind) -> livedata_model::node::Entry {
+    livedata_model::node::Entry {
+        name: "e".into(),
+        id: id(100),
+        kind,
+        permissions: 0o644,
+        owner: String::new(),
+        group: String::new(),
+        modified_ms: 0,
+        has_acl: false,
+        extras: None,
+    }
+}
+
+#[test]
+fn what_listings_find_is_counted_once_however_often_they_look() {
+    use livedata_model::node::EntryKind;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    let file = |length_bytes| {
+        let version = ContentVersion::from_bytes([1]);
+        found(EntryKind::File { length_bytes, version, open_for_write: false })
+    };
+    let directory =
+        |parent| Node { parent, kind: NodeKind::Directory, attributes: 1, modified_ms: 0, run: 1, seen: 0 };
+    let list = |journal: &mut Journal, of: u8, after: Option<&str>, entries: &[_], is_last| {
+        let front = Front { after: after.map(str::to_owned), first: 0 };
+        journal
+            .transaction(|state| {
+                state.put_front(&id(of), &front)?;
+                state.listed(&id(of), entries, is_last)?;
+                Ok(state.found())
+            })
+            .unwrap()
+    };
+    let sums = |found: Found| (found.directories, found.files, found.bytes, found.excluded);
+    journal
+        .transaction(|state| {
+            state.put_node(&id(1), &directory(Edge::root()))?;
+            state.put_node(&id(2), &directory(edge(1, "sub")))
+        })
+        .unwrap();
+    for _ in 0..2 {
+        let first = list(&mut journal, 1, None, &[file(10), found(EntryKind::Directory)], false);
+        assert!(
+            first.files == 1 || first.files == 3,
+            "of the first time, and then of the time before: {first:?}"
+        );
+        let both = list(&mut journal, 1, Some("m"), &[file(5), found(EntryKind::Symlink)], true);
+        assert_eq!(sums(both), (1, 3, 15, 1));
+        // Another process goes on.
+        drop(journal);
+        journal = Journal::open(&path).unwrap();
+    }
+    assert_eq!(sums(list(&mut journal, 2, None, &[file(100)], false)), (1, 4, 115, 1), "as far as it is");
+    assert_eq!(sums(list(&mut journal, 2, None, &[file(90)], true)), (2, 4, 105, 1), "begun anew");
+    // While it is listed again, what the last one found counts.
+    assert_eq!(sums(list(&mut journal, 1, None, &[], false)), (2, 4, 105, 1));
+    assert_eq!(sums(list(&mut journal, 1, Some("m"), &[file(1)], true)), (2, 2, 91, 0));
+    let gone = |state: &mut JournalState<'_>| {
+        state.put_node(&id(2), &directory(Edge::trash("t".into())))?;
+        Ok(state.found())
+    };
+    assert_eq!(sums(journal.transaction(gone).unwrap()), (1, 1, 1, 0));
+    let gone = |state: &mut JournalState<'_>| {
+        state.remove_subtree(&id(1))?;
+        Ok(state.found())
+    };
+    assert_eq!(sums(journal.transaction(gone).unwrap()), (0, 0, 0, 0));
+}
+
 #[test]
 fn what_was_given_up_is_told_latest_first() {
     let folder = tempfile::tempdir().unwrap();
@@ -198,11 +270,48 @@ fn a_journal_of_another_version_or_a_damaged_one_is_refused_with_advice() {
     let path = folder.path().join("journal.db");
     drop(Journal::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let error = Journal::open(&path).err().unwrap().to_string();
-    assert!(error.contains("schema version 99"), "{error}");
+    let error = told(&Journal::open(&path).err().unwrap(), &path);
+    assert!(error.contains("schema version 99") && error.contains("journal.db"), "{error}");
     let damaged = folder.path().join("damaged.db");
-    std::fs::write(&damaged, vec![0x5a; 8192]).unwrap();
-    assert!(Journal::open(&damaged).is_err());
+    let whole = || {
+        let _ = std::fs::remove_file(&damaged);
+        let mut journal = Journal::open(&damaged).unwrap();
+        journal
+            .transaction(|state| {
+                write(state);
+                Ok(())
+            })
+            .unwrap();
+        drop(journal);
+        std::fs::read(&damaged).unwrap()
+    };
+    let (mut header, mut shorter) = (whole(), whole());
+    header[..16].fill(0x5a);
+    shorter.truncate(shorter.len() / 2);
+    for bytes in [header, shorter, vec![0x5a; 8192]] {
+        std::fs::write(&damaged, bytes).unwrap();
+        let error = told(&Journal::open(&damaged).err().unwrap(), &damaged);
+        for part in ["damaged.db", "is damaged", "Move it away", "starts over"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_not_a_journal_to_be_moved_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    // As large as it is, and no larger.
+    let pages: i64 = journal.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    journal.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    let full = journal.transaction(|state| {
+        (0..1_000).try_for_each(|number| state.put_garbage(&format!("{number}{}", "x".repeat(200))))
+    });
+    let error = full.unwrap_err();
+    let said = told(&error, &path);
+    assert!(error.is_disk_full() && said.contains("Make room") && said.contains("journal.db"), "{said}");
+    assert!(!said.contains("move"), "{said}");
 }
 
 /// As the release before wrote it.
@@ -220,9 +329,8 @@ fn a_journal_of_the_version_before_keeps_what_it_says() {
     let now = journal.transaction(|state| Ok(picture(state))).unwrap();
     drop(journal);
     let old = Connection::open(&path).unwrap();
-    let older =
-        "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; ALTER TABLE run DROP COLUMN surveyed;
-                 PRAGMA user_version = 2";
+    let older = "ALTER TABLE failed DROP COLUMN cause; DROP TABLE principal; DROP TABLE drift; DROP TABLE listing; \
+                 ALTER TABLE run DROP COLUMN surveyed; PRAGMA user_version = 2";
     old.execute_batch(older).unwrap();
     drop(old);
     let mut journal = Journal::open(&path).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use livedata_engine::{
     Applied, AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place,
@@ -12,14 +13,25 @@ use livedata_filesystem::{
 };
 use livedata_model::feed::Position;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::origin::properties;
-use super::patience::{Side, persist};
+use super::patience::{self, Pauses, Side, persist};
 use super::principals::Principals;
 use super::transfer::Transfer;
 use super::view::{Fault, View};
 use super::{Plan, Told};
+use crate::feed::JournalFault;
+
+/// Of a path that cannot be read, while others can.
+const TRIES_OF_A_PATH: u32 = 5;
+
+/// Many paths that may not be read cost one look at the root in this time.
+const SEEN_OPEN_FOR: Duration = Duration::from_secs(1);
+
+/// Between two tries to read the event journal.
+const FEED_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Executor {
     context: Arc<Context>,
@@ -38,6 +50,8 @@ pub(super) struct Context {
     trash_is_made: OnceCell<()>,
     /// Of the source.
     namespace: OnceCell<Option<String>>,
+    /// When the root of the migration was seen to be readable.
+    seen_open: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Executor {
@@ -48,9 +62,17 @@ impl Executor {
         principals: Arc<Principals>,
         cancel: CancellationToken,
     ) -> Self {
-        let (checkpoints, trash_is_made, namespace) = Default::default();
-        let context =
-            Arc::new(Context { plan, views, answers, principals, checkpoints, trash_is_made, namespace });
+        let (checkpoints, trash_is_made, namespace, seen_open) = Default::default();
+        let context = Arc::new(Context {
+            plan,
+            views,
+            answers,
+            principals,
+            checkpoints,
+            trash_is_made,
+            namespace,
+            seen_open,
+        });
         Self { context, cancel }
     }
 
@@ -113,24 +135,72 @@ impl Context {
                 }
             },
         };
-        match persist(&self.views, Side::Source, || self.plan.source.resolve(path)).await {
+        match self.at_source(|| self.plan.source.resolve(path)).await {
             Ok(root) if root.kind == EntryKind::Directory => Input::Start { start, root, position },
             Ok(other) => {
-                let what = if other.kind == EntryKind::Symlink {
-                    "a symbolic link, which is not followed"
+                let reason = if other.kind == EntryKind::Symlink {
+                    "at the source it is a symbolic link, which is not followed"
                 } else {
-                    "not a directory"
+                    "at the source it is not a directory"
                 };
-                let reason = format!("'{path}' at the source is {what}");
+                Input::Refuse { start, missing: false, reason: reason.to_owned() }
+            }
+            Err(error) if error.kind() == ErrorKind::Gone => {
+                Input::Refuse { start, missing: true, reason: "it does not exist at the source".to_owned() }
+            }
+            Err(error) => {
+                let reason = format!("it cannot be looked up at the source: {}", error.message());
                 Input::Refuse { start, missing: false, reason }
             }
-            Err(error) if error.kind() == ErrorKind::Gone => Input::Refuse {
-                start,
-                missing: true,
-                reason: format!("'{path}' does not exist at the source"),
-            },
-            Err(error) => Input::Refuse { start, missing: false, reason: error.to_string() },
         }
+    }
+
+    /// Asks the source. What cannot be read is a finding of its path, after some tries if another may succeed; but as long as
+    /// the root of the migration cannot be read either, it is the source that is waited for.
+    pub(super) async fn at_source<T, Attempt>(&self, mut attempt: impl FnMut() -> Attempt) -> Result<T, Error>
+    where
+        Attempt: Future<Output = Result<T, Error>>,
+    {
+        let (mut tries, mut pauses) = (0, Pauses::new());
+        loop {
+            let error = match persist(&self.views, Side::Source, &mut attempt).await {
+                Ok(answer) => {
+                    patience::clear_shut(&self.views);
+                    return Ok(answer);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unreadable) => error,
+                Err(error) => return Err(error),
+            };
+            if let Some(shut) = self.shut().await {
+                patience::report_shut(&self.views, &self.plan.source_path, &shut);
+                tries = 0;
+            } else {
+                patience::clear_shut(&self.views);
+                tries += 1;
+                if error.kind() == ErrorKind::Denied || tries == TRIES_OF_A_PATH {
+                    return Err(error);
+                }
+            }
+            pauses.pause(None).await;
+        }
+    }
+
+    /// Why the root of the migration cannot be read at present. That it is not there whoever looks at it finds out.
+    async fn shut(&self) -> Option<Error> {
+        let mut open = self.seen_open.lock().await;
+        if open.is_some_and(|open| open.elapsed() < SEEN_OPEN_FOR) {
+            return None;
+        }
+        let source = &self.plan.source;
+        let looked = async {
+            let root = source.resolve(&self.plan.source_path).await?;
+            source.list(&root.id, None).await
+        };
+        let error = looked.await.err().filter(|error| {
+            error.kind().is_retryable() || matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unreadable)
+        });
+        *open = error.is_none().then(Instant::now);
+        error
     }
 
     async fn carry_out(&self, effect: Effect) -> Option<Input> {
@@ -142,8 +212,7 @@ impl Context {
             }
             Effect::Resolve { start } => self.root(start).await,
             Effect::List { directory, after, ticket } => {
-                let page =
-                    persist(&self.views, Side::Source, || source.list(&directory, after.as_deref())).await;
+                let page = self.at_source(|| source.list(&directory, after.as_deref())).await;
                 if let Ok(page) = &page {
                     self.principals.note(&page.entries);
                 }
@@ -229,17 +298,19 @@ impl Context {
             match feed.after(&self.plan.consumer, Position(after)).await {
                 Ok(reading) => {
                     if failed {
-                        self.views.send_modify(|view| drop(view.faults.remove(&Fault::JournalUnusable)));
+                        self.views.send_modify(View::journals_work);
                     }
                     return Some(reading);
                 }
-                Err(error) => {
+                Err(JournalFault { disk_full, message }) => {
                     failed = true;
-                    tracing::error!(error = &error as &dyn std::error::Error, "waiting and trying again");
+                    tracing::error!(message, "waiting and trying again");
+                    let fault = if disk_full { Fault::DiskFull } else { Fault::JournalUnusable };
                     self.views.send_modify(|view| {
-                        view.faults.insert(Fault::JournalUnusable, error.to_string());
+                        view.journals_work();
+                        view.faults.insert(fault, message);
                     });
-                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    tokio::time::sleep(FEED_PAUSE).await;
                 }
             }
         }
@@ -257,7 +328,7 @@ impl Context {
                         error = &error as &dyn std::error::Error,
                         "the source does not say where it is"
                     );
-                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    tokio::time::sleep(FEED_PAUSE).await;
                 }
             }
         }
@@ -341,16 +412,14 @@ impl Context {
 
     /// Asked for once.
     pub(super) async fn namespace(&self) -> Result<Option<&str>, Error> {
-        let ask = || persist(&self.views, Side::Source, || self.plan.source.namespace());
+        let ask = || self.at_source(|| self.plan.source.namespace());
         Ok(self.namespace.get_or_try_init(ask).await?.as_deref())
     }
 
     async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {
         match &entry.extras {
             Some(extras) => Ok(extras.clone()),
-            None => {
-                persist(&self.views, Side::Source, || self.plan.source.extras(entry, &edge.directory)).await
-            }
+            None => self.at_source(|| self.plan.source.extras(entry, &edge.directory)).await,
         }
     }
 
@@ -373,9 +442,9 @@ impl Context {
     pub(super) async fn look_up(&self, edge: &Edge) -> Result<Option<Entry>, Error> {
         let source = &self.plan.source;
         if !edge.is_root() {
-            return persist(&self.views, Side::Source, || source.look_up(&edge.directory, &edge.name)).await;
+            return self.at_source(|| source.look_up(&edge.directory, &edge.name)).await;
         }
-        match persist(&self.views, Side::Source, || source.resolve(&self.plan.source_path)).await {
+        match self.at_source(|| source.resolve(&self.plan.source_path)).await {
             Ok(root) => Ok(Some(root)),
             Err(error) if error.kind() == ErrorKind::Gone => Ok(None),
             Err(error) => Err(error),
@@ -443,9 +512,11 @@ pub(super) fn failure(error: &Error) -> Failure {
         ErrorKind::NameRefused => FailureKind::Final(Cause::NameRefused),
         ErrorKind::TooLarge => FailureKind::Final(Cause::AttributesTooLarge),
         // The first three are waited for as long as they last.
-        ErrorKind::Throttled { .. } | ErrorKind::Unreachable | ErrorKind::Unusable | ErrorKind::Fatal => {
-            FailureKind::Final(Cause::Other)
-        }
+        ErrorKind::Throttled { .. }
+        | ErrorKind::Unreachable
+        | ErrorKind::Unusable
+        | ErrorKind::Unreadable
+        | ErrorKind::Fatal => FailureKind::Final(Cause::Other),
     };
     Failure { kind, reason: error.message().to_owned() }
 }

@@ -20,6 +20,21 @@ pub enum Side {
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Longer each time.
+pub struct Pauses(Duration);
+
+impl Pauses {
+    pub fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    /// `asked`: by who is to be left in peace.
+    pub async fn pause(&mut self, asked: Option<Duration>) {
+        tokio::time::sleep(asked.unwrap_or(self.0).mul_f64(0.75 + jitter() / 2.0)).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
 /// Tries until it works or fails for another reason than absence. The fault stands in the view meanwhile.
 /// The caller bounds it by cancelling.
 pub async fn persist<T, Attempt>(
@@ -30,7 +45,7 @@ pub async fn persist<T, Attempt>(
 where
     Attempt: Future<Output = Result<T>>,
 {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     loop {
         match attempt().await {
             Err(error) if error.kind().is_retryable() || error.kind() == ErrorKind::Unusable => {
@@ -39,8 +54,7 @@ where
                     ErrorKind::Throttled { retry_after } => retry_after,
                     _ => None,
                 };
-                tokio::time::sleep(asked.unwrap_or(pause).mul_f64(0.75 + jitter() / 2.0)).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pauses.pause(asked).await;
             }
             outcome => {
                 clear(views, side);
@@ -68,6 +82,26 @@ fn report(views: &watch::Sender<View>, side: Side, error: &Error) {
     views.send_modify(|view| {
         view.faults.insert(fault, error.message().to_owned());
     });
+}
+
+/// The root of the migration cannot be read: for so long nothing that is said about a path below it counts.
+pub fn report_shut(views: &watch::Sender<View>, root: &str, error: &Error) {
+    let message = format!(
+        "{root}: it cannot be read at the source: {}. The migration waits and goes on by itself; if it was not allowed, let the \
+         agent's user read it.",
+        error.message()
+    );
+    views.send_if_modified(|view| {
+        let known = view.faults.insert(Fault::SourceShut, message.clone());
+        if known.is_none() {
+            tracing::warn!(error = error as &dyn std::error::Error, "waiting until the source can be read");
+        }
+        known.as_ref() != Some(&message)
+    });
+}
+
+pub fn clear_shut(views: &watch::Sender<View>) {
+    views.send_if_modified(|view| view.faults.remove(&Fault::SourceShut).is_some());
 }
 
 fn clear(views: &watch::Sender<View>, side: Side) {

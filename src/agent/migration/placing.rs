@@ -142,7 +142,7 @@ impl Context {
     /// say yes, so that the copy is kept.
     async fn lives(&self, replaced: Option<&NodeId>) -> bool {
         let Some(replaced) = replaced else { return false };
-        let alive = persist(&self.views, Side::Source, || self.plan.source.is_alive(replaced)).await;
+        let alive = self.at_source(|| self.plan.source.is_alive(replaced)).await;
         !matches!(alive, Ok(Some(false)))
     }
 }

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
 use livedata_adls_emulator::{Emulator, Options};
 use livedata_filesystem::local::LocalSource;
-use livedata_filesystem::{ByteStream, Condition, Entry, Extras, Page, Result};
+use livedata_filesystem::{ByteStream, Condition, Entry, Error, ErrorKind, Extras, Page, Result};
 use livedata_model::node::NodeId;
 use livedata_workload::{SourceSide, TargetSide, compare};
 
@@ -111,6 +111,98 @@ impl Source for Gated {
     }
 }
 
+/// What a source answers instead of looking, depending on what it is asked.
+type Fault = fn(&Asked<'_>) -> Option<ErrorKind>;
+
+enum Asked<'a> {
+    Root,
+    List,
+    LookUp(&'a str),
+    Read(&'a str),
+}
+
+/// Fails as long as it is told to.
+struct Failing {
+    inner: LocalSource,
+    fault: watch::Sender<Option<Fault>>,
+    /// How often it did.
+    failed: watch::Sender<usize>,
+}
+
+impl Failing {
+    fn new(lake: PathBuf, fault: Fault) -> Arc<Self> {
+        let fault = watch::Sender::new(Some(fault));
+        Arc::new(Self { inner: LocalSource::new(lake), fault, failed: watch::Sender::new(0) })
+    }
+
+    fn heals(&self) {
+        self.fault.send_replace(None);
+    }
+
+    fn meet(&self, asked: &Asked<'_>) -> Result<()> {
+        let fault = *self.fault.borrow();
+        match fault.and_then(|fault| fault(asked)) {
+            None => Ok(()),
+            Some(kind) => {
+                self.failed.send_modify(|failed| *failed += 1);
+                Err(Error::new(kind, "read", "it", "the test says so"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Failing {
+    async fn resolve(&self, path: &str) -> Result<Entry> {
+        self.meet(&Asked::Root)?;
+        self.inner.resolve(path).await
+    }
+
+    async fn list(&self, directory: &NodeId, after: Option<&str>) -> Result<Page> {
+        self.meet(&Asked::List)?;
+        self.inner.list(directory, after).await
+    }
+
+    async fn look_up(&self, directory: &NodeId, name: &str) -> Result<Option<Entry>> {
+        self.meet(&Asked::LookUp(name))?;
+        self.inner.look_up(directory, name).await
+    }
+
+    async fn extras(&self, entry: &Entry, directory: &NodeId) -> Result<Extras> {
+        self.inner.extras(entry, directory).await
+    }
+
+    async fn is_alive(&self, node: &NodeId) -> Result<Option<bool>> {
+        self.inner.is_alive(node).await
+    }
+
+    /// It can be opened, and the bytes do not come.
+    async fn open(
+        &self,
+        file: &NodeId,
+        at: (&NodeId, &str),
+        offset: u64,
+        length_bytes: u64,
+    ) -> Result<ByteStream> {
+        match self.meet(&Asked::Read(at.1)) {
+            Ok(()) => self.inner.open(file, at, offset, length_bytes).await,
+            Err(error) => Ok(futures::stream::iter([Err(error)]).boxed()),
+        }
+    }
+}
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Until the migration's view is so.
+async fn becomes(view: &mut watch::Receiver<View>, what: &str, holds: impl FnMut(&View) -> bool) -> View {
+    let found =
+        tokio::time::timeout(PATIENCE, view.wait_for(holds)).await.map(|view| view.map(|view| view.clone()));
+    match found {
+        Ok(Ok(view)) => view,
+        _ => panic!("never {what}: {:?}", view.borrow()),
+    }
+}
+
 /// A lake, a real target, and the plan of a migration between them.
 struct Scene {
     folder: tempfile::TempDir,
@@ -170,7 +262,7 @@ impl Scene {
     }
 
     async fn completes_with(&self, plan: Plan) {
-        let migration = Migration::start(plan, CancellationToken::new()).unwrap();
+        let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
         let mut view = migration.view();
         let completed = view.wait_for(|view| view.phase == Phase::Completed);
         tokio::time::timeout(std::time::Duration::from_secs(60), completed).await.unwrap().unwrap();
@@ -223,7 +315,7 @@ async fn what_is_on_its_way_at_a_stop_arrives_and_nothing_is_read_twice() {
     let (gate, gated) = (tokio::sync::Semaphore::new(0), Arc::clone(&opened));
     let source = Arc::new(Gated { inner: inner(), gate, opened: gated });
     let plan = scene.plan(Arc::clone(&source) as Arc<dyn Source>);
-    let migration = Migration::start(plan, CancellationToken::new()).unwrap();
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
     let patience = std::time::Duration::from_secs(60);
     let under_way = async {
         while opened.lock().unwrap().len() < Limits::default().copies {
@@ -268,6 +360,103 @@ async fn a_file_that_is_replaced_before_its_publication_arrives_as_its_replaceme
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_journal_that_can_be_read_again_is_not_said_to_be_unusable_any_more() {
+    let scene = Scene::new().await;
+    let (lake, kept) = (scene.lake(), scene.folder.path().join("feed"));
+    let open: crate::feed::Open = Box::new(move || {
+        let lake = lake.clone();
+        Box::pin(async move {
+            let feed = livedata_filesystem::LocalFeed::start(lake, Default::default()).await?;
+            Ok(Arc::new(feed) as Arc<dyn livedata_filesystem::ChangeFeed>)
+        })
+    });
+    let feed = Feed::start(open, &kept, CancellationToken::new()).unwrap();
+    let source = Arc::new(LocalSource::new(scene.lake()));
+    let plan = Plan { feed: Some(Arc::new(feed)), ..scene.plan(source) };
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
+    let mut view = migration.view();
+    becomes(&mut view, "Live", |view| view.phase == Phase::Live).await;
+
+    let other = rusqlite::Connection::open(kept.join("events.db")).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    other.execute_batch("ALTER TABLE event RENAME TO away").unwrap();
+    std::fs::write(scene.lake().join("late"), "late").unwrap();
+    let unusable = view::Fault::JournalUnusable;
+    let said = becomes(&mut view, "unusable", |view| view.faults.contains_key(&unusable)).await;
+    assert!(said.faults[&unusable].contains("events.db"), "{said:?}");
+    other.execute_batch("ALTER TABLE away RENAME TO event").unwrap();
+    becomes(&mut view, "over", |view| view.faults.is_empty() && view.counters.files_migrated == 1).await;
+    drop(view);
+    migration.stop().await;
+    assert_eq!(scene.files("lake").await, ["lake/late"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_is_a_finding_and_the_others_arrive() {
+    for fault in [
+        (|asked| matches!(asked, Asked::Read("bad")).then_some(ErrorKind::Unreadable)) as Fault,
+        // Seen in its directory, and not to be looked at when it is published.
+        |asked| matches!(asked, Asked::LookUp("bad")).then_some(ErrorKind::Unreadable),
+    ] {
+        let scene = Scene::new().await;
+        for name in ["bad", "good", "other"] {
+            std::fs::write(scene.lake().join(name), name).unwrap();
+        }
+        let source = Failing::new(scene.lake(), fault);
+        let plan = scene.plan(Arc::clone(&source) as Arc<dyn Source>);
+        let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
+        let mut view = migration.view();
+        let view = becomes(&mut view, "Completed", |view| view.phase == Phase::Completed).await;
+        migration.stop().await;
+        let failed: Vec<_> = view.failed.iter().map(|failed| failed.path.as_str()).collect();
+        assert_eq!((failed, view.faults.len()), (vec!["/bad"], 0));
+        assert!(view.failed[0].reason.contains("the test says so"), "{view:?}");
+        assert!(*source.failed.borrow() > 3, "it was tried again");
+        assert_eq!(scene.files("lake").await, ["lake/good", "lake/other"]);
+    }
+}
+
+/// The source fails for a while, so many times; nothing is given up, and the migration goes on by itself.
+async fn waits_until_it_can_be_read(fault: Fault, times: usize) {
+    let scene = Scene::new().await;
+    std::fs::write(scene.lake().join("file"), "content").unwrap();
+    let source = Failing::new(scene.lake(), fault);
+    let plan = scene.plan(Arc::clone(&source) as Arc<dyn Source>);
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
+    let mut view = migration.view();
+    let shut = becomes(&mut view, "shut", |view| view.faults.contains_key(&view::Fault::SourceShut)).await;
+    assert!(shut.faults[&view::Fault::SourceShut].contains("the test says so"), "{shut:?}");
+    let mut failed = source.failed.subscribe();
+    tokio::time::timeout(PATIENCE, failed.wait_for(|failed| *failed >= times)).await.unwrap().unwrap();
+    source.heals();
+    let view = becomes(&mut view, "Completed", |view| view.phase == Phase::Completed).await;
+    migration.stop().await;
+    assert_eq!((view.counters.files_failed, view.faults.len()), (0, 0), "{view:?}");
+    assert_eq!(scene.files("lake").await, ["lake/file"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_may_not_be_read_for_a_while_is_waited_for() {
+    tokio::join!(
+        waits_until_it_can_be_read(|_| Some(ErrorKind::Denied), 4),
+        // It can be seen, and not be listed.
+        waits_until_it_can_be_read(|asked| (!matches!(asked, Asked::Root)).then_some(ErrorKind::Denied), 4),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_which_nothing_can_be_read_is_waited_for() {
+    // More often than a path would be tried.
+    tokio::join!(
+        waits_until_it_can_be_read(|_| Some(ErrorKind::Unreadable), 12),
+        waits_until_it_can_be_read(
+            |asked| (!matches!(asked, Asked::Root)).then_some(ErrorKind::Unreadable),
+            12
+        ),
+    );
+}
+
 /// The earlier one has staged everything when it is replaced, and does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_was_replaced_publishes_nothing_any_more() {
@@ -280,7 +469,7 @@ async fn an_agent_that_was_replaced_publishes_nothing_any_more() {
     let gated = Gated { inner: LocalSource::new(scene.lake()), gate, opened: Arc::clone(&opened) };
     let gated = Arc::new(gated);
     let plan = scene.plan(Arc::clone(&gated) as Arc<dyn Source>);
-    let replaced = Migration::start(plan, CancellationToken::new()).unwrap();
+    let replaced = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
     let patience = std::time::Duration::from_secs(60);
     let both = async {
         while opened.lock().unwrap().len() < 2 {

@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             match stream.next().await {
                 Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => return Ok(bytes),
-                Some(Err(error)) if error.kind().is_retryable() => {
+                Some(Err(error)) if error.kind().is_retryable() || error.kind() == ErrorKind::Unreadable => {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
                         "the source's stream broke; opening it again"
@@ -322,17 +322,18 @@ impl<'a> Reader<'a> {
 /// With the first bytes, because a stream that brings none is not open: a NameNode may know a file whose DataNodes are away.
 async fn open(transfer: &Transfer<'_>, position: u64, end: u64) -> Result<Option<(Bytes, ByteStream)>> {
     let Transfer { context, edge, entry, .. } = transfer;
-    persist(&context.views, Side::Source, || async {
-        let at = (&edge.directory, edge.name.as_str());
-        let mut stream = context.plan.source.open(&entry.id, at, position, end).await?;
-        while let Some(bytes) = stream.next().await.transpose()? {
-            if !bytes.is_empty() {
-                return Ok(Some((bytes, stream)));
+    context
+        .at_source(|| async {
+            let at = (&edge.directory, edge.name.as_str());
+            let mut stream = context.plan.source.open(&entry.id, at, position, end).await?;
+            while let Some(bytes) = stream.next().await.transpose()? {
+                if !bytes.is_empty() {
+                    return Ok(Some((bytes, stream)));
+                }
             }
-        }
-        Ok(None)
-    })
-    .await
+            Ok(None)
+        })
+        .await
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

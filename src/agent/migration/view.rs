@@ -1,17 +1,20 @@
 //! What the rest of the agent sees of a running migration: cheap to copy, always whole.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use livedata_engine::{Counters, Engine, Phase, Run, State};
+use livedata_engine::{Counters, Engine, Phase, Run, State as _};
 
 use super::principals::Unmapped;
-use crate::journal::{self, FailedPath};
+use crate::journal::{self, Drift, FailedPath, Found, JournalState};
 
 /// Something that keeps the migration from going on, and goes away when its cause does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Fault {
     SourceUnreachable,
+    /// It answers, and does not let the migration's root be read.
+    SourceShut,
     TargetUnreachable,
     /// The account or the container as a whole.
     TargetRefuses,
@@ -20,9 +23,16 @@ pub enum Fault {
     JournalUnusable,
 }
 
+impl Fault {
+    fn is_of_a_journal(self) -> bool {
+        matches!(self, Self::DiskFull | Self::JournalUnusable)
+    }
+}
+
 /// Where an engine stands after a step.
 pub struct Progress {
     pub run: Run,
+    found: Found,
     bytes_in_flight: u64,
     watermark: Option<u64>,
     deletes_held: usize,
@@ -34,9 +44,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn of<S: State>(engine: &Engine, state: &mut S) -> Result<Self, S::Error> {
+    pub fn of(engine: &Engine, state: &mut JournalState<'_>) -> Result<Self, journal::Error> {
         Ok(Self {
             run: state.run()?,
+            found: state.found(),
             bytes_in_flight: engine.bytes_in_flight(),
             watermark: engine.watermark(state)?,
             deletes_held: engine.deletes_held(),
@@ -47,9 +58,10 @@ impl Progress {
     }
 
     /// Nothing is going on.
-    pub fn resting(run: Run) -> Self {
+    pub fn resting(run: Run, found: Found) -> Self {
         Self {
             run,
+            found,
             bytes_in_flight: 0,
             watermark: None,
             deletes_held: 0,
@@ -79,6 +91,8 @@ pub struct View {
     pub start: u64,
     pub phase: Phase,
     pub counters: Counters,
+    /// What is at the source. (The engine's own counts of that grow with each look.)
+    pub found: Found,
     /// Bytes durable in staging beyond the counted ones.
     pub bytes_in_flight: u64,
     /// Follows the source's changes.
@@ -96,6 +110,8 @@ pub struct View {
     pub failed: Arc<Vec<FailedPath>>,
     /// What `failed` was read for.
     pub failures: Option<Failures>,
+    /// Where somebody else changed the target of late: latest first, with whole paths.
+    pub drift: Arc<Vec<Drift>>,
     /// Owners, groups and named entries that are left out.
     pub unmapped: Arc<Unmapped>,
     /// With the reason.
@@ -104,10 +120,11 @@ pub struct View {
 
 impl View {
     pub(super) fn progressed(&mut self, now: &Progress) {
-        let Progress { run, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
+        let Progress { run, found, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
         self.start = run.start;
         self.phase = run.phase;
         self.counters = run.counters;
+        self.found = *found;
         self.live = run.live;
         self.cursor = run.cursor;
         (self.bytes_in_flight, self.watermark) = (*bytes_in_flight, *watermark);
@@ -116,19 +133,43 @@ impl View {
 
     /// Paths of the journal are below the migration's root; people want whole ones.
     pub(super) fn failed(&mut self, root: &str, failed: Vec<FailedPath>, failures: Option<Failures>) {
-        let whole = failed.into_iter().map(|failed| FailedPath {
-            path: match failed.path.as_str() {
-                "" => root.to_owned(),
-                below => format!("{}/{below}", root.trim_end_matches('/')),
-            },
-            ..failed
-        });
+        let whole = failed.into_iter().map(|failed| FailedPath { path: whole(root, &failed.path), ..failed });
         self.failed = Arc::new(whole.collect());
         self.failures = failures;
     }
 
-    pub(super) fn journal_failed(&mut self, error: &journal::Error) {
+    pub(super) fn drifted(&mut self, root: &str, drift: Vec<Drift>) {
+        let whole = drift.into_iter().map(|drift| Drift { path: whole(root, &drift.path), ..drift });
+        self.drift = Arc::new(whole.collect());
+    }
+
+    /// Of the journal at `path`.
+    pub(super) fn journal_failed(&mut self, error: &journal::Error, path: &Path) {
         let fault = if error.is_disk_full() { Fault::DiskFull } else { Fault::JournalUnusable };
-        self.faults.insert(fault, error.to_string());
+        self.faults.insert(fault, journal::told(error, path));
+    }
+
+    pub(super) fn journals_work(&mut self) {
+        self.faults.retain(|fault, _| !fault.is_of_a_journal());
+    }
+
+    /// What is left to say when nothing goes on. `failed`: because the journal failed.
+    pub fn at_rest(mut self, failed: bool) -> Self {
+        self.faults.retain(|fault, _| failed && fault.is_of_a_journal());
+        self
+    }
+
+    /// Of a migration that was last seen as `resting`, until its engine has something to say: what was wrong with the journal
+    /// is so until it has been opened.
+    pub fn before_start(resting: Option<Self>) -> Self {
+        let resting = resting.unwrap_or_default();
+        if resting.phase.is_active() { resting } else { Self { faults: resting.faults, ..Self::default() } }
+    }
+}
+
+fn whole(root: &str, below: &str) -> String {
+    match below {
+        "" => root.to_owned(),
+        below => format!("{}/{below}", root.trim_end_matches('/')),
     }
 }

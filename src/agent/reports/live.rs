@@ -6,18 +6,31 @@ use livedata_model::state::MigrationState;
 use super::lag::Follower;
 use crate::migration::{Unmapped, View};
 
+const DRIFT_IS_SAID_FOR_MS: i64 = 3_600_000;
+
 /// Kind, reason and message of each that holds.
 type Wanted = (&'static str, &'static str, String);
 
-pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower, gap: bool) -> Vec<Wanted> {
+pub(super) fn conditions(
+    view: &View,
+    state: MigrationState,
+    follower: &Follower,
+    gap: bool,
+    now_ms: i64,
+) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     if !view.live {
         return wanted;
     }
-    if view.counters.drifted > 0 {
+    if let Some(latest) = view.drift.first()
+        && now_ms.saturating_sub(latest.at_ms) < DRIFT_IS_SAID_FOR_MS
+    {
+        let paths: Vec<&str> = view.drift.iter().map(|drift| drift.path.as_str()).collect();
         let message = format!(
-            "{} objects at the target were changed by somebody else; find out who writes there and have them stop",
-            view.counters.drifted
+            "Somebody else changes what this migration has at the target, latest {}: {} so far. Find out who writes there and \
+             have them stop. This is said for an hour after the last time, or until rescan looks there anew.",
+            paths.join(", "),
+            counted(view.counters.drifted, "change")
         );
         wanted.push(("TargetDrift", "ChangedByOthers", message));
     }
@@ -26,9 +39,12 @@ pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower
     }
     if view.deletes_held > 0 {
         let message = format!(
-            "{} deletions wait: together they are more than massDeleteLimit allows. See what vanished at the source; then \
-             approveDeletes lets them go ahead.",
-            view.deletes_held
+            "{} held: more than massDeleteLimit allows. See what vanished at the source; then approveDeletes lets \
+             deletions go ahead.",
+            match view.deletes_held {
+                1 => "1 deletion is".to_owned(),
+                many => format!("{many} deletions are"),
+            }
         );
         wanted.push(("DeletesHeld", "MassDeleteLimit", message));
     }
@@ -54,6 +70,10 @@ pub(super) fn conditions(view: &View, state: MigrationState, follower: &Follower
         wanted.push(("Lagging", reason, message));
     }
     wanted
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Reason and message.
@@ -87,10 +107,12 @@ pub(super) fn of_what_arrives(view: &View, bandwidth_limit: Option<u64>, followe
     let Unmapped { users, groups, examples, more } = view.unmapped.as_ref();
     if users + groups > 0 {
         let message = format!(
-            "The source has {}{users} users and {groups} groups as owners or in access control lists, such as {}. Who they \
-             are at the target is not known: owner, group and named entries are left out there and in comparisons; all else \
-             is kept. Set them at the target where readers need them.",
+            "The source has {}{} and {} as owners or in access control lists, such as {}. Who they are at the target is not \
+             known: owner, group and named entries are left out there and in comparisons; all else is kept. Set them at the \
+             target where readers need them.",
             if *more { "more than " } else { "" },
+            counted(*users as u64, "user"),
+            counted(*groups as u64, "group"),
             examples.join(", ")
         );
         wanted.push(("OwnerUnmapped", "NoIdentityMapping", message));

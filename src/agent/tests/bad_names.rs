@@ -32,18 +32,21 @@ async fn what_the_target_does_not_take_is_named_with_its_kind_and_the_rest_goes_
     agent.wait("caught up", caught_up).await;
 
     std::fs::write(lake.join("dot."), "d").unwrap();
-    std::fs::write(lake.join(OsStr::from_bytes(b"bad\xff")), "u").unwrap();
+    for name in [b"bad\xff", b"bad\xfe"] {
+        std::fs::write(lake.join(OsStr::from_bytes(name)), "u").unwrap();
+    }
     let _socket = UnixListener::bind(lake.join("socket")).unwrap();
     std::fs::write(lake.join("table/part."), "p").unwrap();
     std::fs::write(lake.join("table/_SUCCESS"), "").unwrap();
     std::fs::write(lake.join("after"), "a").unwrap();
-    let mut failed = agent.given_up(5).await;
+    let mut failed = agent.given_up(6).await;
     failed.sort_by(|one, other| one.path.cmp(&other.path));
     let kinds: Vec<_> = failed.iter().map(|failed| (failed.path.as_str(), failed.kind)).collect();
     assert_eq!(
         kinds,
         [
-            ("/lake/bad\u{fffd}", FailureKind::NameRefused),
+            ("/lake/bad\u{fffd}fe", FailureKind::NameRefused),
+            ("/lake/bad\u{fffd}ff", FailureKind::NameRefused),
             ("/lake/dot.", FailureKind::NameRefused),
             ("/lake/socket", FailureKind::NotSupported),
             ("/lake/table/_SUCCESS", FailureKind::VouchesForFailed),
@@ -51,19 +54,20 @@ async fn what_the_target_does_not_take_is_named_with_its_kind_and_the_rest_goes_
         ],
         "{failed:?}"
     );
-    assert!(failed[0].reason.contains("UTF-8") && failed[1].reason.contains("dot"), "{failed:?}");
-    let report = agent.wait("counted", |report| report.progress.files_failed == 5).await;
+    assert!(failed[0].reason.contains("UTF-8") && failed[2].reason.contains("dot"), "{failed:?}");
+    let report = agent.wait("counted", |report| report.progress.files_failed == 6).await;
     assert_eq!(report.state, MigrationState::Live, "{report:?}");
     agent.wait("the rest has arrived", caught_up).await;
     agent.stop().await;
 
     // They outlive the process, with their kinds; and what is put right follows.
     let mut agent = world.start_agent();
-    let mut again = agent.given_up(5).await;
+    let mut again = agent.given_up(6).await;
     again.sort_by(|one, other| one.path.cmp(&other.path));
     assert_eq!(
         again.iter().map(|failed| failed.kind).collect::<Vec<_>>(),
         [
+            FailureKind::NameRefused,
             FailureKind::NameRefused,
             FailureKind::NameRefused,
             FailureKind::NotSupported,
@@ -75,11 +79,12 @@ async fn what_the_target_does_not_take_is_named_with_its_kind_and_the_rest_goes_
         std::fs::rename(lake.join(bad), lake.join(good)).unwrap();
     }
     std::fs::rename(lake.join(OsStr::from_bytes(b"bad\xff")), lake.join("bad")).unwrap();
+    std::fs::rename(lake.join(OsStr::from_bytes(b"bad\xfe")), lake.join("worse")).unwrap();
     std::fs::remove_file(lake.join("socket")).unwrap();
     agent.wait("live again", |report| report.state == MigrationState::Live).await;
     agent.command("/migration", CommandKind::RetryFailed);
     agent.wait("nothing is given up", |report| report.progress.files_failed == 0 && caught_up(report)).await;
     let compared = world.compare(SourceSide::Directory(lake), "lake").await;
-    assert!(compared.equal() && compared.files == 6, "{compared}");
+    assert!(compared.equal() && compared.files == 7, "{compared}");
     agent.stop().await;
 }

@@ -75,7 +75,35 @@ fn migration(generation: u64, policy: DriftPolicy) -> Item {
 #[tokio::test(flavor = "multi_thread")]
 async fn overwrite_puts_the_source_back_and_says_that_somebody_writes_there() {
     let mut scene = Scene::new(DriftPolicy::Overwrite).await;
-    scene.agent.wait("put back", |report| drifted(report) && caught_up(report)).await;
+    let report = scene.agent.wait("put back", |report| drifted(report) && caught_up(report)).await;
+    let said = report.conditions.iter().find(|known| known.kind == "TargetDrift").unwrap();
+    assert!(said.message.contains("/lake/contended"), "{said:?}");
+    scene.assert_equal().await;
+    // Also after a restart, until somebody has it looked at.
+    scene.agent.stop().await;
+    scene.agent = scene.world.start_agent();
+    scene.agent.wait("still said", |report| drifted(report) && caught_up(report)).await;
+    scene.agent.command("/migration", CommandKind::Rescan { path: "/lake/contended".into() });
+    scene.agent.wait("looked at", |report| !drifted(report) && caught_up(report)).await;
+    scene.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_put_there_first_is_replaced_and_said() {
+    let mut scene = Scene::caught_up(DriftPolicy::Overwrite).await;
+    scene.world.write_at_target("lake/first", b"theirs").await;
+    std::fs::write(scene.lake().join("first"), "ours").unwrap();
+    let names = |report: &MigrationReport, path: &str| {
+        report.conditions.iter().any(|known| known.kind == "TargetDrift" && known.message.contains(path))
+    };
+    scene.agent.wait("replaced", |report| names(report, "/lake/first") && caught_up(report)).await;
+    // A file where a directory is to be, and the other way round.
+    scene.world.write_at_target("lake/directory", b"theirs").await;
+    scene.world.write_at_target("lake/second/inside", b"theirs").await;
+    std::fs::create_dir(scene.lake().join("directory")).unwrap();
+    scene.agent.wait("set aside", |report| names(report, "/lake/directory") && caught_up(report)).await;
+    std::fs::write(scene.lake().join("second"), "ours").unwrap();
+    scene.agent.wait("set aside", |report| names(report, "/lake/second") && caught_up(report)).await;
     scene.assert_equal().await;
     scene.agent.stop().await;
 }

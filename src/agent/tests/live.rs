@@ -117,7 +117,7 @@ async fn an_agent_that_dies_again_and_again_under_change_ends_equal() {
 async fn a_restart_looks_at_everything_and_sends_nothing_again() {
     let live = Live::new(&small()).await;
     let mut agent = live.start(1);
-    agent.wait("caught up", caught_up).await;
+    let before = agent.wait("caught up", caught_up).await.progress;
     agent.stop().await;
     let sent = live.world.ingress_bytes().await;
     // For a local directory every restart is a gap; meanwhile one file came, one went, one directory was renamed.
@@ -128,11 +128,20 @@ async fn a_restart_looks_at_everything_and_sends_nothing_again() {
     let moved = std::fs::read_dir(&lake).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
     std::fs::rename(moved.path(), lake.join("renamed")).unwrap();
     let mut agent = live.start(2);
-    let again = |report: &MigrationReport| report.progress.directories_scanned >= 80 && caught_up(report);
+    let again = |report: &MigrationReport| {
+        report.progress.files_migrated == before.files_migrated + 1 && caught_up(report)
+    };
     let report = agent.wait("looked at everything again", again).await;
     let compared = live.compare().await;
     assert!(compared.equal(), "{compared}\n{report:?}");
     assert_eq!(live.world.ingress_bytes().await - sent, 3, "equal files were sent again");
+    let now = report.progress;
+    assert_eq!(
+        (now.files_scanned, now.bytes_scanned),
+        (compared.files, compared.bytes),
+        "what is there, once"
+    );
+    assert_eq!(now.directories_scanned, before.directories_scanned);
     agent.stop().await;
 }
 

@@ -233,7 +233,7 @@ async fn whose_names_are_left_out_is_still_known_after_a_restart() {
     };
     let done = |report: &MigrationReport| report.state == MigrationState::Completed;
     let before = unmapped(&agent.wait("Completed", done).await).unwrap();
-    assert!(before.message.contains("1 users and 1 groups"), "{before:?}");
+    assert!(before.message.contains("1 user and 1 group"), "{before:?}");
     agent.stop().await;
     // Nothing is looked at any more.
     let mut agent = world.start_agent();

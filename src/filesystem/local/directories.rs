@@ -100,9 +100,19 @@ impl Directories {
             return Ok(Some(self.root.clone()));
         }
         let mut open = vec![(root, self.root.clone())];
+        let mut unread = None;
         while let Some((parent, path)) = open.pop() {
-            // What may not be read or has vanished is not where the directory can be found.
-            let Ok(entries) = std::fs::read_dir(&path) else { continue };
+            let entries = match std::fs::read_dir(&path).map_err(|error| node::error("find", &path, error)) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    // What may not be read or has vanished is not where the directory can be found.
+                    let passed = matches!(error.kind(), ErrorKind::Denied | ErrorKind::Gone);
+                    if !passed || path == self.root {
+                        unread = Some(error);
+                    }
+                    continue;
+                }
+            };
             for entry in entries.flatten() {
                 if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     continue;
@@ -116,7 +126,8 @@ impl Directories {
                 open.push((id, entry.path()));
             }
         }
-        Ok(None)
+        // It may be where nobody could look.
+        unread.map_or(Ok(None), Err)
     }
 }
 

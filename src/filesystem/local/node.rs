@@ -36,7 +36,7 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
     };
     let may_have_acl = matches!(kind, EntryKind::Directory | EntryKind::File { .. });
     Entry {
-        name: name.to_string_lossy().into_owned(),
+        name: printable(name),
         id: parent
             .filter(|_| is_hard_link(metadata))
             .map_or_else(|| id(metadata), |parent| link_id(parent, name, metadata)),
@@ -48,6 +48,20 @@ pub fn entry(parent: Option<&NodeId>, name: &OsStr, metadata: &Metadata) -> Entr
         has_acl: may_have_acl,
         extras: None,
     }
+}
+
+/// A name as text. One that is not UTF-8 has each byte that is of no character as U+FFFD and two hexadecimal digits: two such
+/// names are two.
+pub fn printable(name: &OsStr) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            text.push_str(&format!("{byte:02x}"));
+        }
+    }
+    text
 }
 
 pub fn id(metadata: &Metadata) -> NodeId {
@@ -92,14 +106,61 @@ pub fn is_directory_with_id(path: &Path, directory: &NodeId) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir() && id(&metadata) == *directory)
 }
 
+/// Too many open files, too little memory, a file server that is away: not a matter of the one path.
+fn is_of_everything(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let all = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::AGAIN,
+        Errno::INTR,
+        Errno::TIMEDOUT,
+        Errno::NOTCONN,
+        Errno::CONNABORTED,
+        Errno::CONNREFUSED,
+        Errno::CONNRESET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::SHUTDOWN,
+        Errno::NODEV,
+        Errno::NXIO,
+    ];
+    error.raw_os_error().is_none_or(|code| all.iter().any(|known| known.raw_os_error() == code))
+}
+
 pub fn error(operation: &'static str, path: &Path, error: std::io::Error) -> Error {
     use std::io::ErrorKind as Io;
     let kind = match error.kind() {
         Io::NotFound | Io::NotADirectory | Io::StaleNetworkFileHandle => ErrorKind::Gone,
         Io::PermissionDenied => ErrorKind::Denied,
         Io::InvalidInput | Io::InvalidFilename => ErrorKind::Fatal,
-        // A disk error, a lost mount, too many open files: another try may succeed.
-        _ => ErrorKind::Unreachable,
+        _ if is_of_everything(&error) => ErrorKind::Unreachable,
+        _ => ErrorKind::Unreadable,
     };
     Error::new(kind, operation, path.to_string_lossy(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ails_one_path_is_told_apart_from_what_ails_all() {
+        for (code, kind) in [
+            (2, ErrorKind::Gone),
+            (13, ErrorKind::Denied),
+            // EIO, EUCLEAN
+            (5, ErrorKind::Unreadable),
+            (117, ErrorKind::Unreadable),
+            // EMFILE, ENOTCONN
+            (24, ErrorKind::Unreachable),
+            (107, ErrorKind::Unreachable),
+        ] {
+            let found = error("read", Path::new("/x"), std::io::Error::from_raw_os_error(code));
+            assert_eq!(found.kind(), kind, "{found}");
+        }
+    }
 }

@@ -281,7 +281,7 @@ impl World {
             consumer: "test".into(),
             start: 1,
         };
-        Migration::start(plan, CancellationToken::new()).unwrap()
+        Migration::start(plan, crate::migration::View::default(), CancellationToken::new()).unwrap()
     }
 
     async fn finish(&self, migration: Migration) {

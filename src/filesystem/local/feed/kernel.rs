@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tree::Watch;
+use crate::local::node;
 
 /// Bytes of the smallest notification, one without a name.
 const HEADER_BYTES: u64 = 16;
@@ -80,7 +81,8 @@ impl Notifications {
                 None => Name::None,
                 Some(Ok(name)) => Name::Utf8(name.to_owned()),
                 Some(Err(_)) => {
-                    Name::Other(event.file_name().map(CStr::to_string_lossy).unwrap_or_default().into_owned())
+                    let bytes = event.file_name().map(CStr::to_bytes).unwrap_or_default();
+                    Name::Other(node::printable(OsStr::from_bytes(bytes)))
                 }
             };
             out.push_back(Notification {

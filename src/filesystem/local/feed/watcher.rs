@@ -364,7 +364,9 @@ impl Watcher {
     }
 
     fn failure(&self, place: &str, error: Errno) -> Error {
-        let message = format!("{error}; changes are not seen from now on: start the feed again");
+        let message = format!(
+            "{error}; changes are not seen before the directory is watched anew, which is tried by itself"
+        );
         let path = self.path.join(place.trim_start_matches('/'));
         Error::new(ErrorKind::Unusable, "watch", path.to_string_lossy(), message)
     }

@@ -369,6 +369,19 @@ async fn much_at_once_in_both_directions_does_not_lock_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_is_full_leaves_the_session_on_and_is_asked_again() {
+    let (provider, mut provider_saw) = Provider::new(Some(2), vec![item("a", 1)]);
+    let (agent, mut agent_saw) = Agent::new(1, &[]);
+    agent.has_no_room.store(3, Relaxed);
+    let (_provider, _agent, _cancel) = session_over(channels(16 * 1024).await, &provider, &agent);
+    until(&mut provider_saw, |event| matches!(event, ProviderEvent::Reported(_))).await;
+    assert_eq!(agent.disk.lock().unwrap().len(), 0, "it is not on the disk, and the agent is heard");
+    until(&mut agent_saw, applied).await;
+    until(&mut provider_saw, |event| matches!(event, ProviderEvent::Acknowledged(..))).await;
+    assert_eq!(agent.has_no_room.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_fails_ends_the_session_without_acknowledgement() {
     let (near, far) = channels(16 * 1024).await;
     let (provider, mut provider_saw) = Provider::new(Some(2), vec![item("a", 1)]);

@@ -1,7 +1,7 @@
 //! The two handlers as tests need them: they tell a channel what they were called with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,9 +10,9 @@ use livedata_model::command::{Command, CommandKind};
 use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Refused, Report, Sync, Welcome};
 use livedata_model::report::AgentReport;
 use livedata_model::spec::{Body, Item, MigratorSpec, Secret, SourceKind};
-use livedata_session::HandlerError;
 use livedata_session::agent::AgentHandler;
 use livedata_session::provider::{Desired, ProviderHandler};
+use livedata_session::{HandlerError, NotNow};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
@@ -122,6 +122,8 @@ pub enum AgentEvent {
 pub struct Agent {
     pub disk: Mutex<BTreeMap<String, u64>>,
     pub disk_is_full: AtomicBool,
+    /// So many times it is, and says so.
+    pub has_no_room: AtomicUsize,
     /// Ids of commands on the disk.
     pub commands: Mutex<BTreeSet<String>>,
     /// The session ends when commands are on the disk, before they are acknowledged.
@@ -154,6 +156,7 @@ impl Agent {
         let agent = Self {
             disk: Mutex::new(disk),
             disk_is_full: AtomicBool::new(false),
+            has_no_room: AtomicUsize::new(0),
             commands: Mutex::default(),
             loses_acknowledgements: AtomicBool::new(false),
             paths: AsyncMutex::new(paths),
@@ -165,6 +168,12 @@ impl Agent {
             events,
         };
         (Arc::new(agent), seen)
+    }
+
+    fn find_room(&self) -> Result<(), NotNow> {
+        let left = self.has_no_room.load(Relaxed);
+        self.has_no_room.store(left.saturating_sub(1), Relaxed);
+        if left > 0 { Err(NotNow("no space left on device".into())) } else { Ok(()) }
     }
 
     fn tell(&self, event: AgentEvent) {
@@ -199,8 +208,9 @@ impl AgentHandler for Agent {
 
     async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError> {
         if self.disk_is_full.load(Relaxed) {
-            return Err("no space left on device".into());
+            return Err("the device is gone".into());
         }
+        self.find_room()?;
         let mut disk = self.disk.lock().unwrap();
         let mut stale = Vec::new();
         let upserts: Vec<_> = sync.upserts.iter().map(|item| (item.id.clone(), item.generation)).collect();
@@ -221,6 +231,7 @@ impl AgentHandler for Agent {
     }
 
     async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError> {
+        self.find_room()?;
         let ids: Vec<String> = commands.into_iter().map(|command| command.id).collect();
         let new = {
             let mut held = self.commands.lock().unwrap();
