@@ -97,7 +97,9 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             (ErrorKind::Throttled { retry_after: retry_after(headers) }, true)
         }
         (400, "Md5Mismatch" | "Crc64Mismatch") => (ErrorKind::Fatal, true),
-        (400, "InvalidResourceName" | "InvalidUri") => (ErrorKind::NameRefused, false),
+        (400, "InvalidResourceName" | "InvalidUri") | (409, "PathIsTooDeep") => {
+            (ErrorKind::NameRefused, false)
+        }
         (400, "MetadataTooLarge" | "RequestHeaderFieldsTooLarge") | (431, _) => (ErrorKind::TooLarge, false),
         // A mistake in the configuration, or one that was made by changing it: not a path that went away or is closed to us.
         (404, "FilesystemNotFound" | "ContainerNotFound" | "ResourceNotFound") => {
@@ -113,8 +115,6 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             | "AccountIsDisabled",
         )
         | (_, "AccountRequiresHttps") => (ErrorKind::Unusable, false),
-        // The parent is missing, not the thing itself.
-        (404, "RenameDestinationParentPathNotFound") => (ErrorKind::Conflict, false),
         (404, _) => (ErrorKind::Gone, false),
         (401 | 403, _) => (ErrorKind::Denied, false),
         (304 | 409 | 412, _) => (ErrorKind::Conflict, false),
@@ -222,7 +222,8 @@ mod tests {
             (404, "PathNotFound", ErrorKind::Gone, false, false),
             (404, "SourcePathNotFound", ErrorKind::Gone, false, false),
             (404, "FilesystemNotFound", ErrorKind::Unusable, false, false),
-            (404, "RenameDestinationParentPathNotFound", ErrorKind::Conflict, false, false),
+            (404, "RenameDestinationParentPathNotFound", ErrorKind::Gone, false, false),
+            (409, "PathIsTooDeep", ErrorKind::NameRefused, false, false),
             (409, "PathAlreadyExists", ErrorKind::Conflict, false, false),
             (412, "ConditionNotMet", ErrorKind::Conflict, false, false),
             (416, "InvalidRange", ErrorKind::Changed, false, false),

@@ -41,6 +41,8 @@ const PAUSE_BROKEN: Duration = Duration::from_secs(5);
 pub struct Status {
     /// Where the source was when it was opened: what is before may have happened while nobody looked.
     pub opened_at: Option<Position>,
+    /// Where changes are known from after the latest gap of this process.
+    pub resumed_at: Option<Position>,
     /// Everything up to here is in the journal; `None` before the source has said where it is.
     pub read_to: Option<Position>,
     /// Why the source's history cannot be read at present.
@@ -241,6 +243,10 @@ impl Reader {
         if !matches!(turn, Turn::Nothing) {
             let now_ms = crate::clock::now_ms();
             self.write(|journal| journal.append(&reading, now_ms))?;
+            if let Reading::Gap { .. } = reading {
+                let resumed_at = lock(&self.journal).read_to();
+                self.status.send_modify(|status| status.resumed_at = resumed_at);
+            }
         } else if self.status.borrow().fault.is_some() {
             self.status.send_modify(|status| status.fault = None);
         }
@@ -275,7 +281,8 @@ impl Reader {
         let read_to = journal.read_to();
         drop(journal);
         self.status.send_modify(|status| {
-            *status = Status { opened_at: status.opened_at, read_to, ..Status::default() };
+            let Status { opened_at, resumed_at, .. } = *status;
+            *status = Status { opened_at, resumed_at, read_to, ..Status::default() };
         });
         Ok(())
     }

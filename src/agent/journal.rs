@@ -46,11 +46,11 @@ impl Journal {
         }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
-            0 => {
-                connection.execute_batch(SCHEMA)?;
-                connection.execute_batch(found::SCHEMA)?;
-                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            }
+            // Whole or not at all, also after a crash.
+            0 => connection.execute_batch(&format!(
+                "BEGIN; {SCHEMA} {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
+                found::SCHEMA
+            ))?,
             2 => upgrade(&connection, &[FROM_2, FROM_3])?,
             3 => upgrade(&connection, &[FROM_3])?,
             4 => upgrade(&connection, &[])?,

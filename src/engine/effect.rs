@@ -16,8 +16,8 @@ pub enum Place {
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Effect {
-    /// Before the first run: see what the target has in this directory, which is the copy of this node or the trash. Of the
-    /// root of the tree only if it is that node's, and with the first page of it what is half made in staging goes away.
+    /// Before the first run: see what the target has in this directory, which is the copy of this node or the trash. With the
+    /// first page of the root of the tree what is half made in staging goes away.
     Survey { directory: NodeId, place: Place, after: Option<String> },
     /// Look at the root of the source, for the operator's start of this number.
     Resolve { start: u64 },

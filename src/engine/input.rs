@@ -58,7 +58,7 @@ pub enum Input {
     Surveyed {
         directory: NodeId,
         place: Place,
-        /// `None`: there is no such directory, or it is not ours.
+        /// `None`: there is no such directory.
         page: Result<Option<Survey>, Failure>,
     },
     /// The operator: look at everything at and below this path of the source.

@@ -126,7 +126,8 @@ pub trait Target: Send + Sync + 'static {
     async fn flush(&self, path: &TargetPath, length_bytes: u64, flush: Flush) -> Result<Etag>;
 
     /// Moves one file or a whole directory atomically; the etag survives. A reply that was lost is resolved by looking
-    /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist.
+    /// at the destination: `Ok` means the rename took effect exactly once. `Gone` if `from` does not exist,
+    /// or the directory that it should go into.
     ///
     /// `source_etag` is the etag that `from` had when the caller last changed it: the rename is refused with `Conflict`
     /// if `from` has another one, and the etag is how the moved file is recognised after a lost reply. Without it an

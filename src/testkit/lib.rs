@@ -114,6 +114,12 @@ impl World {
         target.append(&path, Upload { position, data: content.into() }, true).await.unwrap();
     }
 
+    /// With everything below.
+    pub async fn remove_at_target(&self, path: &str) {
+        let target = livedata_adls::AdlsTarget::new(self.filesystem());
+        target.delete(&TargetPath::new(path), true, &Condition::Any).await.unwrap();
+    }
+
     pub async fn read_at_target(&self, path: &str) -> Vec<u8> {
         let path = TargetPath::new(path);
         let content = self.filesystem().read(&path, None, &Condition::Any).await.unwrap();

@@ -85,13 +85,12 @@ impl EventJournal {
             return Err(Error::Damaged(verdict));
         }
         match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-            0 => {
-                connection.execute_batch(SCHEMA)?;
-                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            }
-            1 => {
-                connection.execute_batch(FROM_SCHEMA_1)?;
-                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            // Whole or not at all, also after a crash.
+            version @ (0 | 1) => {
+                let statements = if version == 0 { SCHEMA } else { FROM_SCHEMA_1 };
+                let versioned =
+                    format!("BEGIN; {statements} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;");
+                connection.execute_batch(&versioned)?;
             }
             SCHEMA_VERSION => {}
             found => return Err(Error::Version { found, known: SCHEMA_VERSION }),

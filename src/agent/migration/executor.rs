@@ -48,8 +48,7 @@ pub(super) struct Context {
     checkpoints: Mutex<HashMap<Edge, oneshot::Sender<()>>>,
     /// The folder for what is removed is there.
     trash_is_made: OnceCell<()>,
-    /// Of the source.
-    namespace: OnceCell<Option<String>>,
+    tree: OnceCell<Option<String>>,
     /// When the root of the migration was seen to be readable.
     seen_open: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -62,7 +61,7 @@ impl Executor {
         principals: Arc<Principals>,
         cancel: CancellationToken,
     ) -> Self {
-        let (checkpoints, trash_is_made, namespace, seen_open) = Default::default();
+        let (checkpoints, trash_is_made, tree, seen_open) = Default::default();
         let context = Arc::new(Context {
             plan,
             views,
@@ -70,7 +69,7 @@ impl Executor {
             principals,
             checkpoints,
             trash_is_made,
-            namespace,
+            tree,
             seen_open,
         });
         Self { context, cancel }
@@ -207,7 +206,7 @@ impl Context {
         let source = &self.plan.source;
         Some(match effect {
             Effect::Survey { directory, place, after } => {
-                let page = self.survey(&directory, &place, after.as_deref()).await;
+                let page = self.survey(&place, after.as_deref()).await;
                 Input::Surveyed { directory, place, page: page.map_err(|error| failure(&error)) }
             }
             Effect::Resolve { start } => self.root(start).await,
@@ -352,9 +351,15 @@ impl Context {
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
             }
-            let there = persist(&self.views, Side::Target, || target.properties(path)).await?;
-            if there.is_some_and(|there| !there.is_directory) {
-                return Ok(MakeOutcome::Occupied);
+            match persist(&self.views, Side::Target, || target.properties(path)).await? {
+                Some(there) if !there.is_directory => return Ok(MakeOutcome::Occupied),
+                Some(_) => {}
+                // It was taken away, or the store means something else: in its own words, if it says so again.
+                None => {
+                    let again = || target.create_directory(path, &attributes, &Condition::Absent);
+                    persist(&self.views, Side::Target, again).await?;
+                    return Ok(MakeOutcome::Done(applied));
+                }
             }
         }
         persist(&self.views, Side::Target, || target.set_attributes(path, &attributes, &Condition::Any))
@@ -395,7 +400,7 @@ impl Context {
     ) -> Result<(Attributes, Applied), Error> {
         let extras = self.extras(edge, entry).await?;
         self.principals.note_extras(&extras);
-        let mut properties = properties(entry, self.namespace().await?);
+        let mut properties = properties(entry, self.tree().await?);
         let left_out = match xattr_properties::properties_of(&extras.xattrs) {
             Ok(xattrs) => {
                 properties.extend(xattrs);
@@ -410,10 +415,18 @@ impl Context {
         Ok((attributes, Applied { digest, left_out }))
     }
 
-    /// Asked for once.
-    pub(super) async fn namespace(&self) -> Result<Option<&str>, Error> {
-        let ask = || self.at_source(|| self.plan.source.namespace());
-        Ok(self.namespace.get_or_try_init(ask).await?.as_deref())
+    /// What copies say that they are of, in the words of [`super::origin`]: of one directory of one source, for what another
+    /// directory left at the same place is not ours. Asked for once.
+    pub(super) async fn tree(&self) -> Result<Option<&str>, Error> {
+        Ok(self.tree.get_or_try_init(|| self.name_tree()).await?.as_deref())
+    }
+
+    async fn name_tree(&self) -> Result<Option<String>, Error> {
+        let Some(namespace) = self.at_source(|| self.plan.source.namespace()).await? else {
+            return Ok(None);
+        };
+        let root = self.at_source(|| self.plan.source.resolve(&self.plan.source_path)).await?;
+        Ok(Some(format!("{namespace} {}", root.id.to_hex())))
     }
 
     async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {

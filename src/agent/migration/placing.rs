@@ -41,7 +41,9 @@ impl Context {
         match (there, error.kind()) {
             (Some(there), _) if there.etag == etag.0 => PublishOutcome::Done,
             (Some(there), ErrorKind::Conflict) => PublishOutcome::Occupied(there),
-            (None, ErrorKind::Conflict) => self.nothing_there(from, &error).await,
+            (None, ErrorKind::Conflict) if *expected != Expected::Absent => {
+                self.nothing_there(from, &error).await
+            }
             (_, ErrorKind::Gone) => match self.there(from).await {
                 Ok(Some(_)) => PublishOutcome::NoParent,
                 _ => PublishOutcome::Failed(stale(&error)),
@@ -125,9 +127,9 @@ impl Context {
 
     pub(super) async fn there(&self, path: &TargetPath) -> Result<Option<There>> {
         let found = persist(&self.views, Side::Target, || self.plan.target.properties(path)).await?;
-        let namespace = self.namespace().await?;
+        let tree = self.tree().await?;
         Ok(found.map(|found| {
-            let (node, version) = origin(&found.properties, namespace);
+            let (node, version) = origin(&found.properties, tree);
             There {
                 is_directory: found.is_directory,
                 etag: found.etag.0,

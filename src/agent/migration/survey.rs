@@ -2,7 +2,7 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use livedata_engine::{Place, Survey, There};
-use livedata_filesystem::{ErrorKind, NodeId, Result, TargetEntry, TargetPath};
+use livedata_filesystem::{ErrorKind, Result, TargetEntry, TargetPath};
 use livedata_model::path::RESERVED;
 
 use super::executor::Context;
@@ -13,13 +13,8 @@ use super::patience::{Side, persist};
 const LOOKS: usize = 16;
 
 impl Context {
-    /// One page of a directory that is the copy of `directory`, or of the trash. `None`: there is none, or it is not.
-    pub(super) async fn survey(
-        &self,
-        directory: &NodeId,
-        place: &Place,
-        after: Option<&str>,
-    ) -> Result<Option<Survey>> {
+    /// One page of a directory of the tree, or of the trash. `None`: there is none.
+    pub(super) async fn survey(&self, place: &Place, after: Option<&str>) -> Result<Option<Survey>> {
         let at = self.place(place);
         match place {
             Place::Trash(_) => self.page(&at, after, |_, entry| async move { Ok(there(entry, None)) }).await,
@@ -27,14 +22,14 @@ impl Context {
                 if path.is_empty() && after.is_none() {
                     self.remove_leftovers().await;
                 }
-                let Some(namespace) = self.namespace().await? else { return Ok(None) };
-                if path.is_empty() && !self.is_root_of(directory, &at, namespace).await? {
+                let Some(tree) = self.tree().await? else { return Ok(None) };
+                if path.is_empty() && !self.is_directory(&at).await? {
                     return Ok(None);
                 }
                 let look = |path: TargetPath, listed: TargetEntry| async move {
                     let found = self.look_at(&path).await?;
                     // What vanishes between the two requests is of nobody.
-                    Ok(there(found.unwrap_or(listed), Some(namespace)))
+                    Ok(there(found.unwrap_or(listed), Some(tree)))
                 };
                 self.page(&at, after, look).await
             }
@@ -65,13 +60,8 @@ impl Context {
         Ok(Some(Survey { found, next: page.next }))
     }
 
-    /// The root of a container has no properties of ours: what is in it says whose it is.
-    async fn is_root_of(&self, root: &NodeId, at: &TargetPath, namespace: &str) -> Result<bool> {
-        if at.is_root() {
-            return Ok(true);
-        }
-        let found = self.look_at(at).await?.filter(|found| found.is_directory);
-        Ok(found.is_some_and(|found| there(found, Some(namespace)).node.as_ref() == Some(root)))
+    async fn is_directory(&self, at: &TargetPath) -> Result<bool> {
+        Ok(at.is_root() || self.look_at(at).await?.is_some_and(|found| found.is_directory))
     }
 
     async fn look_at(&self, path: &TargetPath) -> Result<Option<TargetEntry>> {
@@ -84,10 +74,10 @@ impl Context {
     }
 }
 
-/// Only what says of which namespace it is, is ours.
-fn there(entry: TargetEntry, namespace: Option<&str>) -> There {
-    let ours = namespace.is_some_and(|namespace| is_of(&entry.properties, namespace));
-    let (node, version) = if ours { origin(&entry.properties, namespace) } else { (None, None) };
+/// Only what says of which tree it is, is ours.
+fn there(entry: TargetEntry, tree: Option<&str>) -> There {
+    let ours = tree.is_some_and(|tree| is_of(&entry.properties, tree));
+    let (node, version) = if ours { origin(&entry.properties, tree) } else { (None, None) };
     There {
         is_directory: entry.is_directory,
         etag: entry.etag.0,

@@ -45,7 +45,9 @@ impl Follower {
             *self = Self { goal: read_to, ..Self::default() };
             return;
         };
-        self.measure(read_to, watermark, || feed.first_after_ms(Position(watermark)), now_ms);
+        let known_from = status.resumed_at.map_or(0, |position| position.0);
+        let kept = || feed.first_after_ms(Position(watermark));
+        self.measure((read_to, known_from), watermark, kept, now_ms);
         let scans = view.phase == Phase::Running || view.listing;
         self.aim(status.opened_at.map(|position| position.0), read_to, watermark, scans);
     }
@@ -60,7 +62,14 @@ impl Follower {
     }
 
     /// `kept`: when the first change after the watermark that the journal still has was read.
-    fn measure(&mut self, read_to: u64, watermark: u64, kept: impl FnOnce() -> Option<i64>, now_ms: i64) {
+    /// `known_from`: across a gap positions may jump; nobody knows what happened in it, and it counts as one.
+    fn measure(
+        &mut self,
+        (read_to, known_from): (u64, u64),
+        watermark: u64,
+        kept: impl FnOnce() -> Option<i64>,
+        now_ms: i64,
+    ) {
         if self.looks.back().is_none_or(|(_, known)| *known < read_to) {
             self.looks.push_back((now_ms, read_to));
         }
@@ -74,7 +83,11 @@ impl Follower {
                 even
             });
         }
-        let transactions = read_to.saturating_sub(watermark);
+        let transactions = if watermark < known_from {
+            read_to.saturating_sub(known_from) + 1
+        } else {
+            read_to.saturating_sub(watermark)
+        };
         let since = if transactions > 0 {
             self.looks.front().map(|(since, _)| *since).into_iter().chain(kept()).min()
         } else {
@@ -92,10 +105,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_unknown_of_a_gap_counts_as_one() {
+        let mut follower = Follower::default();
+        let mut at = |read_to, watermark| {
+            follower.measure((read_to, 1_000_000), watermark, || None, 0);
+            follower.now.unwrap().transactions
+        };
+        assert_eq!([at(1_000_000, 10), at(1_000_007, 10), at(1_000_007, 1_000_005)], [1, 8, 2]);
+    }
+
+    #[test]
     fn a_change_ages_from_when_it_was_read_though_the_journal_has_dropped_it() {
         let mut follower = Follower::default();
         let mut at = |seconds: i64, read_to, watermark, kept: Option<i64>| {
-            follower.measure(read_to, watermark, || kept, seconds * 1_000);
+            follower.measure((read_to, 0), watermark, || kept, seconds * 1_000);
             let now = follower.now.unwrap();
             (now.transactions, now.seconds, follower.lags)
         };
@@ -139,7 +162,7 @@ mod tests {
     #[test]
     fn a_restart_knows_what_the_journal_knows() {
         let mut follower = Follower::default();
-        follower.measure(20, 10, || Some(1_000), 91_000);
+        follower.measure((20, 0), 10, || Some(1_000), 91_000);
         assert_eq!(follower.now.map(|lag| lag.seconds), Some(90));
         assert!(follower.lags);
     }
@@ -148,7 +171,7 @@ mod tests {
     fn memory_is_bounded_and_the_oldest_look_stays() {
         let mut follower = Follower::default();
         for at in 1..5_000_u32 {
-            follower.measure(u64::from(at) + 10, 10, || None, i64::from(at) * 1_000);
+            follower.measure((u64::from(at) + 10, 0), 10, || None, i64::from(at) * 1_000);
         }
         assert!(follower.looks.len() <= MOST_LOOKS);
         assert_eq!(follower.now.map(|lag| lag.seconds), Some(4_998));

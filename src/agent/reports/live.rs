@@ -39,7 +39,7 @@ pub(super) fn conditions(
     }
     if view.deletes_held > 0 {
         let message = format!(
-            "{} held: more than massDeleteLimit allows. See what vanished at the source; then approveDeletes lets \
+            "{} held, each with everything below it: more than massDeleteLimit allows. See what vanished at the source; then approveDeletes lets \
              deletions go ahead.",
             match view.deletes_held {
                 1 => "1 deletion is".to_owned(),

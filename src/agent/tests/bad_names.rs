@@ -88,3 +88,30 @@ async fn what_the_target_does_not_take_is_named_with_its_kind_and_the_rest_goes_
     assert!(compared.equal() && compared.files == 7, "{compared}");
     agent.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_deep_for_the_target_is_a_finding_of_its_directory_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let deep = (0..62).fold(lake.clone(), |above, _| above.join("d"));
+    std::fs::create_dir_all(&deep).unwrap();
+    std::fs::write(deep.join("file"), "deep").unwrap();
+    std::fs::write(lake.join("before"), "b").unwrap();
+    let world = World::new(url::Url::from_directory_path(folder.path()).unwrap().to_string(), "nobody").await;
+    let mut agent = world.start_agent();
+    agent.desire(vec![
+        world.migrator(1, None),
+        world.target(),
+        live_migration(1, "/lake", RunState::Running, 1),
+    ]);
+    let failed = agent.given_up(1).await;
+    assert_eq!(failed[0].kind, FailureKind::NameRefused, "{failed:?}");
+    assert!(failed[0].reason.contains("PathIsTooDeep"), "{failed:?}");
+    agent.wait("the rest has arrived", caught_up).await;
+    std::fs::write(lake.join("after"), "a").unwrap();
+    std::fs::remove_dir_all(lake.join("d")).unwrap();
+    agent.wait("put right", |report| report.progress.files_failed == 0 && caught_up(report)).await;
+    let compared = world.compare(SourceSide::Directory(lake), "lake").await;
+    assert!(compared.equal() && compared.files == 2, "{compared}");
+    agent.stop().await;
+}

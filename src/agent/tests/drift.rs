@@ -165,3 +165,21 @@ async fn overwrite_puts_back_what_a_stranger_appended_to() {
     scene.assert_equal().await;
     scene.agent.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_a_stranger_took_away_is_made_again_with_everything_in_it() {
+    let mut scene = Scene::caught_up(DriftPolicy::Overwrite).await;
+    std::fs::create_dir_all(scene.lake().join("a/below")).unwrap();
+    for name in ["a/first", "a/below/second"] {
+        std::fs::write(scene.lake().join(name), name).unwrap();
+    }
+    scene
+        .agent
+        .wait("the directory", |report| report.progress.files_migrated == 4 && caught_up(report))
+        .await;
+    scene.world.remove_at_target("lake/a").await;
+    std::fs::write(scene.lake().join("a/first"), "again").unwrap();
+    scene.agent.wait("put back", |report| drifted(report) && caught_up(report)).await;
+    scene.assert_equal().await;
+    scene.agent.stop().await;
+}

@@ -140,3 +140,25 @@ async fn what_was_removed_before_a_reset_is_purged_when_its_time_is_over() {
     tokio::time::timeout(std::time::Duration::from_secs(60), purged).await.unwrap();
     agent.stop().await;
 }
+
+/// A container's root says of nobody that it is theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_directory_left_at_the_root_of_a_container_is_not_ours() {
+    let scene = Scene::new().await;
+    let other = scene.folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("own"), "its own").unwrap();
+    std::fs::write(scene.lake().join("left"), "left over").unwrap();
+    for (generation, path) in [(1, "/lake"), (2, "/other")] {
+        let mut item = live_migration(generation, path, RunState::Running, 1);
+        let Body::Migration(spec) = &mut item.body else { panic!() };
+        (spec.target_path, spec.incarnation) = ("/".into(), path.into());
+        let mut agent = scene.world.start_agent();
+        agent.desire(vec![scene.world.migrator(1, None), scene.world.target(), item]);
+        let here = |report: &MigrationReport| report.observed_generation == generation && caught_up(report);
+        agent.wait("caught up", here).await;
+        agent.stop().await;
+    }
+    assert_eq!(scene.world.read_at_target("own").await, b"its own");
+    assert_eq!(scene.world.read_at_target("left").await, b"left over");
+}
