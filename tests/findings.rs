@@ -135,7 +135,7 @@ async fn what_holds_transfers_back_and_whose_names_are_left_out_stand_in_the_sta
     let limited = condition(&status, "BandwidthLimited");
     assert!(limited["message"].as_str().unwrap().contains("262144 bytes per second"), "{limited}");
     let unmapped = condition(&status, "OwnerUnmapped");
-    assert!(unmapped["message"].as_str().unwrap().contains("1 users and 1 groups"), "{unmapped}");
+    assert!(unmapped["message"].as_str().unwrap().contains("1 user and 1 group "), "{unmapped}");
     assert!(!has_condition(&status, "PreflightWarning"), "{status:#}");
 
     site.arm().patch(&migrator, &json!({"properties": {"bandwidthPolicy": null}})).await.unwrap();

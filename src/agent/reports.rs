@@ -184,14 +184,13 @@ impl Reporter {
             wanted.push(("PreflightWarning", "SeeMessage", situation.preflight.join(". ")));
         }
         if state == MigrationState::Running {
-            let surveying = situation.view.is_some_and(|view| view.surveying);
-            let (reason, message) = match surveying {
-                true => {
-                    ("TargetSurvey", "what the target has already is being looked at, before the source is")
-                }
-                false => ("InProgress", "the source is being listed and copied"),
-            };
-            wanted.push(("Scanning", reason, message.to_owned()));
+            wanted.push(if situation.view.is_some_and(|view| view.surveying) {
+                let message =
+                    "what the target has already is being looked at, before the source is".to_owned();
+                ("Scanning", "TargetSurvey", message)
+            } else {
+                ("Scanning", "InProgress", "the source is being listed and copied".to_owned())
+            });
         }
         for known in &self.conditions {
             if known.status == Truth::True && !wanted.iter().any(|(kind, _, _)| *kind == known.kind) {
