@@ -1,7 +1,6 @@
 //! Tells the provider which paths migrations have given up: each list as a whole, in parts well below the limit of a message.
 //!
-//! A list that grows all the time is told again at most every second, and if it is a long one every ten seconds. What a report
-//! says of their number is what the list has that the provider holds by then ([`Held`]).
+//! A list that grows all the time is told again at most every second, and if it is a long one every ten seconds.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,19 +15,13 @@ const PART_BYTES: usize = 256 * 1024;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const LONG_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// By migration: how many paths the list has that the provider has been told in this session. Of a list that was cut it says
-/// nothing: whatever number is reported, the list does not contradict it.
-pub type Held = HashMap<String, u64>;
-
 /// What the provider has been told in one session.
+#[derive(Default)]
 pub struct Teller {
     /// By migration: the list that was told last.
     told: HashMap<String, Told>,
     /// What is left of the list that is being told.
     parts: VecDeque<FailedPathsPart>,
-    /// The list that is being told: its migration, and how many paths it has if that is all.
-    telling: Option<(String, Option<u64>)>,
-    held: watch::Sender<Held>,
 }
 
 struct Told {
@@ -39,23 +32,12 @@ struct Told {
 }
 
 impl Teller {
-    pub fn new(held: watch::Sender<Held>) -> Self {
-        let (told, parts) = Default::default();
-        Self { told, parts, telling: None, held }
-    }
-
     /// The next part, when there is one. To be called when the provider has the one before; may be dropped and called again
     /// without losing anything.
     pub async fn next(&mut self, mut lists: watch::Receiver<Arc<Vec<FailedPaths>>>) -> FailedPathsPart {
         loop {
             if let Some(part) = self.parts.pop_front() {
                 return part;
-            }
-            if let Some((migration, count)) = self.telling.take() {
-                self.held.send_modify(|held| match count {
-                    Some(count) => drop(held.insert(migration, count)),
-                    None => drop(held.remove(&migration)),
-                });
             }
             let now = lists.borrow_and_update().clone();
             match self.choose(&now, Instant::now()) {
@@ -82,8 +64,6 @@ impl Teller {
             };
             if due <= now {
                 self.parts = parts(list).into();
-                let number = u64::try_from(list.entries.len()).ok().filter(|_| !list.truncated);
-                self.telling = Some((list.migration.clone(), number));
                 let pause = if self.parts.len() == 1 { AGAIN_AFTER } else { LONG_AGAIN_AFTER };
                 let (incarnation, revision) = (list.incarnation.clone(), list.revision);
                 let told = Told { incarnation, revision, not_before: now + pause };
@@ -183,35 +163,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lists_are_told_when_they_are_others_and_not_all_the_time() {
         let (sender, lists) = watch::channel(Arc::new(vec![list("/a", 1, 0, 0), list("/b", 1, 2, 0)]));
-        let (held, known) = watch::channel(Held::default());
-        let mut teller = Teller::new(held);
+        let mut teller = Teller::default();
         let began = Instant::now();
         let (a, b) = (teller.next(lists.clone()).await, teller.next(lists.clone()).await);
         assert_eq!((a.migration.as_str(), a.parts, a.entries.len()), ("/a", 1, 0));
         assert_eq!((b.migration.as_str(), b.entries.len(), b.truncated), ("/b", 2, false));
         assert_eq!(began.elapsed(), Duration::ZERO);
-        // That the last one has arrived shows when another is asked for.
-        assert_eq!(*known.borrow(), Held::from([("/a".to_owned(), 0)]));
         // Another list of a migration that was told just now waits; that of a new one does not, nor does it hold it up.
         sender.send_replace(Arc::new(vec![list("/a", 2, 1, 0), list("/b", 1, 2, 0), list("/c", 1, 1, 0)]));
         assert_eq!(teller.next(lists.clone()).await.migration, "/c");
         assert_eq!(began.elapsed(), Duration::ZERO);
         let again = teller.next(lists.clone()).await;
         assert_eq!((again.migration.as_str(), again.revision, began.elapsed()), ("/a", 2, AGAIN_AFTER));
-        assert_eq!((known.borrow()["/b"], known.borrow()["/a"]), (2, 0), "the new one of /a is on its way");
         // A migration that was made anew is told at once under whatever revision.
         let anew = FailedPaths { incarnation: "two".into(), ..list("/a", 2, 0, 0) };
         sender.send_replace(Arc::new(vec![anew]));
         assert_eq!(teller.next(lists.clone()).await.incarnation, "two");
-        assert_eq!((known.borrow()["/a"], began.elapsed()), (1, AGAIN_AFTER));
+        assert_eq!(began.elapsed(), AGAIN_AFTER);
         // A long one is told less often.
         let long = |revision| FailedPaths { incarnation: "two".into(), ..list("/a", revision, 300, 1_000) };
         sender.send_replace(Arc::new(vec![long(3)]));
         assert_eq!((teller.next(lists.clone()).await.parts, began.elapsed()), (2, 2 * AGAIN_AFTER));
         sender.send_replace(Arc::new(vec![long(4)]));
         assert_eq!(teller.next(lists.clone()).await.revision, 3);
-        assert_eq!(known.borrow()["/a"], 0, "half of it does not count");
         assert_eq!(teller.next(lists).await.revision, 4);
-        assert_eq!((known.borrow()["/a"], began.elapsed()), (300, 2 * AGAIN_AFTER + LONG_AGAIN_AFTER));
+        assert_eq!(began.elapsed(), 2 * AGAIN_AFTER + LONG_AGAIN_AFTER);
     }
 }

@@ -42,14 +42,12 @@ pub struct SessionHandler {
     /// What the provider has been told in this session.
     told: tokio::sync::Mutex<Told>,
     told_paths: tokio::sync::Mutex<failed_paths::Teller>,
-    held_paths: watch::Receiver<failed_paths::Held>,
 }
 
 impl SessionHandler {
     pub fn new(shared: Shared) -> Self {
-        let (held, held_paths) = watch::channel(failed_paths::Held::default());
-        let told_paths = tokio::sync::Mutex::new(failed_paths::Teller::new(held));
-        Self { shared, epoch: AtomicU64::new(0), told: tokio::sync::Mutex::default(), told_paths, held_paths }
+        let (told, told_paths) = Default::default();
+        Self { shared, epoch: AtomicU64::new(0), told, told_paths }
     }
 
     /// The ledger writes to the disk and waits for it.
@@ -131,23 +129,19 @@ impl AgentHandler for SessionHandler {
     /// As much of it as fits in one message; the rest follows as changes.
     async fn full_report(&self) -> Report {
         let now = self.shared.reports.borrow().clone();
-        report(self.told.lock().await.news(&now, &failed_paths::Held::default()))
+        report(self.told.lock().await.news(&now))
     }
 
     async fn next_report(&self) -> Report {
         let mut told = self.told.lock().await;
-        let (mut reports, mut held) = (self.shared.reports.clone(), self.held_paths.clone());
+        let mut reports = self.shared.reports.clone();
         loop {
             let now = reports.borrow_and_update().clone();
-            let news = told.news(&now, &held.borrow_and_update());
+            let news = told.news(&now);
             if !news.is_empty() {
                 return report(news);
             }
-            let changed = tokio::select! {
-                changed = reports.changed() => changed,
-                changed = held.changed() => changed,
-            };
-            if changed.is_err() {
+            if reports.changed().await.is_err() {
                 // The supervisor is gone: the process is about to end.
                 std::future::pending::<()>().await;
             }
@@ -174,17 +168,8 @@ fn report(migrations: Vec<MigrationReport>) -> Report {
 struct Told(BTreeMap<String, MigrationReport>);
 
 impl Told {
-    /// What is new in `now`, at most about [`REPORT_BYTES`] of it and at least one; it counts as told. `held`: how many paths
-    /// the list has that the provider holds; to say another number would contradict it.
-    fn news(&mut self, now: &[MigrationReport], held: &failed_paths::Held) -> Vec<MigrationReport> {
-        let now: Vec<_> = now
-            .iter()
-            .cloned()
-            .map(|mut one| {
-                one.progress.files_failed = held.get(&one.id).copied().unwrap_or(one.progress.files_failed);
-                one
-            })
-            .collect();
+    /// What is new in `now`, at most about [`REPORT_BYTES`] of it and at least one; it counts as told.
+    fn news(&mut self, now: &[MigrationReport]) -> Vec<MigrationReport> {
         let ids: BTreeSet<&str> = now.iter().map(|one| one.id.as_str()).collect();
         self.0.retain(|id, _| ids.contains(id.as_str()));
         let (mut news, mut bytes) = (Vec::new(), 0);
@@ -222,39 +207,23 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_told() {
-        let (mut told, none) = (Told::default(), failed_paths::Held::new());
-        let mut now = vec![migration(0, "a"), migration(1, "a")];
-        assert_eq!(told.news(&now, &none), now);
-        assert!(told.news(&now, &none).is_empty());
-        now[1] = migration(1, "b");
-        assert_eq!(told.news(&now, &none), [migration(1, "b")]);
-        told.news(&[], &none);
-        assert_eq!(told.news(&now, &none), now, "one that went and came back is told again");
-    }
-
-    #[test]
-    fn the_number_of_failed_paths_is_that_of_the_list_that_was_told() {
         let mut told = Told::default();
-        let mut now = vec![migration(0, "a")];
-        now[0].progress.files_failed = 5;
-        let said = |told: &mut Told, held: &[(&str, u64)]| {
-            let held = held.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect();
-            told.news(&now, &held).first().map(|one| one.progress.files_failed)
-        };
-        assert_eq!(said(&mut told, &[]), Some(5), "of the session before it is not known");
-        assert_eq!(said(&mut told, &[("/m/0", 3)]), Some(3));
-        assert_eq!(said(&mut told, &[("/m/0", 3)]), None);
-        assert_eq!(said(&mut told, &[("/m/0", 5)]), Some(5));
+        let mut now = vec![migration(0, "a"), migration(1, "a")];
+        assert_eq!(told.news(&now), now);
+        assert!(told.news(&now).is_empty());
+        now[1] = migration(1, "b");
+        assert_eq!(told.news(&now), [migration(1, "b")]);
+        told.news(&[]);
+        assert_eq!(told.news(&now), now, "one that went and came back is told again");
     }
 
     #[test]
     fn many_are_told_in_pieces_that_fit_and_nothing_is_left_out() {
         let long = "x".repeat(3_000);
         let now: Vec<_> = (0..500).map(|id| migration(id, &long)).collect();
-        let (mut told, none) = (Told::default(), failed_paths::Held::new());
-        let (mut heard, mut pieces) = (Vec::new(), 0);
+        let (mut told, mut heard, mut pieces) = (Told::default(), Vec::new(), 0);
         loop {
-            let news = told.news(&now, &none);
+            let news = told.news(&now);
             if news.is_empty() {
                 break;
             }
