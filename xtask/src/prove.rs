@@ -28,6 +28,11 @@ const PROOFS: &[Proof] = &[
         run: || real::rename(1_000_000),
     },
     Proof {
+        name: "rename-sim",
+        about: "a directory of 1,000,000 files renamed while it is scanned, in the simulated world",
+        run: || sim::rename(1_000_000),
+    },
+    Proof {
         name: "small-worlds",
         about: "everything that can happen in small worlds, with more at once than in the tests",
         run: sim::small_worlds,

@@ -30,6 +30,14 @@ pub fn run(sim: &Sim) -> Result<()> {
     counted::run(&mut tests)
 }
 
+/// Renames a directory of so many files in the middle of its scan.
+pub fn rename(entries: u64) -> Result<()> {
+    let mut tests = tier::workspace_tests()?;
+    tests.args(["--test", "scripted", "--", "a_large_directory", "--nocapture"]);
+    tests.env("LIVEDATA_SIM_ENTRIES", entries.to_string());
+    counted::run(&mut tests)
+}
+
 /// Exhausts the small worlds of the tests with one more operation at a time.
 pub fn small_worlds() -> Result<()> {
     let mut tests = tier::workspace_tests()?;
