@@ -24,6 +24,9 @@ pub struct Oracle {
     pub foreign: BTreeSet<String>,
     /// Nodes whose copies somebody else removed.
     pub vanished: BTreeSet<u64>,
+    /// Entity tags of what was in the way and of no node that the engine knew there: under `deletePolicy: Keep` also what was
+    /// left over, whose node may be unable to come to its new place for the same reason.
+    pub set_aside: BTreeSet<String>,
     /// Nodes whose copies somebody else wrote over.
     pub overwritten: BTreeSet<u64>,
     /// Entity tags of what somebody else put in the place of copies that the engine knew of.
@@ -221,7 +224,8 @@ impl Oracle {
             // later. Its node's copy is another one, or was, until a stranger took that away.
             let another = adls.objects.values().any(|other| other.node == object.node)
                 || self.vanished.contains(&id)
-                || self.overwritten.contains(&id);
+                || self.overwritten.contains(&id)
+                || self.set_aside.contains(&object.etag);
             if self.excused.covers(below) || (self.kept || self.forgot) && another {
                 continue;
             }

@@ -140,8 +140,14 @@ impl World<'_> {
             }
             Effect::SetAside { edge, path, to } => {
                 let from = key(&Place::Tree(path));
+                let below = format!("{from}/");
+                let all = self.adls.objects.iter().filter(|(at, _)| **at == from || at.starts_with(&below));
+                let etags: Vec<String> = all.map(|(_, object)| object.etag.clone()).collect();
                 let outcome = match self.adls.rename(&from, &key(&to), None, None) {
-                    Ok(_) => Ok(()),
+                    Ok(_) => {
+                        self.oracle.set_aside.extend(etags);
+                        Ok(())
+                    }
                     Err(_) => Err(stale("it is gone")),
                 };
                 Input::SetAside { edge, to, outcome }
