@@ -113,6 +113,13 @@ impl Oracle {
         if hdfs.living(id).is_none() || !hdfs.is_below(table, root) || self.drifting {
             return Ok(());
         }
+        // Without a feed nobody hears of it when directories above go into another table.
+        let moved = |since, above: &u64| {
+            hdfs.inode(*above).is_some_and(|inode| inode.renamed.iter().any(|(at, _)| *at > since))
+        };
+        if self.since.is_some_and(|since| version.above.iter().any(|above| moved(since, above))) {
+            return Ok(());
+        }
         for other in hdfs.tree(table).into_values() {
             let Some(file) = hdfs.living(other).filter(|file| file.content.is_some() && !file.open) else {
                 continue;
