@@ -425,8 +425,12 @@ impl Context {
         let Some(namespace) = self.at_source(|| self.plan.source.namespace()).await? else {
             return Ok(None);
         };
-        let root = self.at_source(|| self.plan.source.resolve(&self.plan.source_path)).await?;
-        Ok(Some(format!("{namespace} {}", root.id.to_hex())))
+        match self.at_source(|| self.plan.source.resolve(&self.plan.source_path)).await {
+            Ok(root) => Ok(Some(format!("{namespace} {}", root.id.to_hex()))),
+            // It went while nobody looked. That is for the engine to find; what is still copied says of nothing that it is its.
+            Err(error) if error.kind() == ErrorKind::Gone => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn extras(&self, edge: &Edge, entry: &Entry) -> Result<Extras, Error> {
