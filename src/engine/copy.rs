@@ -96,12 +96,6 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn flushed(&mut self, edge: &Edge, offset: u64) {
-        if let Some(busy) = self.busy.get_mut(edge) {
-            busy.flushed = offset;
-        }
-    }
-
     fn copied_node(&self, edge: &Edge) -> Option<NodeId> {
         self.busy.get(edge)?.nodes.first().cloned()
     }
@@ -122,9 +116,9 @@ impl Engine {
                     self.later(edge);
                     return Ok(());
                 };
-                busy.flushed = copy.length_bytes;
                 copy.staged = Some(staged);
                 state.put_in_flight(&entry.id, &copy)?;
+                self.has_flushed(&edge, copy.length_bytes);
                 self.begin_publish(state, edge, entry, effects)
             }
             // Look before deciding: it may be gone, replaced, or just longer now.

@@ -121,6 +121,8 @@ pub struct Engine {
     pub(crate) to_copy: VecDeque<(Edge, Entry)>,
     /// How many of these places are taken.
     pub(crate) copying: usize,
+    /// The sum of what the operations have flushed, kept because it is asked for after every step.
+    flushed_bytes: u64,
     pub(crate) claims: Claims,
     /// Moves under way.
     pub(crate) moves: BTreeMap<NodeId, Mover>,
@@ -170,6 +172,7 @@ impl Engine {
             waiting: VecDeque::new(),
             to_copy: VecDeque::new(),
             copying: 0,
+            flushed_bytes: 0,
             claims: Claims::default(),
             moves: BTreeMap::new(),
             arriving: BTreeMap::new(),
@@ -218,7 +221,7 @@ impl Engine {
             Input::Flushing { edge, offset, crc32c } => {
                 self.flushing(state, edge, offset, crc32c, &mut effects)?
             }
-            Input::Flushed { edge, offset } => self.flushed(&edge, offset),
+            Input::Flushed { edge, offset } => self.has_flushed(&edge, offset),
             Input::Copied { edge, entry, outcome } => {
                 self.copied(state, edge, entry, outcome, &mut effects)?
             }
@@ -241,7 +244,7 @@ impl Engine {
 
     /// Bytes that are durable in staging and not yet counted as migrated.
     pub fn bytes_in_flight(&self) -> u64 {
-        self.busy.values().map(|busy| busy.flushed).sum()
+        self.flushed_bytes
     }
 
     /// Deletions that wait for the operator.
@@ -432,6 +435,15 @@ impl Engine {
         self.tidy = false;
         if let Some(before) = self.busy.insert(edge.clone(), busy) {
             self.copying -= usize::from(before.copying);
+            self.flushed_bytes -= before.flushed;
+        }
+    }
+
+    /// So much of the edge's copy is durable in staging.
+    pub(crate) fn has_flushed(&mut self, edge: &Edge, bytes: u64) {
+        if let Some(busy) = self.busy.get_mut(edge) {
+            self.flushed_bytes = self.flushed_bytes - busy.flushed + bytes;
+            busy.flushed = bytes;
         }
     }
 
@@ -461,6 +473,7 @@ impl Engine {
     pub(crate) fn unlock(&mut self, edge: &Edge) -> Option<Busy> {
         let busy = self.busy.remove(edge)?;
         self.copying -= usize::from(busy.copying);
+        self.flushed_bytes -= busy.flushed;
         for node in &busy.nodes {
             self.node_locks.remove(node);
             self.wake(&Blocker::Node(node.clone()));

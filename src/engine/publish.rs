@@ -175,10 +175,8 @@ impl Engine {
             self.later(edge.clone());
             return Ok(());
         };
-        let resumed = self.busy.get_mut(edge).is_some_and(|busy| {
-            busy.flushed = 0;
-            busy.resumed
-        });
+        self.has_flushed(edge, 0);
+        let resumed = self.busy.get(edge).is_some_and(|busy| busy.resumed);
         let Some(node) = self.place(state, &entry.id, copy, edge)? else {
             self.later(edge.clone());
             return Ok(());
