@@ -1,8 +1,12 @@
-//! What every program of the project does first: one TLS provider, a runtime, and a polite end when it is asked for.
+//! What every program of the project does first: one TLS provider, a runtime, and a polite end when it is asked for. And one
+//! allocator: small files are all small allocations, and glibc's took a fifth of the agent's time with them.
 
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the program's work. An error is printed with its causes.
 pub fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {

@@ -40,6 +40,9 @@ use principals::Principals;
 /// Steps in one transaction at most: bounds the time that an effect waits for its commit.
 const STEPS_PER_COMMIT: usize = 256;
 
+/// How long the first input of a commit waits for others, because a commit costs as much as many steps.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// How often the engine is told the time.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -362,7 +365,10 @@ fn next_batch(
         *ticked = Some(Instant::now());
         batch.push(Told::from(Input::Tick { now_ms: crate::clock::now_ms() }));
     }
-    batch.extend(first);
+    if let Some(first) = first {
+        batch.push(first);
+        runtime.block_on(tokio::time::sleep(LINGER));
+    }
     while batch.len() < STEPS_PER_COMMIT {
         let Ok(input) = inputs.try_recv() else { break };
         batch.push(input);

@@ -33,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { operations: 128, copies: 16, listings: 4, waiting: 4_000, marks: 1_000_000 }
+        Self { operations: 128, copies: 16, listings: 16, waiting: 4_000, marks: 1_000_000 }
     }
 }
 
