@@ -1,13 +1,16 @@
 //! The admin endpoint: accounts, keys and counters as JSON, for whoever holds the admin token.
 //!
 //! `PUT|GET|DELETE /accounts/{name}`, `GET /accounts`, `POST /accounts/{name}/regenerateKey` with `{"keyName": "key1"}`,
-//! `GET /counters`.
+//! `GET /counters`, `GET|PUT /accounts/{name}/roles` with `[{"principalId": object id, "role": "Reader"|"Contributor"|"Owner"}]`
+//! (the data roles of Azure RBAC on the account), `GET|PUT /tokenIssuers` with `{"issuer": …, "audiences": […], "keys": […]}`.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder as _, web};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{self, Account};
+use crate::authorization::{Issuer, Role};
+use crate::index;
 use crate::server::Service;
 use crate::service_error::ServiceError;
 
@@ -38,6 +41,14 @@ fn default_kind() -> String {
 #[serde(rename_all = "camelCase")]
 struct RegenerateRequest {
     key_name: String,
+}
+
+/// A data role on an account, of a user, group or service principal by its object id.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RoleAssignment {
+    principal_id: String,
+    role: Role,
 }
 
 #[derive(Serialize)]
@@ -90,6 +101,27 @@ async fn serve(
     let ok = |account: &Account| HttpResponse::Ok().json(describe(account, admin));
     match (request.method().as_str(), segments.as_slice()) {
         ("GET", ["counters"]) => Ok(HttpResponse::Ok().json(service.counters.to_json())),
+        ("GET", ["tokenIssuers"]) => Ok(HttpResponse::Ok().json(&*service.issuers.all())),
+        ("PUT", ["tokenIssuers"]) => {
+            service.issuers.save(&service.index, parse::<Issuer>(body)?).await?;
+            Ok(HttpResponse::Ok().finish())
+        }
+        ("GET", ["accounts", name, "roles"]) => {
+            let name = require(service, name)?.name.clone();
+            let roles = service.index.read(move |connection| index::roles(connection, &name)).await?;
+            let assignments: Vec<RoleAssignment> =
+                roles.into_iter().map(|(principal_id, role)| RoleAssignment { principal_id, role }).collect();
+            Ok(HttpResponse::Ok().json(assignments))
+        }
+        ("PUT", ["accounts", name, "roles"]) => {
+            let name = require(service, name)?.name.clone();
+            let roles: Vec<(String, Role)> = parse::<Vec<RoleAssignment>>(body)?
+                .into_iter()
+                .map(|assignment| (assignment.principal_id, assignment.role))
+                .collect();
+            service.index.write(move |writing| index::save_roles(writing, &name, &roles)).await?;
+            Ok(HttpResponse::Ok().finish())
+        }
         ("GET", ["accounts"]) => {
             let accounts: Vec<_> =
                 service.accounts.all().iter().map(|account| describe(account, admin)).collect();

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+
 /// Ticks of 100 ns from the year 1 to 1970, the origin of the service's ETags.
 const TICKS_TO_UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 
@@ -34,7 +36,7 @@ pub(crate) fn http_date(ms: i64) -> String {
 
 /// ISO 8601 in UTC, as error messages carry it.
 pub(crate) fn iso_now() -> String {
-    time::OffsetDateTime::from(now())
+    OffsetDateTime::from(now())
         .format(&time::format_description::well_known::Rfc3339)
         .unwrap_or_else(|_| http_date(now_ms()))
 }
@@ -42,4 +44,36 @@ pub(crate) fn iso_now() -> String {
 /// Ticks since the year 1601 (Windows file time), the form of `creationTime` in path lists.
 pub(crate) fn file_time(ms: i64) -> i64 {
     ms.saturating_mul(10_000).saturating_add(116_444_736_000_000_000)
+}
+
+/// A time in UTC as signatures write it: a date, or one with hours and minutes, with or without seconds and fractions.
+pub(crate) fn parse_iso(text: &str) -> Option<OffsetDateTime> {
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        17 if text.ends_with('Z') => format!("{}:00Z", text.trim_end_matches('Z')),
+        _ => text.to_owned(),
+    };
+    OffsetDateTime::parse(&full, &time::format_description::well_known::Rfc3339).ok()
+}
+
+/// `2026-11-26T07:30:00Z`.
+pub(crate) fn iso_seconds(time: OffsetDateTime) -> String {
+    let whole = time.replace_nanosecond(0).unwrap_or(time);
+    whole.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_signatures() {
+        for text in ["2026-11-26T07:30:00Z", "2026-11-26T07:30Z", "2026-11-26T07:30:00.0000000Z"] {
+            assert_eq!(iso_seconds(parse_iso(text).unwrap()), "2026-11-26T07:30:00Z", "{text}");
+        }
+        assert_eq!(iso_seconds(parse_iso("2026-11-26").unwrap()), "2026-11-26T00:00:00Z");
+        for text in ["", "soon", "2026-11-26T07", "2026-13-01"] {
+            assert!(parse_iso(text).is_none(), "{text}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::account::{Account, AccountBook, AccountKey, new_key};
 use crate::admin::{self, Admin};
+use crate::authorization::{Issuer, Issuers};
 use crate::content::{Content, unlink};
 use crate::counters::Counters;
 use crate::error::EmulatorError;
@@ -56,8 +57,9 @@ impl Emulator {
         }
         let folder = options.data_folder.clone();
         let opened = tokio::task::spawn_blocking(move || open(&folder)).await;
-        let (lock, service) =
+        let (lock, mut service) =
             opened.map_err(|error| EmulatorError::NotReady { reason: error.to_string() })??;
+        ensure_delegation_secret(&mut service).await?;
         let service = web::Data::new(service);
         ensure_accounts(&service, options.accounts).await?;
         let storage = listen(options.storage_address)?;
@@ -106,6 +108,18 @@ impl Running {
     /// `http://127.0.0.1:port`; an account's endpoint is this, a slash and its name.
     pub fn storage_url(&self) -> &str {
         &self.storage_url
+    }
+
+    /// Takes tokens of these issuers from now on: a JSON array of objects with `issuer`, `audiences` and `keys` (JSON Web
+    /// Keys). They are kept in the data folder.
+    pub async fn trust(&self, issuers: &[u8]) -> Result<(), EmulatorError> {
+        let invalid = |source| EmulatorError::InvalidIssuers { source };
+        let issuers: Vec<Issuer> = serde_json::from_slice(issuers).map_err(invalid)?;
+        for issuer in issuers {
+            let failed = |error: ServiceError| EmulatorError::NotReady { reason: error.to_string() };
+            self.service.issuers.save(&self.service.index, issuer).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Cuts open connections (what was acknowledged is on disk already), closes the data folder and waits for all of it.
@@ -158,8 +172,12 @@ fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
     let content = Content::open(folder).map_err(failed)?;
     let index_path = folder.join("index.sqlite");
     let index = Index::open(&index_path)?;
-    let (accounts, live) = index
-        .read_now(|connection| Ok((index::all_accounts(connection)?, index::live_spools(connection)?)))
+    let (accounts, live, issuers, secret) = index
+        .read_now(|connection| {
+            let issuers = index::setting(connection, index::TOKEN_ISSUERS)?;
+            let secret = index::setting(connection, index::DELEGATION_SECRET)?;
+            Ok((index::all_accounts(connection)?, index::live_spools(connection)?, issuers, secret))
+        })
         .map_err(|error| EmulatorError::NotReady { reason: error.to_string() })?;
     content.remove_stale_spools(&live.into_iter().collect::<HashSet<_>>()).map_err(failed)?;
     let service = Service {
@@ -167,9 +185,28 @@ fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
         content: Arc::new(content),
         accounts: AccountBook::new(accounts),
         counters: Counters::default(),
+        issuers: Issuers::new(
+            issuers.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(),
+        ),
+        delegation_secret: secret.unwrap_or_default(),
         garbage: tokio::sync::Notify::new(),
     };
     Ok((lock, service))
+}
+
+/// Made once for a data folder.
+async fn ensure_delegation_secret(service: &mut Service) -> Result<(), EmulatorError> {
+    let failed = |error: ServiceError| EmulatorError::NotReady { reason: error.to_string() };
+    if service.delegation_secret.is_empty() {
+        let secret = new_key().map_err(failed)?;
+        let saved = secret.clone();
+        let save = move |writing: &mut index::Writing<'_>| {
+            index::save_setting(writing, index::DELEGATION_SECRET, &saved)
+        };
+        service.index.write(save).await.map_err(failed)?;
+        service.delegation_secret = secret;
+    }
+    Ok(())
 }
 
 async fn ensure_accounts(service: &Service, accounts: Vec<AccountKey>) -> Result<(), EmulatorError> {

@@ -33,6 +33,12 @@ pub enum EmulatorError {
     EmptyAdminToken,
     #[error("the account '{name}' is not valid: {reason}")]
     InvalidAccount { name: String, reason: String },
+    #[error("the list of token issuers is not what is expected: an array of issuer, audiences, keys")]
+    InvalidIssuers { source: serde_json::Error },
+    #[error("the file {path} cannot be read")]
+    File { path: PathBuf, source: io::Error },
+    #[error("the certificate or the key for TLS cannot be used: {reason}")]
+    Tls { reason: String },
     #[error("the server thread could not be run")]
     Thread { source: io::Error },
     #[error("the server thread ended before it was ready: {reason}")]
@@ -42,7 +48,11 @@ pub enum EmulatorError {
 impl EmulatorError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::EmptyAdminToken | Self::InvalidAccount { .. } => ErrorKind::Configuration,
+            Self::EmptyAdminToken
+            | Self::InvalidAccount { .. }
+            | Self::InvalidIssuers { .. }
+            | Self::File { .. }
+            | Self::Tls { .. } => ErrorKind::Configuration,
             Self::DataFolderInUse { .. } | Self::Listen { .. } => ErrorKind::Busy,
             Self::DataFolder { .. } | Self::Index { .. } | Self::Thread { .. } | Self::NotReady { .. } => {
                 ErrorKind::Machine

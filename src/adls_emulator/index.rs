@@ -8,6 +8,7 @@
 //! database is in WAL mode with `synchronous = NORMAL`: a commit survives the death of the process.
 
 mod accounts;
+mod authorization;
 mod blocks;
 mod extents;
 mod filesystems;
@@ -28,6 +29,10 @@ use rusqlite::Connection;
 use crate::error::EmulatorError;
 use crate::service_error::ServiceError;
 pub(crate) use accounts::{all_accounts, forget_account, save_account};
+pub(crate) use authorization::{
+    DELEGATION_SECRET, TOKEN_ISSUERS, policies, role_of, roles, save_policies, save_roles, save_setting,
+    setting,
+};
 pub(crate) use blocks::{Block, BlockPlace, blocks, discard_blocks, put_block};
 pub(crate) use extents::{NewExtent, add_extent, commit_up_to, live_spools, overlaps_extents};
 pub(crate) use filesystems::{
@@ -38,7 +43,9 @@ pub(crate) use listing::{Page, list_paths};
 pub(crate) use node::{Node, NodeKind};
 use readers::Readers;
 pub(crate) use rename::{RenameRequest, rename};
-pub(crate) use tree::{Create, create, find, has_children, remove, require, update_node};
+pub(crate) use tree::{
+    Create, create, directories_in, find, has_children, lineage, remove, require, update_node,
+};
 use writer::Writer;
 pub(crate) use writer::Writing;
 

@@ -2,7 +2,8 @@
 //! the DataLake SDKs and rclone use, over the same data, on one port, kept on disk.
 //!
 //! What it promises:
-//! - requests are authenticated for real (SharedKey); a wrong signature is answered as the service answers it;
+//! - requests are authenticated and authorised for real (SharedKey, shared access signatures, tokens with roles and access
+//!   control lists); a wrong signature is answered as the service answers it;
 //! - whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
 //! - a rename is one row in the index, so it is atomic and costs the same for a file and for a directory of millions;
 //! - bodies are streamed: memory does not grow with file size;
@@ -16,6 +17,7 @@
 
 mod account;
 mod admin;
+mod authorization;
 mod clock;
 mod command;
 mod content;
@@ -29,7 +31,6 @@ mod properties;
 mod request;
 mod server;
 mod service_error;
-mod shared_key;
 
 pub use account::AccountKey;
 pub use command::{Args, run};

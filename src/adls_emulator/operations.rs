@@ -10,6 +10,7 @@ mod delete;
 mod filesystem;
 mod flush;
 mod list;
+mod policies;
 mod read;
 mod rename;
 mod reply;
@@ -20,17 +21,23 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
+use futures::StreamExt as _;
 use rusqlite::Connection;
 
 use crate::account::Account;
+use crate::authorization::{self, Caller};
 use crate::counters::AccountCounters;
 use crate::index::{self, Filesystem, Node};
 use crate::request::{Api, Call};
 use crate::server::Service;
 use crate::service_error::ServiceError;
+pub(crate) use rename::source as rename_source;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
+    UserDelegationKey,
+    ContainerGetPolicies,
+    ContainerSetPolicies,
     AccountInformation,
     ServiceProperties,
     FilesystemList,
@@ -74,6 +81,9 @@ impl Operation {
     fn of_account(call: &Call) -> Result<Self, ServiceError> {
         let query = |name: &str| call.query.get(name);
         match (query("resource"), query("restype"), query("comp")) {
+            (_, Some("service"), Some("userdelegationkey")) if call.method == Method::POST => {
+                Ok(Self::UserDelegationKey)
+            }
             _ if call.method != Method::GET && call.method != Method::HEAD => {
                 Err(ServiceError::unsupported_http_verb())
             }
@@ -97,6 +107,8 @@ impl Operation {
             ("HEAD", None, _)
             | ("GET", None | Some("metadata"), Api::Blob)
             | ("HEAD", Some("metadata"), Api::Blob) => Ok(Self::FilesystemProperties),
+            ("GET" | "HEAD", Some("acl"), Api::Blob) => Ok(Self::ContainerGetPolicies),
+            ("PUT", Some("acl"), Api::Blob) => Ok(Self::ContainerSetPolicies),
             (_, None, _) => Err(ServiceError::unsupported_http_verb()),
             (_, Some(comp), _) => Err(ServiceError::not_implemented(&format!("comp={comp} of a container"))),
         }
@@ -139,6 +151,9 @@ impl Operation {
     /// The name in the counters.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::UserDelegationKey => "UserDelegationKey",
+            Self::ContainerGetPolicies => "ContainerGetPolicies",
+            Self::ContainerSetPolicies => "ContainerSetPolicies",
             Self::AccountInformation => "AccountInformation",
             Self::ServiceProperties => "ServiceProperties",
             Self::FilesystemList => "FilesystemList",
@@ -171,6 +186,7 @@ impl Operation {
 pub(crate) struct Context {
     pub call: Call,
     pub account: Arc<Account>,
+    pub caller: Caller,
     pub service: web::Data<Service>,
     pub counters: Arc<AccountCounters>,
 }
@@ -208,6 +224,18 @@ impl Place {
     }
 }
 
+/// A body that is text, such as XML.
+pub(crate) async fn read_text(payload: &mut web::Payload, most_bytes: usize) -> Result<String, ServiceError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        body.extend_from_slice(&chunk.map_err(|_| ServiceError::body_cut())?);
+        if body.len() > most_bytes {
+            return Err(ServiceError::request_body_too_large());
+        }
+    }
+    String::from_utf8(body).map_err(|_| ServiceError::invalid_xml())
+}
+
 pub(crate) async fn run(
     operation: Operation,
     context: Context,
@@ -221,7 +249,11 @@ pub(crate) async fn run(
     if context.call.header("x-ms-lease-id").is_some() {
         return Err(ServiceError::lease_not_present());
     }
+    authorization::authorise(&context, operation).await?;
     match operation {
+        Operation::UserDelegationKey => authorization::user_delegation_key(&context, payload).await,
+        Operation::ContainerGetPolicies => policies::get(&context).await,
+        Operation::ContainerSetPolicies => policies::set(&context, payload).await,
         Operation::AccountInformation => Ok(account::information(&context)),
         Operation::ServiceProperties => Ok(account::service_properties()),
         Operation::FilesystemList => account::list_filesystems(&context).await,

@@ -8,7 +8,7 @@ mod acl;
 use crate::service_error::ServiceError;
 pub(crate) use acl::Acl;
 
-const STICKY: u16 = 0o1000;
+pub(crate) const STICKY: u16 = 0o1000;
 /// What the service applies when a create carries no `x-ms-umask`.
 pub(crate) const DEFAULT_UMASK: u16 = 0o027;
 pub(crate) const DEFAULT_DIRECTORY_MODE: u16 = 0o777;
@@ -103,6 +103,20 @@ impl NewAccess {
 pub(crate) fn triple(bits: u16) -> String {
     let letter = |bit: u16, name: char| if bits & bit != 0 { name } else { '-' };
     [letter(4, 'r'), letter(2, 'w'), letter(1, 'x')].iter().collect()
+}
+
+/// What [`triple`] writes.
+pub(crate) fn parse_triple(text: &str) -> Option<u16> {
+    let mut bits = 0;
+    let mut letters = text.chars();
+    for (name, bit) in [('r', 4), ('w', 2), ('x', 1)] {
+        match letters.next()? {
+            '-' => {}
+            letter if letter == name => bits |= bit,
+            _ => return None,
+        }
+    }
+    letters.next().is_none().then_some(bits)
 }
 
 /// `0750`, `750`, `rwxr-x---`, `rwxr-x--t`.

@@ -5,13 +5,15 @@ mod conditions;
 mod location;
 mod query;
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 
 use crate::service_error::ServiceError;
 pub(crate) use conditions::Conditions;
-pub(crate) use location::{Location, decode_path};
+pub(crate) use location::{Location, decode_path, split_path};
 pub(crate) use query::Query;
 
 /// Which of the two endpoints a request is for; it decides the form of errors.
@@ -31,6 +33,10 @@ pub(crate) struct Call {
     pub headers: HeaderMap,
     pub location: Location,
     pub api: Api,
+    /// Whose socket it is.
+    pub peer: Option<IpAddr>,
+    /// Came over TLS.
+    pub secure: bool,
     /// How the client reaches this endpoint: scheme and host, and the account in path style.
     pub base_url: String,
 }
@@ -56,18 +62,34 @@ impl Call {
         let host = authority.or_else(|| text(&headers, "host").map(str::to_owned)).unwrap_or_default();
         let (location, host_api) = Location::parse(&host, &raw_path, is_account)?;
         let api = host_api.unwrap_or_else(|| guess_api(&method, &query, &headers));
-        let scheme = if request.app_config().secure() { "https" } else { "http" };
+        let secure = request.app_config().secure();
+        let scheme = if secure { "https" } else { "http" };
         let base_url = match host_api {
             Some(_) => format!("{scheme}://{host}"),
             None => format!("{scheme}://{host}/{}", location.account),
         };
-        Ok(Self { sent_method, method, raw_path, query, headers, location, api, base_url })
+        let peer = request.peer_addr().map(|address| address.ip());
+        Ok(Self { sent_method, method, raw_path, query, headers, location, api, peer, secure, base_url })
     }
 
     /// A header's value; one that is empty counts as absent (AzCopy sends an empty MD5).
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         text(&self.headers, name)
     }
+}
+
+/// The path that a request is about: that of its URI, or for a listing the directory in its query.
+pub(crate) fn addressed_path(call: &Call) -> Result<Vec<String>, ServiceError> {
+    if !call.location.path.is_empty() {
+        return Ok(call.location.path.clone());
+    }
+    let listed =
+        call.query.get("prefix").and_then(|prefix| prefix.rsplit_once('/')).map(|(directory, _)| directory);
+    let directory = match call.api {
+        Api::Dfs => call.query.get("directory"),
+        Api::Blob => listed,
+    };
+    directory.map_or(Ok(Vec::new()), split_path)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -4,19 +4,19 @@
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody as _};
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt as _;
 
 use crate::account::AccountBook;
+use crate::authorization::{self, Issuers};
 use crate::content::Content;
 use crate::counters::Counters;
 use crate::index::Index;
 use crate::operations::{self, Context, Operation};
 use crate::request::{Api, Call};
 use crate::service_error::ServiceError;
-use crate::shared_key;
 
 /// The first version with the DFS endpoint; it is also assumed when a request names none.
 const OLDEST_VERSION: &str = "2018-11-09";
@@ -28,6 +28,9 @@ pub(crate) struct Service {
     pub content: Arc<Content>,
     pub accounts: AccountBook,
     pub counters: Counters,
+    pub issuers: Issuers,
+    /// What user delegation keys are computed with.
+    pub delegation_secret: Vec<u8>,
     /// Told when something was detached that the sweeper has to clean up.
     pub garbage: tokio::sync::Notify,
 }
@@ -44,7 +47,13 @@ pub(crate) async fn handle(
         Ok(response) => response,
         Err(error) => {
             drain(&mut payload).await;
-            error_response(&error, api, request.method(), &request_id)
+            let mut response = error_response(&error, api, request.method(), &request_id);
+            if error.status == StatusCode::UNAUTHORIZED
+                && let Ok(challenge) = service.issuers.challenge().parse()
+            {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            response
         }
     };
     let sent = |name: &str| request.headers().get(name).cloned();
@@ -72,7 +81,7 @@ async fn serve(
     let counters = service.counters.of(&account.name);
     let outcome = async {
         check_version(&call)?;
-        shared_key::authenticate(&call, &account)?;
+        let caller = authorization::authenticate(&call, &account, service).await?;
         let operation = Operation::of(&call)?;
         counters.add_request(operation.name());
         tracing::debug!(
@@ -81,7 +90,7 @@ async fn serve(
             path = call.raw_path,
             "request"
         );
-        let context = Context { call, account, service: service.clone(), counters: counters.clone() };
+        let context = Context { call, account, caller, service: service.clone(), counters: counters.clone() };
         let response = operations::run(operation, context, payload).await?;
         // A file's bytes are counted while they are sent, and HEAD only announces a length.
         if let (BodySize::Sized(bytes), false) = (response.body().size(), operation == Operation::PathRead)
@@ -137,9 +146,6 @@ fn error_response(error: &ServiceError, api: Api, method: &Method, request_id: &
     }
     if let Some(length) = error.full_length {
         builder.insert_header(("Content-Range", format!("bytes */{length}")));
-    }
-    if error.status == StatusCode::UNAUTHORIZED {
-        builder.insert_header(("WWW-Authenticate", "SharedKey"));
     }
     if *method == Method::HEAD || error.status == StatusCode::NOT_MODIFIED {
         return builder.finish();

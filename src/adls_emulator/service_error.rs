@@ -62,6 +62,13 @@ errors! {
     source_path_not_found = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";
     stopping = SERVICE_UNAVAILABLE, "ServerBusy", "The emulator is stopping.";
     unsupported_http_verb = METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.";
+    authorization_failure = FORBIDDEN, "AuthorizationFailure", "This request is not authorized to perform this operation.";
+    permission_mismatch = FORBIDDEN, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.";
+    protocol_mismatch = FORBIDDEN, "AuthorizationProtocolMismatch", "This request is not authorized to perform this operation using this protocol.";
+    resource_type_mismatch = FORBIDDEN, "AuthorizationResourceTypeMismatch", "This request is not authorized to perform this operation using this resource type.";
+    service_mismatch = FORBIDDEN, "AuthorizationServiceMismatch", "This request is not authorized to perform this operation using this service.";
+    source_ip_mismatch = FORBIDDEN, "AuthorizationSourceIPMismatch", "This request is not authorized to perform this operation using this source IP.";
+    public_access_not_permitted = CONFLICT, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.";
     body_cut = BAD_REQUEST, "IncompleteBody", "The request body ended before Content-Length bytes arrived; nothing of it was kept.";
     root_operation = BAD_REQUEST, "InvalidUri", "The operation is not permitted on the root directory of a filesystem.";
     flat_namespace = BAD_REQUEST, "HierarchicalNamespaceNotEnabled", "The storage account has no hierarchical namespace; this emulator serves paths only in accounts that have one.";
@@ -79,6 +86,19 @@ impl ServiceError {
         let mut error = Self::new(StatusCode::FORBIDDEN, "AuthenticationFailed", message);
         error.authentication_detail = Some(detail);
         error
+    }
+
+    /// 401, which tells clients to get another token.
+    pub(crate) fn invalid_token(detail: String) -> Self {
+        let message = "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationInfo", message);
+        error.authentication_detail = Some(detail);
+        error
+    }
+
+    pub(crate) fn invalid_xml_value(element: &str, reason: &str) -> Self {
+        let message = format!("The value of the XML element {element} is invalid: {reason}.");
+        Self::new(StatusCode::BAD_REQUEST, "InvalidXmlNodeValue", message)
     }
 
     pub(crate) fn invalid_header(name: &str, reason: &str) -> Self {

@@ -7,7 +7,7 @@ mod signing_key;
 mod token;
 
 pub(crate) use bearer::{Caller, authenticate};
-pub(crate) use discovery::{discovery, signing_keys};
+pub(crate) use discovery::{discovery, signing_keys, token_issuer};
 pub(crate) use metadata::{CloudDescription, KEY_VAULT_SUFFIX, SQL_SUFFIX, STORAGE_SUFFIX, metadata};
 pub(crate) use signing_key::SigningKey;
 pub(crate) use token::token;

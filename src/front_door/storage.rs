@@ -17,6 +17,7 @@ use crate::clock;
 use crate::dispatch::method_not_allowed;
 use crate::reply::{Outcome, Reply};
 use crate::request::{Incoming, Method};
+use crate::sign_in::token_issuer;
 use crate::subscriptions::normalised;
 use account::{ACCOUNTS, AccountRecord};
 use document::AccountDocument;
@@ -112,6 +113,10 @@ async fn put(app: &App, request: &Incoming, group: &str, name: &str) -> Outcome 
     };
     document.apply(&mut account)?;
     app.emulator.create(&account.name, &account.kind, account.hierarchical_namespace).await?;
+    app.emulator.trust(&token_issuer(app)).await?;
+    // Whoever may sign in here is owner of the subscription, and has its data too: there are no data roles to assign yet.
+    let owners = app.service_principals.iter().map(|principal| principal.client_id.as_str());
+    app.emulator.give_data_to(&account.name, owners).await?;
     save(app, &account, version).await?;
     Ok(Reply::json(200, &document::show(app, &account)))
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::authorization;
 use super::filesystems::{delete_filesystem, filesystems_after};
 use super::writer::Writing;
 use crate::account::Account;
@@ -36,6 +37,7 @@ pub(crate) fn forget_account(writing: &mut Writing<'_>, name: &str) -> Result<()
     for filesystem in filesystems_after(writing.connection, name, "", "", usize::MAX)? {
         delete_filesystem(writing, name, &filesystem)?;
     }
+    authorization::forget_roles(writing, name)?;
     writing.connection.prepare_cached("DELETE FROM accounts WHERE name = ?1")?.execute([name])?;
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::blocks;
 use super::node::{NodeKind, etag_text};
 use super::tree::{self, Create};
 use super::writer::Writing;
+use super::{authorization, blocks};
 use crate::permissions::{AccessControl, NewAccess};
 use crate::service_error::ServiceError;
 
@@ -72,6 +72,7 @@ pub(crate) fn create_filesystem(
     writing: &mut Writing<'_>,
     account: &str,
     name: &str,
+    owner: Option<&str>,
     properties: &str,
 ) -> Result<Filesystem, ServiceError> {
     match filesystem(writing.connection, account, name) {
@@ -82,14 +83,14 @@ pub(crate) fn create_filesystem(
     let access = AccessControl::from_mode(ROOT_MODE);
     let root = Create {
         kind: NodeKind::Directory,
-        owner: None,
-        group: None,
+        owner: owner.map(str::to_owned),
+        group: owner.map(str::to_owned),
         access: NewAccess::Exactly(access.clone()),
         parent_umask: 0,
         properties: String::new(),
         settings: String::new(),
     };
-    let root = tree::insert(writing, None, "", &root, &access)?;
+    let root = tree::insert(writing, None, "", &root, &access, None)?;
     let etag = writing.next_etag();
     writing
         .connection
@@ -132,5 +133,6 @@ pub(crate) fn delete_filesystem(
         .prepare_cached("DELETE FROM filesystems WHERE account = ?1 AND name = ?2")?
         .execute(params![account, filesystem.name])?;
     blocks::forget_blocks(writing.connection, filesystem.root)?;
+    authorization::forget_policies(writing.connection, filesystem.root)?;
     tree::remove(writing, filesystem.root)
 }

@@ -50,6 +50,29 @@ pub(crate) fn require(connection: &Connection, root: i64, path: &[String]) -> Re
     find(connection, root, path)?.ok_or_else(ServiceError::path_not_found)
 }
 
+/// The nodes from `root`, which is the first, along `path` as far as it exists.
+pub(crate) fn lineage(
+    connection: &Connection,
+    root: i64,
+    path: &[String],
+) -> Result<Vec<Node>, ServiceError> {
+    let mut found: Vec<Node> = node_by_id(connection, root)?.into_iter().collect();
+    let mut id = root;
+    for name in path {
+        let Some(entry) = child(connection, id, name)? else { break };
+        id = entry.id;
+        found.extend(node_by_id(connection, id)?);
+    }
+    Ok(found)
+}
+
+pub(crate) fn directories_in(connection: &Connection, directory: i64) -> Result<Vec<Node>, ServiceError> {
+    let sql = format!("SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND is_directory");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([directory], Node::from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(crate) fn has_children(connection: &Connection, directory: i64) -> Result<bool, ServiceError> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1")?;
     Ok(statement.exists([directory])?)
@@ -88,7 +111,7 @@ pub(crate) fn create(
             None => {
                 let implicit = Create {
                     kind: NodeKind::Directory,
-                    owner: None,
+                    owner: new.owner.clone(),
                     group: None,
                     access: NewAccess::Bits {
                         asked: None,
@@ -99,35 +122,38 @@ pub(crate) fn create(
                     properties: String::new(),
                     settings: String::new(),
                 };
-                let access = implicit.access.under(&access_of(writing.connection, parent)?, true);
-                insert(writing, Some(parent), parent_name, &implicit, &access)?
+                let (above, group) = access_of(writing.connection, parent)?;
+                let access = implicit.access.under(&above, true);
+                insert(writing, Some(parent), parent_name, &implicit, &access, Some(&group))?
             }
         };
     }
-    let access = match &new.access {
-        NewAccess::Exactly(access) => access.clone(),
-        access => access.under(&access_of(writing.connection, parent)?, new.kind.is_directory()),
-    };
-    let id = insert(writing, Some(parent), name, new, &access)?;
+    let (above, group) = access_of(writing.connection, parent)?;
+    let access = new.access.under(&above, new.kind.is_directory());
+    let id = insert(writing, Some(parent), name, new, &access, Some(&group))?;
     node_by_id(writing.connection, id)?.ok_or_else(ServiceError::path_not_found)
 }
 
-fn access_of(connection: &Connection, directory: i64) -> Result<AccessControl, ServiceError> {
-    let mut statement = connection.prepare_cached("SELECT mode, acl FROM nodes WHERE id = ?1")?;
+/// And the owning group.
+fn access_of(connection: &Connection, directory: i64) -> Result<(AccessControl, String), ServiceError> {
+    let mut statement =
+        connection.prepare_cached("SELECT mode, acl, owning_group FROM nodes WHERE id = ?1")?;
     let access = statement.query_row([directory], |row| {
         let acl: Option<String> = row.get(1)?;
         let extended = acl.and_then(|text| Acl::parse(&text, true).ok());
-        Ok(AccessControl { mode: row.get(0)?, extended })
+        Ok((AccessControl { mode: row.get(0)?, extended }, row.get(2)?))
     });
     access.optional()?.ok_or_else(ServiceError::path_not_found)
 }
 
+/// `group_above`: the parent's owning group, which is handed on unless another one is given.
 pub(super) fn insert(
     writing: &mut Writing<'_>,
     parent: Option<i64>,
     name: &str,
     new: &Create,
     access: &AccessControl,
+    group_above: Option<&str>,
 ) -> Result<i64, ServiceError> {
     let etag = writing.next_etag();
     let mut statement = writing.connection.prepare_cached(
@@ -141,7 +167,7 @@ pub(super) fn insert(
         etag,
         writing.now_ms,
         new.owner.as_deref().unwrap_or(SUPERUSER),
-        new.group.as_deref().unwrap_or(SUPERUSER),
+        new.group.as_deref().or(group_above).unwrap_or(SUPERUSER),
         access.mode,
         access.extended.as_ref().map(ToString::to_string),
         new.properties,

@@ -11,12 +11,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures::StreamExt as _;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::body::{self, Checksums};
-use super::{Context, Place, reply};
+use super::{Context, Place, read_text, reply};
 use crate::content::{Appending, Content, Spool};
 use crate::index::{self, Block, BlockPlace, Create, Node, NodeKind, Writing};
 use crate::permissions::{self, NewAccess};
@@ -93,7 +92,7 @@ pub(super) async fn put_block_list(
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
     let write = Write::of(context)?;
-    let ids = block_ids(&text(payload).await?)?;
+    let ids = block_ids(&read_text(payload, MAX_BLOCK_LIST_BYTES).await?)?;
     let content = context.service.content.clone();
     let place = write.place.clone();
     let assemble = move |connection: &rusqlite::Connection| {
@@ -158,7 +157,7 @@ impl Write {
         let content = context.service.content.clone();
         let new = Create {
             kind: NodeKind::File,
-            owner: None,
+            owner: context.caller.owner().map(str::to_owned),
             group: None,
             access: NewAccess::Bits {
                 asked: None,
@@ -208,17 +207,6 @@ fn join(content: &Arc<Content>, blocks: &[Block]) -> io::Result<Spool> {
         io::copy(&mut std::fs::File::open(content.spool_path(&block.spool))?, &mut joined)?;
     }
     Ok(spool)
-}
-
-async fn text(payload: &mut web::Payload) -> Result<String, ServiceError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        body.extend_from_slice(&chunk.map_err(|_| ServiceError::body_cut())?);
-        if body.len() > MAX_BLOCK_LIST_BYTES {
-            return Err(ServiceError::request_body_too_large());
-        }
-    }
-    String::from_utf8(body).map_err(|_| ServiceError::invalid_xml())
 }
 
 /// The ids of a block list. Blocks that an earlier list committed cannot be named again here: they are one file by then.

@@ -7,7 +7,7 @@ use super::{Context, reply};
 use crate::index::{self, Create, NodeKind};
 use crate::permissions::{self, AccessControl, Acl, NewAccess};
 use crate::properties::{ContentSettings, UserProperties};
-use crate::request::{Call, Conditions, Location};
+use crate::request::{Conditions, Location};
 use crate::service_error::ServiceError;
 
 pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -22,7 +22,7 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
     };
     Location::check_new_path(&place.path)?;
     let conditions = Conditions::of(&context.call)?;
-    let new = description(&context.call, kind)?;
+    let new = description(context, kind)?;
     let create = move |writing: &mut index::Writing<'_>| {
         let root = place.root(writing.connection)?;
         let existing = index::find(writing.connection, root, &place.path)?;
@@ -45,7 +45,8 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
     Ok(reply::changed(StatusCode::CREATED, &node))
 }
 
-fn description(call: &Call, kind: NodeKind) -> Result<Create, ServiceError> {
+fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError> {
+    let call = &context.call;
     let umask = call.header("x-ms-umask").map(permissions::parse_umask).transpose()?;
     let umask = umask.unwrap_or(permissions::DEFAULT_UMASK);
     let default_mode = match kind {
@@ -68,7 +69,7 @@ fn description(call: &Call, kind: NodeKind) -> Result<Create, ServiceError> {
     settings.update_from(&call.headers, "x-ms-");
     Ok(Create {
         kind,
-        owner: call.header("x-ms-owner").map(str::to_owned),
+        owner: call.header("x-ms-owner").or(context.caller.owner()).map(str::to_owned),
         group: call.header("x-ms-group").map(str::to_owned),
         access,
         parent_umask: umask,

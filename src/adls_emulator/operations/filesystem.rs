@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
-use super::{Context, reply};
+use super::{Context, Place, reply};
 use crate::index;
 use crate::properties::UserProperties;
 use crate::request::{Api, Conditions, Location};
@@ -24,8 +24,10 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
         return Err(ServiceError::invalid_resource_name());
     }
     let properties = properties_of(context)?;
+    let owner = context.caller.owner().map(str::to_owned);
     let create = move |writing: &mut index::Writing<'_>| {
-        index::create_filesystem(writing, &place.account, &place.filesystem, &properties)
+        let Place { account, filesystem, .. } = &place;
+        index::create_filesystem(writing, account, filesystem, owner.as_deref(), &properties)
     };
     let filesystem = context.service.index.write(create).await?;
     let mut reply = reply::filesystem(StatusCode::CREATED, &filesystem);

@@ -7,7 +7,7 @@ use super::Context;
 use super::account::{decode_token, encode_token, page_size};
 use crate::clock;
 use crate::index::{self, Node, Page};
-use crate::request::decode_path;
+use crate::request::split_path;
 use crate::service_error::ServiceError;
 
 /// Numbers and flags are strings on the wire; `isDirectory` is left out for files.
@@ -50,8 +50,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     };
     let limit = page_size(query.number("maxResults")?, "maxResults")?;
     let after = decode_token(query.get("continuation"), "continuation")?;
-    // The value was decoded with the query; only splitting is left.
-    let directory = query.get("directory").map(split_directory).transpose()?.unwrap_or_default();
+    let directory = query.get("directory").map(split_path).transpose()?.unwrap_or_default();
     let place = context.place()?;
     let read = move |connection: &_| {
         let root = place.root(connection)?;
@@ -78,8 +77,4 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     let body = serde_json::to_string(&serde_json::json!({ "paths": paths }));
     let body = body.map_err(|error| ServiceError::internal(&error))?;
     Ok(response.content_type("application/json;charset=utf-8").body(body))
-}
-
-fn split_directory(decoded: &str) -> Result<Vec<String>, ServiceError> {
-    decode_path(&decoded.replace('%', "%25"))
 }

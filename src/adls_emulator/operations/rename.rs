@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 
 use super::{Context, reply};
 use crate::index::{self, RenameRequest};
-use crate::request::{Conditions, Location, decode_path};
+use crate::request::{Call, Conditions, Location, decode_path};
 use crate::service_error::ServiceError;
 
 pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -15,7 +15,7 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
     }
     let place = context.place()?;
     Location::check_new_path(&place.path)?;
-    let (source_filesystem, source) = source(call.header("x-ms-rename-source").unwrap_or(""))?;
+    let (source_filesystem, source) = source(call)?;
     let conditions = Conditions::of(call)?;
     let source_conditions = Conditions::of_rename_source(call)?;
     let rename = move |writing: &mut index::Writing<'_>| {
@@ -46,7 +46,8 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
 
 /// `/{filesystem}/{path}`, percent-encoded, with the source's own query after a `?`. The account is not part of it, in path
 /// style neither.
-fn source(header: &str) -> Result<(String, Vec<String>), ServiceError> {
+pub(crate) fn source(call: &Call) -> Result<(String, Vec<String>), ServiceError> {
+    let header = call.header("x-ms-rename-source").unwrap_or("");
     let path = header.split('?').next().unwrap_or(header);
     let invalid =
         || ServiceError::invalid_header("x-ms-rename-source", "expected /filesystem/path, percent-encoded");

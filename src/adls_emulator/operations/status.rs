@@ -5,6 +5,9 @@ use actix_web::body::SizedStream;
 use bytes::Bytes;
 
 use super::{Context, reply};
+use crate::authorization::{Caller, Role, allowed_bits};
+use crate::index::{self, Node};
+use crate::permissions::parse_triple;
 use crate::request::Conditions;
 use crate::service_error::ServiceError;
 
@@ -28,10 +31,31 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
             reply::insert_text(&mut response, "x-ms-acl", &node.access.acl_text());
             return Ok(response.finish());
         }
-        // Callers with an account key may do everything.
-        "checkAccess" => return Ok(response.finish()),
+        "checkAccess" => {
+            check_access(context, node).await?;
+            return Ok(response.finish());
+        }
         _ => return Err(ServiceError::invalid_query("action", "no such action")),
     }
     let nothing = futures::stream::empty::<Result<Bytes, std::io::Error>>();
     Ok(response.body(SizedStream::new(node.length, nothing)))
+}
+
+/// Whether the caller may do `fsAction` at the path. Who is no identity has no lists to pass.
+async fn check_access(context: &Context, node: Node) -> Result<(), ServiceError> {
+    let invalid = || ServiceError::invalid_query("fsAction", "expected rwx with - for what is not asked");
+    let asked = context.call.query.get("fsAction").ok_or_else(invalid)?;
+    let wanted = parse_triple(asked).ok_or_else(invalid)?;
+    let Caller::Identity(identity) = context.caller.clone() else { return Ok(()) };
+    let account = context.account.name.clone();
+    let look = move |connection: &_| {
+        let by_role = match index::role_of(connection, &account, &identity)? {
+            None => 0,
+            Some(Role::Reader) => parse_triple("r-x").unwrap_or(0),
+            Some(Role::Contributor | Role::Owner) => parse_triple("rwx").unwrap_or(0),
+        };
+        Ok((by_role | allowed_bits(&node, &identity)) & wanted == wanted)
+    };
+    let allowed = context.service.index.read(look).await?;
+    if allowed { Ok(()) } else { Err(ServiceError::permission_mismatch()) }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::triple;
+use super::{parse_triple, triple};
 use crate::service_error::ServiceError;
 
 /// The service's limit for each of the two scopes.
@@ -102,6 +102,31 @@ impl Acl {
         }
     }
 
+    /// What somebody who is not the owning user gets: as a named user, else by all groups together, else as one of the rest.
+    /// The mask holds for each of them, as the service documents it.
+    pub(crate) fn bits_of(&self, user: &str, is_member: impl Fn(&str) -> bool, owning_group: &str) -> u16 {
+        let mask = self.base(false, Tag::Mask).unwrap_or(7);
+        let entries = || self.entries.iter().filter(|entry| !entry.default_scope);
+        let named = |entry: &&Entry| {
+            entry.tag == Tag::User && !entry.id.is_empty() && entry.id.eq_ignore_ascii_case(user)
+        };
+        if let Some(entry) = entries().find(named) {
+            return entry.bits & mask;
+        }
+        let group_of = |entry: &Entry| match entry.id.is_empty() {
+            true => is_member(owning_group),
+            false => is_member(&entry.id),
+        };
+        let groups: Vec<u16> = entries()
+            .filter(|entry| entry.tag == Tag::Group && group_of(entry))
+            .map(|entry| entry.bits)
+            .collect();
+        match groups.is_empty() {
+            true => self.base(false, Tag::Other).unwrap_or(0) & mask,
+            false => groups.iter().fold(0, |all, bits| all | bits) & mask,
+        }
+    }
+
     fn has_default_scope(&self) -> bool {
         self.entries.iter().any(|e| e.default_scope)
     }
@@ -138,17 +163,10 @@ fn parse_entry(text: &str) -> Option<Entry> {
         _ => return None,
     };
     let no_id_allowed = matches!(tag, Tag::Mask | Tag::Other) && !id.is_empty();
-    if fields.next().is_some() || no_id_allowed || permissions.len() != 3 {
+    if fields.next().is_some() || no_id_allowed {
         return None;
     }
-    let mut bits = 0;
-    for (letter, (name, bit)) in permissions.chars().zip([('r', 4), ('w', 2), ('x', 1)]) {
-        bits |= match letter {
-            '-' => 0,
-            letter if letter == name => bit,
-            _ => return None,
-        };
-    }
+    let bits = parse_triple(permissions)?;
     Some(Entry { default_scope, tag, id: id.to_owned(), bits })
 }
 

@@ -68,6 +68,11 @@ pub(crate) fn decode_path(raw: &str) -> Result<Vec<String>, ServiceError> {
     let decoded = percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| ServiceError::invalid_uri("the path is not percent-encoded UTF-8"))?;
+    split_path(&decoded)
+}
+
+/// What is decoded already.
+pub(crate) fn split_path(decoded: &str) -> Result<Vec<String>, ServiceError> {
     let segments: Vec<String> = decoded.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
     if segments.iter().any(|segment| segment == "." || segment == "..") {
         return Err(ServiceError::invalid_uri("a path segment is . or .."));

@@ -1,6 +1,6 @@
 //! OpenID Connect discovery and the public half of the signing key.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::token::{TenantNotFound, tenant_not_found};
 use crate::app::App;
@@ -42,6 +42,11 @@ pub(crate) fn signing_keys(app: &App, request: &Incoming, tenant: &str) -> Outco
         return Ok(tenant_not_found(tenant));
     }
     Ok(Reply::json(200, &json!({ "keys": [app.signing_key.public_key()] })))
+}
+
+/// What a service needs to know to take the tokens of this cloud.
+pub(crate) fn token_issuer(app: &App) -> Value {
+    json!({ "issuer": issuer(app), "keys": [app.signing_key.public_key()] })
 }
 
 pub(super) fn issuer(app: &App) -> String {

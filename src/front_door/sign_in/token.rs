@@ -17,6 +17,8 @@ use crate::dispatch::method_not_allowed;
 use crate::reply::{Outcome, Reply};
 use crate::request::{Incoming, Method};
 
+/// The resource that storage clients ask tokens for, in every cloud.
+const STORAGE: &str = "https://storage.azure.com";
 const TOKEN_LIFE: Duration = Duration::hours(1);
 
 pub(super) struct TenantNotFound;
@@ -100,10 +102,14 @@ fn same_secret(expected: &str, given: &str) -> bool {
 }
 
 /// `https://host//.default` asks for `https://host/`, `https://host/.default` for `https://host`.
+///
+/// Tokens for storage open the storage emulator, and nothing here.
 fn audience(app: &App, scope: &str) -> Option<String> {
     let resource = scope.split(' ').find_map(|one| one.strip_suffix("/.default"))?;
     let cloud = CloudDescription { name: &app.cloud_name, public_url: &app.public_url };
-    [cloud.audience(), app.public_url.clone()].into_iter().find(|known| known.eq_ignore_ascii_case(resource))
+    let arm = [cloud.audience(), app.public_url.clone()];
+    let storage = [STORAGE.to_owned(), format!("{STORAGE}/")];
+    arm.into_iter().chain(storage).find(|known| known.eq_ignore_ascii_case(resource))
 }
 
 fn refused(status: u16, error: &str, code: u32, text: &str) -> Reply {

@@ -57,6 +57,25 @@ impl Emulator {
         self.call(reqwest::Method::PUT, name, "", Some(&body)).await.map(drop)
     }
 
+    /// Takes the tokens of this issuer from now on.
+    pub async fn trust(&self, issuer: &Value) -> Result<(), ArmError> {
+        let mut url = self.settings.admin_url.clone();
+        url.set_path("/tokenIssuers");
+        let request = self.client.put(url).bearer_auth(&self.settings.admin_token).json(issuer);
+        let response = request.send().await.map_err(|error| unavailable(&error))?;
+        match response.status().as_u16() {
+            200..=299 => Ok(()),
+            status => Err(refused("token issuers", status)),
+        }
+    }
+
+    /// Makes these principals owners of the account's data, and nobody else.
+    pub async fn give_data_to(&self, name: &str, owners: impl Iterator<Item = &str>) -> Result<(), ArmError> {
+        let roles: Vec<Value> =
+            owners.map(|owner| json!({ "principalId": owner, "role": "Owner" })).collect();
+        self.call(reqwest::Method::PUT, name, "/roles", Some(&Value::from(roles))).await.map(drop)
+    }
+
     /// An account that is not there is fine, too.
     pub async fn delete(&self, name: &str) -> Result<(), ArmError> {
         self.call(reqwest::Method::DELETE, name, "", None).await.map(drop)
@@ -89,13 +108,7 @@ impl Emulator {
         match response.status().as_u16() {
             200..=299 => Ok(response),
             409 => Err(super::account::taken(name)),
-            status => {
-                tracing::error!(account = name, status, "the storage emulator refused an admin call");
-                let message = format!(
-                    "The storage emulator answered {status} for account {name}. Check that the front door has its admin token."
-                );
-                Err(ArmError::new(502, "StorageEmulatorRefused", message))
-            }
+            status => Err(refused(&format!("account {name}"), status)),
         }
     }
 
@@ -118,4 +131,12 @@ fn unavailable(error: &reqwest::Error) -> ArmError {
         "StorageEmulatorUnavailable",
         "The storage emulator cannot be reached. Check that it is running.",
     )
+}
+
+fn refused(about: &str, status: u16) -> ArmError {
+    tracing::error!(about, status, "the storage emulator refused an admin call");
+    let message = format!(
+        "The storage emulator answered {status} for {about}. Check that the front door has its admin token."
+    );
+    ArmError::new(502, "StorageEmulatorRefused", message)
 }

@@ -31,7 +31,7 @@ async fn containers_are_filesystems() {
     client.delete("box?restype=container", &[]).await.expect(202);
     let gone = client.get("box?restype=container", &[]).await.refused(404, "ContainerNotFound");
     assert!(gone.text().contains("<Code>ContainerNotFound</Code>"), "{}", gone.text());
-    client.get("lake?restype=container&comp=acl", &[]).await.refused(501, "NotImplemented");
+    client.get("lake?restype=container&comp=undo", &[]).await.refused(501, "NotImplemented");
     fixture.running.stop().await.unwrap();
 }
 

@@ -171,6 +171,39 @@ impl Client {
         Reply::of(request.send().await.unwrap()).await
     }
 
+    /// With this token instead of a signature.
+    pub async fn send_as(
+        &self,
+        token: &str,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mut headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        headers.push(("x-ms-version".to_owned(), "2026-10-06".to_owned()));
+        self.send_unsigned(method, &format!("/{ACCOUNT}/{target}"), &headers, body.to_vec()).await
+    }
+
+    /// With a shared access signature, which is put into the query.
+    pub async fn send_with(
+        &self,
+        signature: &str,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mark = if target.contains('?') { '&' } else { '?' };
+        let mut headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        headers.push(("x-ms-version".to_owned(), "2026-10-06".to_owned()));
+        let target = format!("/{ACCOUNT}/{target}{mark}{signature}");
+        self.send_unsigned(method, &target, &headers, body.to_vec()).await
+    }
+
     pub async fn admin(&self, method: Method, path: &str, token: &str, body: &str) -> Reply {
         let request = self.http.request(method, format!("{}{path}", self.admin_url)).bearer_auth(token);
         Reply::of(request.body(body.to_owned()).send().await.unwrap()).await

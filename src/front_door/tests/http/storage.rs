@@ -4,7 +4,7 @@ use azure_mgmt_storage::package_2023_05::models::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{CLIENT_ID, CLIENT_SECRET, TENANT, World, read};
 
 const PATH: &str = "/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/lake";
 
@@ -130,4 +130,29 @@ async fn a_name_can_be_asked_for_before_it_is_taken() {
     world.send(Method::PUT, PATH, &json!({"location": "westeurope"})).await;
     assert_eq!(ask("lake").await, "AlreadyExists");
     assert_eq!(ask("My Lake").await, "AccountNameInvalid");
+}
+
+#[tokio::test]
+async fn a_token_for_storage_opens_the_account_and_not_the_cloud() {
+    let world = ready().await;
+    world
+        .send(Method::PUT, PATH, &json!({"location": "westeurope", "properties": {"isHnsEnabled": true}}))
+        .await;
+    let token = async |scope: &str| {
+        let granted = world.token_request(TENANT, CLIENT_ID, CLIENT_SECRET, scope).await;
+        assert_eq!(granted.status, 200, "{}", granted.body);
+        granted.body["access_token"].as_str().unwrap().to_owned()
+    };
+    let storage = token("https://storage.azure.com/.default").await;
+    let container = format!("{}/lake/data?resource=filesystem", world.emulator.storage_url());
+    let make = async |token: &str| {
+        let request = world.client.put(&container).header("content-length", "0").bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let cloud = token(&format!("{}/.default", world.url())).await;
+    assert_eq!(make(&cloud).await, 401);
+    assert_eq!(make(&storage).await, 201);
+    let subscriptions = format!("{}/subscriptions?api-version=2022-12-01", world.url());
+    let groups = world.client.get(subscriptions).bearer_auth(&storage);
+    assert_eq!(read(groups.send().await.unwrap()).await.status, 401);
 }
