@@ -14,6 +14,8 @@ use crate::index;
 use crate::server::Service;
 use crate::service_error::ServiceError;
 
+const MAX_RETENTION_DAYS: u32 = 365;
+
 pub(crate) struct Admin {
     pub token: String,
     /// Scheme, host and port of the storage endpoint.
@@ -27,6 +29,8 @@ struct AccountRequest {
     hierarchical_namespace: bool,
     #[serde(default = "default_kind")]
     kind: String,
+    /// For how many days deleted paths can be brought back; zero for not at all. What is set stays when it is left out.
+    delete_retention_days: Option<u32>,
 }
 
 fn yes() -> bool {
@@ -165,6 +169,9 @@ async fn put(
         return Err(bad_request(format!("'{name}' is not 3 to 24 lower-case letters and digits")));
     }
     let wanted: AccountRequest = parse(if body.is_empty() { b"{}" } else { body })?;
+    if wanted.delete_retention_days.is_some_and(|days| days > MAX_RETENTION_DAYS) {
+        return Err(bad_request(format!("deleteRetentionDays must be 0 to {MAX_RETENTION_DAYS}")));
+    }
     if let Some(account) = service.accounts.get(name) {
         if account.hierarchical_namespace != wanted.hierarchical_namespace || account.kind != wanted.kind {
             let message = format!(
@@ -172,6 +179,7 @@ async fn put(
             );
             return Err(ServiceError::new(StatusCode::CONFLICT, "AccountExists", message));
         }
+        keep_deleted(service, name, wanted.delete_retention_days).await?;
         return Ok(HttpResponse::Ok().json(describe(&account, admin)));
     }
     let account = Account {
@@ -181,8 +189,21 @@ async fn put(
         keys: [account::new_key()?, account::new_key()?],
     };
     let account = service.accounts.save(&service.index, account).await?;
+    keep_deleted(service, name, wanted.delete_retention_days).await?;
     let reply = web::Json(describe(&account, admin)).customize().with_status(StatusCode::CREATED);
     Ok(reply.respond_to(request).map_into_boxed_body())
+}
+
+async fn keep_deleted(service: &Service, account: &str, days: Option<u32>) -> Result<(), ServiceError> {
+    let (Some(days), account) = (days, account.to_owned()) else {
+        return Ok(());
+    };
+    let keep = move |writing: &mut index::Writing<'_>| {
+        let mut properties = index::service_properties(writing.connection, &account)?;
+        properties.delete_retention_days = days;
+        index::save_service_properties(writing, &account, &properties)
+    };
+    service.index.write(keep).await
 }
 
 fn authorised(request: &HttpRequest, token: &str) -> bool {

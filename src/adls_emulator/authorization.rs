@@ -13,6 +13,7 @@ mod delegation;
 mod needs;
 mod sas;
 mod shared_key;
+mod source;
 mod token;
 
 use crate::account::Account;
@@ -24,6 +25,7 @@ pub(crate) use access::allowed_bits;
 pub(crate) use delegation::user_delegation_key;
 pub(crate) use needs::Role;
 pub(crate) use sas::{Grant, Policies};
+use source::Source;
 pub(crate) use token::{Issuer, Issuers};
 
 /// Who sends a request.
@@ -101,6 +103,12 @@ pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result
         Caller::Key if operation != Operation::UserDelegationKey => return Ok(()),
         _ => needs::of(operation, &context.call)?,
     };
+    let source = Source::of(context, operation)?;
+    if let Some(source) = source.as_ref().filter(|source| source.signed.is_some()) {
+        sas::check_signed_source(context, source).await?;
+    }
+    // What has a signature of its own has been looked at.
+    let source = source.filter(|source| source.signed.is_none());
     match &context.caller {
         Caller::Key => {
             let detail = "Only the authentication scheme Bearer is supported by this operation.";
@@ -108,14 +116,14 @@ pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result
         }
         Caller::Signature(grant) => {
             grant.check(&need)?;
-            if operation == Operation::PathRename {
-                sas::check_rename_source(context, grant).await?;
+            if let Some(source) = &source {
+                grant.check_source(source)?;
             }
             for identity in grant.checked_as() {
-                access::check(context, &identity, &need).await?;
+                access::check(context, &identity, &need, source.as_ref()).await?;
             }
             Ok(())
         }
-        Caller::Identity(identity) => access::check(context, identity, &need).await,
+        Caller::Identity(identity) => access::check(context, identity, &need, source.as_ref()).await,
     }
 }

@@ -34,6 +34,11 @@ pub(crate) fn http_date(ms: i64) -> String {
     httpdate::fmt_http_date(from_ms(ms))
 }
 
+/// `None` when it is not an HTTP date.
+pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
+    httpdate::parse_http_date(text).ok().map(to_ms)
+}
+
 /// ISO 8601 in UTC, as error messages carry it.
 pub(crate) fn iso_now() -> String {
     OffsetDateTime::from(now())

@@ -7,6 +7,7 @@ mod appending;
 mod claims;
 mod reading;
 mod spool;
+pub(crate) mod structured;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};

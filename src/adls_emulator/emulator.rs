@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::account::{Account, AccountBook, AccountKey, new_key};
 use crate::admin::{self, Admin};
 use crate::authorization::{Issuer, Issuers};
+use crate::clock;
 use crate::content::{Content, unlink};
 use crate::counters::Counters;
 use crate::error::EmulatorError;
@@ -295,10 +297,27 @@ impl Servers {
     }
 }
 
-/// Cleans up behind deletes, one small step at a time, until there is nothing left; then waits to be told.
+/// How long the sweeper trusts the time at which a file expires: the clock may be set meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Until something was deleted, or a file expires.
+async fn something_to_sweep(service: &Service) {
+    let expiry = service.index.read(index::next_expiry).await.unwrap_or_default();
+    match expiry {
+        Some(at_ms) => {
+            let left_ms = at_ms.saturating_sub(clock::now_ms()).max(0).unsigned_abs();
+            let wait = Duration::from_millis(left_ms).min(LONGEST_WAIT);
+            // Either way there is something to look for.
+            drop(tokio::time::timeout(wait, service.garbage.notified()).await);
+        }
+        None => service.garbage.notified().await,
+    }
+}
+
+/// Cleans up behind deletes and expired files, one small step at a time, until there is nothing left; then waits.
 async fn sweep(service: web::Data<Service>) {
     loop {
-        service.garbage.notified().await;
+        something_to_sweep(&service).await;
         let mut unlinked = Vec::new();
         loop {
             let garbage = match service

@@ -1,4 +1,4 @@
-//! The namespace on SQLite: accounts, filesystems, nodes, uncommitted ranges and blocks, garbage.
+//! The namespace on SQLite: accounts, filesystems, nodes with their leases and expiry, ranges and blocks, garbage.
 //!
 //! A node is keyed by (parent id, name), so moving a directory is one row whatever lies under it. Content files are
 //! named by node id; ids are never used twice.
@@ -10,6 +10,7 @@
 mod accounts;
 mod authorization;
 mod blocks;
+mod deleted;
 mod extents;
 mod filesystems;
 mod garbage;
@@ -18,6 +19,7 @@ mod node;
 mod readers;
 mod rename;
 mod schema;
+mod service_properties;
 mod tree;
 mod writer;
 
@@ -33,18 +35,27 @@ pub(crate) use authorization::{
     DELEGATION_SECRET, TOKEN_ISSUERS, policies, role_of, roles, save_policies, save_roles, save_setting,
     setting,
 };
-pub(crate) use blocks::{Block, BlockPlace, blocks, discard_blocks, put_block};
+pub(crate) use blocks::{
+    Block, BlockId, BlockPlace, BlockSource, ListedBlock, NamedBlock, committed_blocks, discard_blocks,
+    find_blocks, forget_committed_blocks, put_block, save_committed_blocks, uncommitted_blocks,
+};
+pub(crate) use deleted::{Deleted, deleted_paths, soft_delete, undelete};
 pub(crate) use extents::{NewExtent, add_extent, commit_up_to, live_spools, overlaps_extents};
 pub(crate) use filesystems::{
-    Filesystem, create_filesystem, delete_filesystem, filesystem, filesystems_after, update_filesystem,
+    Filesystem, create_filesystem, delete_filesystem, filesystem, filesystem_root, filesystems_after,
+    update_filesystem,
 };
-pub(crate) use garbage::sweep_step;
-pub(crate) use listing::{Page, list_paths};
+pub(crate) use garbage::{next_expiry, sweep_step};
+pub(crate) use listing::{Page, Start, list_paths};
 pub(crate) use node::{Node, NodeKind};
 use readers::Readers;
 pub(crate) use rename::{RenameRequest, rename};
+pub(crate) use service_properties::{
+    ServiceProperties, delete_retention_days, save_service_properties, service_properties,
+};
 pub(crate) use tree::{
-    Create, create, directories_in, find, has_children, lineage, remove, require, update_node,
+    Create, create, directories_in, find, has_children, lineage, remove, require, save_lease, save_settings,
+    update_node,
 };
 use writer::Writer;
 pub(crate) use writer::Writing;

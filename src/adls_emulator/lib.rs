@@ -7,7 +7,8 @@
 //! - whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
 //! - a rename is one row in the index, so it is atomic and costs the same for a file and for a directory of millions;
 //! - bodies are streamed: memory does not grow with file size;
-//! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it.
+//! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it;
+//! - leases, expiry and soft delete behave as on the service, and survive the same kills.
 //!
 //! Where to start reading: `emulator` (start and stop), `server` (one request from socket to reply), `operations`
 //! (what each call does), `index` (the namespace on SQLite), `content` (the bytes).
@@ -25,6 +26,7 @@ mod counters;
 mod emulator;
 mod error;
 mod index;
+mod lease;
 mod operations;
 mod permissions;
 mod properties;

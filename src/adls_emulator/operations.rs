@@ -1,20 +1,28 @@
 //! What each call does. This file tells the calls apart; the folder has one file for each group of them.
 
+mod access_recursive;
 mod account;
 mod append;
 mod blob;
 mod blob_list;
+mod block_list;
 mod body;
+mod copy;
 mod create;
 mod delete;
+mod deleted_list;
+mod expiry;
 mod filesystem;
 mod flush;
+mod lease;
 mod list;
 mod policies;
 mod read;
 mod rename;
 mod reply;
+mod service_properties;
 mod status;
+mod undelete;
 mod update;
 
 use std::sync::Arc;
@@ -31,6 +39,7 @@ use crate::index::{self, Filesystem, Node};
 use crate::request::{Api, Call};
 use crate::server::Service;
 use crate::service_error::ServiceError;
+pub(crate) use copy::source as copy_source;
 pub(crate) use rename::source as rename_source;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +49,14 @@ pub(crate) enum Operation {
     ContainerSetPolicies,
     AccountInformation,
     ServiceProperties,
+    ServiceSetProperties,
     FilesystemList,
     ContainerList,
     FilesystemCreate,
     FilesystemDelete,
     FilesystemProperties,
     FilesystemSetProperties,
+    FilesystemLease,
     PathList,
     PathCreate,
     PathRename,
@@ -53,20 +64,34 @@ pub(crate) enum Operation {
     PathFlush,
     PathSetProperties,
     PathSetAccessControl,
+    PathSetAccessControlRecursive,
     PathStatus,
     PathRead,
     PathDelete,
+    PathLease,
+    PathSetExpiry,
+    PathUndelete,
     BlobList,
     BlobPut,
+    BlobPutFromUrl,
+    BlobCopy,
     BlobPutBlock,
+    BlobPutBlockFromUrl,
     BlobPutBlockList,
+    BlobGetBlockList,
     BlobSetMetadata,
     BlobSetHttpHeaders,
+    BlobSetTier,
 }
 
 impl Operation {
     pub(crate) fn of(call: &Call) -> Result<Self, ServiceError> {
         let query = |name: &str| call.query.get(name);
+        let reads = call.method == Method::GET || call.method == Method::HEAD;
+        // It may be asked on every level.
+        if reads && (query("restype"), query("comp")) == (Some("account"), Some("properties")) {
+            return Ok(Self::AccountInformation);
+        }
         match (&call.location.filesystem, call.location.path.is_empty()) {
             (None, _) => Self::of_account(call),
             (Some(_), true)
@@ -84,12 +109,15 @@ impl Operation {
             (_, Some("service"), Some("userdelegationkey")) if call.method == Method::POST => {
                 Ok(Self::UserDelegationKey)
             }
+            (_, Some("service"), Some("properties")) if call.method == Method::PUT => {
+                Ok(Self::ServiceSetProperties)
+            }
+            (_, _, Some("batch")) => Err(ServiceError::not_implemented("comp=batch")),
             _ if call.method != Method::GET && call.method != Method::HEAD => {
                 Err(ServiceError::unsupported_http_verb())
             }
             (Some("account"), _, _) => Ok(Self::FilesystemList),
             (_, None, Some("list")) => Ok(Self::ContainerList),
-            (_, Some("account"), Some("properties")) => Ok(Self::AccountInformation),
             (_, Some("service"), Some("properties")) => Ok(Self::ServiceProperties),
             _ => Err(ServiceError::not_implemented("this account operation")),
         }
@@ -102,6 +130,7 @@ impl Operation {
             ("PATCH", None, Api::Dfs) | ("PUT", Some("metadata"), Api::Blob) => {
                 Ok(Self::FilesystemSetProperties)
             }
+            ("PUT", Some("lease"), Api::Blob) => Ok(Self::FilesystemLease),
             ("GET", None, Api::Dfs) => Ok(Self::PathList),
             ("GET", Some("list"), Api::Blob) => Ok(Self::BlobList),
             ("HEAD", None, _)
@@ -115,10 +144,22 @@ impl Operation {
     }
 
     fn of_path(call: &Call) -> Result<Self, ServiceError> {
+        if call.query.get("snapshot").is_some() || call.query.get("versionid").is_some() {
+            return Err(ServiceError::not_implemented("snapshots and versions"));
+        }
+        let from_url = call.header("x-ms-copy-source").is_some();
         if let Some(comp) = call.query.get("comp") {
             return match (call.method.as_str(), comp) {
+                ("PUT", "block") if from_url => Ok(Self::BlobPutBlockFromUrl),
                 ("PUT", "block") => Ok(Self::BlobPutBlock),
                 ("PUT", "blocklist") => Ok(Self::BlobPutBlockList),
+                ("GET", "blocklist") => Ok(Self::BlobGetBlockList),
+                ("PUT", "lease") => Ok(Self::PathLease),
+                ("PUT", "expiry") => Ok(Self::PathSetExpiry),
+                ("PUT", "undelete") => Ok(Self::PathUndelete),
+                ("PUT", "tier") => Ok(Self::BlobSetTier),
+                // Every copy is done when it is answered.
+                ("PUT", "copy") => Err(ServiceError::no_pending_copy()),
                 ("PUT", "metadata") => Ok(Self::BlobSetMetadata),
                 ("PUT", "properties") => Ok(Self::BlobSetHttpHeaders),
                 ("GET" | "HEAD", "metadata") => Ok(Self::PathStatus),
@@ -128,6 +169,8 @@ impl Operation {
         match (call.method.as_str(), call.query.get("action")) {
             ("PUT", _) if call.header("x-ms-rename-source").is_some() => Ok(Self::PathRename),
             ("PUT", _) if call.query.get("resource").is_some() => Ok(Self::PathCreate),
+            ("PUT", None) if from_url && call.header("x-ms-blob-type").is_some() => Ok(Self::BlobPutFromUrl),
+            ("PUT", None) if from_url => Ok(Self::BlobCopy),
             ("PUT", None) if call.header("x-ms-blob-type").is_some() => Ok(Self::BlobPut),
             ("PUT", _) => {
                 Err(ServiceError::not_implemented("PUT of a path without resource or x-ms-rename-source"))
@@ -136,14 +179,12 @@ impl Operation {
             ("PATCH", Some("flush")) => Ok(Self::PathFlush),
             ("PATCH", Some("setProperties")) => Ok(Self::PathSetProperties),
             ("PATCH", Some("setAccessControl")) => Ok(Self::PathSetAccessControl),
-            ("PATCH", Some("setAccessControlRecursive")) => {
-                Err(ServiceError::not_implemented("action=setAccessControlRecursive"))
-            }
+            ("PATCH", Some("setAccessControlRecursive")) => Ok(Self::PathSetAccessControlRecursive),
             ("PATCH", _) => Err(ServiceError::invalid_query("action", "no such action")),
             ("HEAD", _) => Ok(Self::PathStatus),
             ("GET", _) => Ok(Self::PathRead),
             ("DELETE", _) => Ok(Self::PathDelete),
-            ("POST", _) => Err(ServiceError::not_implemented("leases")),
+            ("POST", None) => Ok(Self::PathLease),
             _ => Err(ServiceError::unsupported_http_verb()),
         }
     }
@@ -156,12 +197,14 @@ impl Operation {
             Self::ContainerSetPolicies => "ContainerSetPolicies",
             Self::AccountInformation => "AccountInformation",
             Self::ServiceProperties => "ServiceProperties",
+            Self::ServiceSetProperties => "ServiceSetProperties",
             Self::FilesystemList => "FilesystemList",
             Self::ContainerList => "ContainerList",
             Self::FilesystemCreate => "FilesystemCreate",
             Self::FilesystemDelete => "FilesystemDelete",
             Self::FilesystemProperties => "FilesystemProperties",
             Self::FilesystemSetProperties => "FilesystemSetProperties",
+            Self::FilesystemLease => "FilesystemLease",
             Self::PathList => "PathList",
             Self::PathCreate => "PathCreate",
             Self::PathRename => "PathRename",
@@ -169,15 +212,24 @@ impl Operation {
             Self::PathFlush => "PathFlush",
             Self::PathSetProperties => "PathSetProperties",
             Self::PathSetAccessControl => "PathSetAccessControl",
+            Self::PathSetAccessControlRecursive => "PathSetAccessControlRecursive",
             Self::PathStatus => "PathStatus",
             Self::PathRead => "PathRead",
             Self::PathDelete => "PathDelete",
+            Self::PathLease => "PathLease",
+            Self::PathSetExpiry => "PathSetExpiry",
+            Self::PathUndelete => "PathUndelete",
             Self::BlobList => "BlobList",
             Self::BlobPut => "BlobPut",
+            Self::BlobPutFromUrl => "BlobPutFromUrl",
+            Self::BlobCopy => "BlobCopy",
             Self::BlobPutBlock => "BlobPutBlock",
+            Self::BlobPutBlockFromUrl => "BlobPutBlockFromUrl",
             Self::BlobPutBlockList => "BlobPutBlockList",
+            Self::BlobGetBlockList => "BlobGetBlockList",
             Self::BlobSetMetadata => "BlobSetMetadata",
             Self::BlobSetHttpHeaders => "BlobSetHttpHeaders",
+            Self::BlobSetTier => "BlobSetTier",
         }
     }
 }
@@ -216,7 +268,7 @@ impl Place {
     }
 
     fn root(&self, connection: &Connection) -> Result<i64, ServiceError> {
-        Ok(self.filesystem(connection)?.root)
+        index::filesystem_root(connection, &self.account, &self.filesystem)
     }
 
     fn node(&self, connection: &Connection) -> Result<Node, ServiceError> {
@@ -236,6 +288,23 @@ pub(crate) async fn read_text(payload: &mut web::Payload, most_bytes: usize) -> 
     String::from_utf8(body).map_err(|_| ServiceError::invalid_xml())
 }
 
+/// What a request must not be served without, as its caller would believe that it had taken effect.
+fn refuse_unsupported(call: &Call) -> Result<(), ServiceError> {
+    for (name, reason) in [
+        ("x-ms-encryption-key", "this emulator does not encrypt what it keeps"),
+        ("x-ms-encryption-scope", "this emulator does not encrypt what it keeps"),
+        ("x-ms-tags", "accounts with a hierarchical namespace have no index tags"),
+        ("x-ms-if-tags", "accounts with a hierarchical namespace have no index tags"),
+        ("x-ms-immutability-policy-until-date", "this emulator has no immutability policies"),
+        ("x-ms-legal-hold", "this emulator has no legal holds"),
+    ] {
+        if call.header(name).is_some() {
+            return Err(ServiceError::unsupported_header(name, reason));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(
     operation: Operation,
     context: Context,
@@ -246,22 +315,22 @@ pub(crate) async fn run(
     if on_paths && !context.account.hierarchical_namespace {
         return Err(ServiceError::flat_namespace());
     }
-    if context.call.header("x-ms-lease-id").is_some() {
-        return Err(ServiceError::lease_not_present());
-    }
+    refuse_unsupported(&context.call)?;
     authorization::authorise(&context, operation).await?;
     match operation {
         Operation::UserDelegationKey => authorization::user_delegation_key(&context, payload).await,
         Operation::ContainerGetPolicies => policies::get(&context).await,
         Operation::ContainerSetPolicies => policies::set(&context, payload).await,
         Operation::AccountInformation => Ok(account::information(&context)),
-        Operation::ServiceProperties => Ok(account::service_properties()),
+        Operation::ServiceProperties => service_properties::get(&context).await,
+        Operation::ServiceSetProperties => service_properties::set(&context, payload).await,
         Operation::FilesystemList => account::list_filesystems(&context).await,
         Operation::ContainerList => account::list_containers(&context).await,
         Operation::FilesystemCreate => filesystem::create(&context).await,
         Operation::FilesystemDelete => filesystem::delete(&context).await,
         Operation::FilesystemProperties => filesystem::properties(&context).await,
         Operation::FilesystemSetProperties => filesystem::set_properties(&context).await,
+        Operation::FilesystemLease => lease::lease_container(&context).await,
         Operation::PathList => list::list(&context).await,
         Operation::PathCreate => create::create(&context).await,
         Operation::PathRename => rename::rename(&context).await,
@@ -269,14 +338,25 @@ pub(crate) async fn run(
         Operation::PathFlush => flush::flush(&context).await,
         Operation::PathSetProperties => update::set_properties(&context).await,
         Operation::PathSetAccessControl => update::set_access_control(&context).await,
+        Operation::PathSetAccessControlRecursive => {
+            access_recursive::set_access_control_recursive(&context).await
+        }
         Operation::PathStatus => status::status(&context).await,
         Operation::PathRead => read::read(&context).await,
         Operation::PathDelete => delete::delete(&context).await,
+        Operation::PathLease => lease::lease_path(&context).await,
+        Operation::PathSetExpiry => expiry::set_expiry(&context).await,
+        Operation::PathUndelete => undelete::undelete(&context).await,
         Operation::BlobList => blob_list::list_blobs(&context).await,
         Operation::BlobPut => blob::put_blob(&context, payload).await,
+        Operation::BlobPutFromUrl => copy::put_blob_from_url(&context).await,
+        Operation::BlobCopy => copy::copy_blob(&context).await,
         Operation::BlobPutBlock => blob::put_block(&context, payload).await,
-        Operation::BlobPutBlockList => blob::put_block_list(&context, payload).await,
+        Operation::BlobPutBlockFromUrl => copy::put_block_from_url(&context).await,
+        Operation::BlobPutBlockList => block_list::put_block_list(&context, payload).await,
+        Operation::BlobGetBlockList => block_list::get_block_list(&context).await,
         Operation::BlobSetMetadata => update::set_metadata(&context).await,
         Operation::BlobSetHttpHeaders => update::set_http_headers(&context).await,
+        Operation::BlobSetTier => update::set_tier(&context).await,
     }
 }

@@ -6,7 +6,7 @@
 mod acl;
 
 use crate::service_error::ServiceError;
-pub(crate) use acl::Acl;
+pub(crate) use acl::{Acl, AclChange};
 
 pub(crate) const STICKY: u16 = 0o1000;
 /// What the service applies when a create carries no `x-ms-umask`.
@@ -56,6 +56,10 @@ impl AccessControl {
             text.push('+');
         }
         text
+    }
+
+    pub(crate) fn acl(&self) -> Acl {
+        self.extended.clone().unwrap_or_else(|| Acl::of_mode(self.mode))
     }
 
     pub(crate) fn acl_text(&self) -> String {

@@ -85,6 +85,20 @@ pub(crate) struct ContentSettings {
     pub cache_control: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
+    /// Of the Blob endpoint; it changes nothing here but is told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_tier: Option<String>,
+    /// How the content came here, if by Copy Blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<Copied>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Copied {
+    pub id: String,
+    pub source: String,
+    pub bytes: u64,
+    pub completed_ms: i64,
 }
 
 impl ContentSettings {

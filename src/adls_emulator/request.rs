@@ -2,6 +2,7 @@
 //! headers.
 
 mod conditions;
+mod lease_use;
 mod location;
 mod query;
 
@@ -13,6 +14,7 @@ use actix_web::http::header::HeaderMap;
 
 use crate::service_error::ServiceError;
 pub(crate) use conditions::Conditions;
+pub(crate) use lease_use::{LeaseUse, duration as lease_duration, lease_id};
 pub(crate) use location::{Location, decode_path, split_path};
 pub(crate) use query::Query;
 
@@ -96,7 +98,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }
 
-/// In path style both endpoints share host and port. `comp`, `restype` and `x-ms-blob-type` exist only on Blob, `resource` and `action` only on DFS;
+/// In path style both endpoints share host and port. `comp`, `restype`, `x-ms-blob-type` and `x-ms-copy-source` exist only on Blob, `resource` and `action` only on DFS;
 /// the calls without any of them differ by what the generated clients accept.
 fn guess_api(method: &Method, query: &Query, headers: &HeaderMap) -> Api {
     if query.get("resource").is_some() || query.get("action").is_some() {
@@ -104,7 +106,8 @@ fn guess_api(method: &Method, query: &Query, headers: &HeaderMap) -> Api {
     }
     let named = query.get("comp").is_some()
         || query.get("restype").is_some()
-        || text(headers, "x-ms-blob-type").is_some();
+        || text(headers, "x-ms-blob-type").is_some()
+        || text(headers, "x-ms-copy-source").is_some();
     let accepts = |form: &str| text(headers, "accept").is_some_and(|accept| accept.contains(form));
     // On DFS a delete says whether it is recursive, or is sent by an SDK that wants JSON; some Blob clients say nothing.
     let bare_delete =

@@ -34,6 +34,8 @@ macro_rules! errors {
 
 errors! {
     account_not_found = NOT_FOUND, "ResourceNotFound", "The specified resource does not exist: no such storage account in this emulator.";
+    block_list_too_long = BAD_REQUEST, "BlockListTooLong", "The block list may not contain more than 50,000 blocks.";
+    cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this account of this emulator.";
     condition_not_met = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
     not_modified = NOT_MODIFIED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
     crc64_mismatch = BAD_REQUEST, "Crc64Mismatch", "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
@@ -44,14 +46,27 @@ errors! {
     filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
     invalid_block_list = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid: it names a block that was not put, or not any more.";
     invalid_xml = BAD_REQUEST, "InvalidXmlDocument", "XML specified is not syntactically valid.";
+    invalid_xml_node_value = BAD_REQUEST, "InvalidXmlNodeValue", "The value provided for one of the XML nodes in the request body was not in the correct format.";
     invalid_flush_position = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
     invalid_range = RANGE_NOT_SATISFIABLE, "InvalidRange", "The range specified is invalid for the current size of the resource.";
     invalid_rename_source_path = CONFLICT, "InvalidRenameSourcePath", "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory.";
     invalid_resource_name = BAD_REQUEST, "InvalidResourceName", "The specified resource name contains invalid characters or has an invalid length.";
+    resource_type_mismatch = CONFLICT, "ResourceTypeMismatch", "The resource type specified in the request does not match the type of the resource.";
     resource_types_differ = CONFLICT, "InvalidSourceOrDestinationResourceType", "The source and destination resource type must be identical.";
-    lease_not_present = PRECONDITION_FAILED, "LeaseNotPresent", "There is currently no lease on the resource, but the request names a lease.";
+    lease_already_present = CONFLICT, "LeaseAlreadyPresent", "There is already a lease present.";
+    lease_id_mismatch = PRECONDITION_FAILED, "LeaseIdMismatch", "The lease ID specified did not match the lease ID for the resource.";
+    lease_id_mismatch_for_operation = CONFLICT, "LeaseIdMismatchWithLeaseOperation", "The lease ID specified did not match the lease ID for the resource with the specified lease operation.";
+    lease_id_missing = PRECONDITION_FAILED, "LeaseIdMissing", "There is currently a lease on the resource and no lease ID was specified in the request.";
+    lease_is_breaking_not_acquired = CONFLICT, "LeaseIsBreakingAndCannotBeAcquired", "The lease ID matched, but the lease is currently in breaking state and cannot be acquired until it is broken.";
+    lease_is_breaking_not_changed = CONFLICT, "LeaseIsBreakingAndCannotBeChanged", "The lease ID matched, but the lease is currently in breaking state and cannot be changed.";
+    lease_is_broken_not_renewed = CONFLICT, "LeaseIsBrokenAndCannotBeRenewed", "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.";
+    lease_lost = PRECONDITION_FAILED, "LeaseLost", "A lease ID was specified, but the lease for the resource has expired.";
+    lease_not_present = PRECONDITION_FAILED, "LeaseNotPresent", "There is currently no lease on the resource.";
+    lease_not_present_for_operation = CONFLICT, "LeaseNotPresentWithLeaseOperation", "There is currently no lease on the resource.";
     missing_content_length = LENGTH_REQUIRED, "MissingContentLengthHeader", "The Content-Length header was not specified.";
+    no_pending_copy = CONFLICT, "NoPendingCopyOperation", "There is currently no pending copy operation.";
     no_authentication_information = UNAUTHORIZED, "NoAuthenticationInformation", "Server failed to authenticate the request. The Authorization header is missing; this emulator accepts SharedKey.";
+    malformed_structured_body = BAD_REQUEST, "InvalidInput", "The body is not the structured message that its headers announce.";
     path_conflict = CONFLICT, "PathConflict", "The specified path, or an element of the path, exists and its resource type is invalid for this operation.";
     path_already_exists = CONFLICT, "PathAlreadyExists", "The specified path already exists.";
     path_not_found = NOT_FOUND, "PathNotFound", "The specified path does not exist.";
@@ -65,7 +80,7 @@ errors! {
     authorization_failure = FORBIDDEN, "AuthorizationFailure", "This request is not authorized to perform this operation.";
     permission_mismatch = FORBIDDEN, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.";
     protocol_mismatch = FORBIDDEN, "AuthorizationProtocolMismatch", "This request is not authorized to perform this operation using this protocol.";
-    resource_type_mismatch = FORBIDDEN, "AuthorizationResourceTypeMismatch", "This request is not authorized to perform this operation using this resource type.";
+    signed_resource_type_mismatch = FORBIDDEN, "AuthorizationResourceTypeMismatch", "This request is not authorized to perform this operation using this resource type.";
     service_mismatch = FORBIDDEN, "AuthorizationServiceMismatch", "This request is not authorized to perform this operation using this service.";
     source_ip_mismatch = FORBIDDEN, "AuthorizationSourceIPMismatch", "This request is not authorized to perform this operation using this source IP.";
     public_access_not_permitted = CONFLICT, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.";
@@ -106,9 +121,25 @@ impl ServiceError {
         Self::new(StatusCode::BAD_REQUEST, "InvalidHeaderValue", message)
     }
 
+    pub(crate) fn missing_header(name: &str) -> Self {
+        let message =
+            format!("The HTTP header {name}, which is mandatory for this request, is not specified.");
+        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredHeader", message)
+    }
+
     pub(crate) fn invalid_query(name: &str, reason: &str) -> Self {
         let message = format!("Value for the query parameter {name} is invalid: {reason}.");
         Self::new(StatusCode::BAD_REQUEST, "InvalidQueryParameterValue", message)
+    }
+
+    pub(crate) fn unsupported_header(name: &str, reason: &str) -> Self {
+        let message = format!("The HTTP header {name} is not supported in the request: {reason}.");
+        Self::new(StatusCode::BAD_REQUEST, "UnsupportedHeader", message)
+    }
+
+    pub(crate) fn unsupported_query(name: &str, reason: &str) -> Self {
+        let message = format!("The query parameter {name} is not supported in the request: {reason}.");
+        Self::new(StatusCode::BAD_REQUEST, "UnsupportedQueryParameter", message)
     }
 
     pub(crate) fn invalid_uri(reason: &str) -> Self {
@@ -137,8 +168,20 @@ impl ServiceError {
         self
     }
 
+    /// The refusals of a lease have other names when a container is leased.
+    pub(crate) fn on_container(mut self) -> Self {
+        self.code = match self.code {
+            "LeaseIdMismatch" => "LeaseIdMismatchWithContainerOperation",
+            "LeaseNotPresent" => "LeaseNotPresentWithContainerOperation",
+            code => code,
+        };
+        self
+    }
+
     pub(crate) fn code_for(&self, api: Api) -> &'static str {
         match (api, self.code) {
+            (Api::Blob, "LeaseIdMismatch") => "LeaseIdMismatchWithBlobOperation",
+            (Api::Blob, "LeaseNotPresent") => "LeaseNotPresentWithBlobOperation",
             (Api::Blob, "PathNotFound") => "BlobNotFound",
             (Api::Blob, "PathAlreadyExists") => "BlobAlreadyExists",
             (Api::Blob, "FilesystemNotFound") => "ContainerNotFound",
@@ -150,7 +193,13 @@ impl ServiceError {
     /// The body and its content type.
     pub(crate) fn body_for(&self, api: Api, request_id: &str) -> (&'static str, String) {
         let code = self.code_for(api);
-        let message = format!("{}\nRequestId:{request_id}\nTime:{}", self.message, crate::clock::iso_now());
+        let text: Cow<'_, str> = match api {
+            Api::Blob if code.starts_with("Lease") => {
+                Cow::Owned(self.message.replace("the resource", "the blob"))
+            }
+            _ => Cow::Borrowed(&*self.message),
+        };
+        let message = format!("{text}\nRequestId:{request_id}\nTime:{}", crate::clock::iso_now());
         match api {
             Api::Dfs => {
                 let mut error = serde_json::json!({ "code": code, "message": message });

@@ -7,8 +7,9 @@ use rusqlite::Connection;
 
 use super::Identity;
 use super::needs::{Access, Need, Role};
+use super::source::Source;
 use crate::index::{self, Node};
-use crate::operations::{Context, rename_source};
+use crate::operations::Context;
 use crate::permissions::STICKY;
 use crate::request::addressed_path;
 use crate::service_error::ServiceError;
@@ -18,14 +19,16 @@ const WRITE: u16 = 2;
 const EXECUTE: u16 = 1;
 const ALL: u16 = READ | WRITE | EXECUTE;
 
-pub(super) async fn check(context: &Context, identity: &Identity, need: &Need) -> Result<(), ServiceError> {
+pub(super) async fn check(
+    context: &Context,
+    identity: &Identity,
+    need: &Need,
+    source: Option<&Source>,
+) -> Result<(), ServiceError> {
     let (account, identity, need) = (context.account.name.clone(), identity.clone(), *need);
     let filesystem = context.call.location.filesystem.clone();
     let path = addressed_path(&context.call)?;
-    let source = match need.access {
-        Access::Rename => Some(rename_source(&context.call)?),
-        _ => None,
-    };
+    let source = source.map(|source| (source.filesystem.clone(), source.path.clone(), source.access));
     let header = |name: &str| context.call.header(name).map(str::to_owned);
     let (owner, group) = (header("x-ms-owner"), header("x-ms-group"));
     let look = move |connection: &_| {
@@ -46,9 +49,7 @@ pub(super) async fn check(context: &Context, identity: &Identity, need: &Need) -
         let lists = Lists { connection, identity: &identity };
         lists.check(&way(&filesystem, &path)?, need.access)?;
         match source {
-            Some((filesystem, path)) => {
-                lists.check(&way(&filesystem, &path)?, Access::Delete { recursive: false })
-            }
+            Some((filesystem, path, access)) => lists.check(&way(&filesystem, &path)?, access),
             None => Ok(()),
         }
     };

@@ -74,6 +74,10 @@ pub(super) struct Need {
     pub access: Access,
 }
 
+impl Access {
+    pub(super) const READ: Self = Self::Own(READ);
+}
+
 impl Need {
     /// Of the filesystem itself, and not of what is in it.
     pub(super) fn of_whole_filesystem(&self) -> bool {
@@ -101,7 +105,10 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
         O::FilesystemCreate => need(&["c", "w"], Container, Role::Contributor, Access::RoleOnly),
         O::FilesystemDelete => need(&["d"], Container, Role::Contributor, Access::RoleOnly),
         O::FilesystemProperties => need(&["r"], Container, Role::Reader, Access::RoleOnly),
-        O::FilesystemSetProperties => need(&["w"], Container, Role::Contributor, Access::RoleOnly),
+        O::ServiceSetProperties => need(&["w"], Service, Role::Contributor, Access::RoleOnly),
+        O::FilesystemSetProperties | O::FilesystemLease => {
+            need(&["w"], Container, Role::Contributor, Access::RoleOnly)
+        }
         // An account's signature has no letter for policies, and a container's cannot reach the container itself.
         O::ContainerGetPolicies | O::ContainerSetPolicies => {
             need(&[], Container, Role::Owner, Access::RoleOnly)
@@ -114,7 +121,7 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
             let access = Access::List { recursive: call.query.get("delimiter").is_none() };
             need(&["l"], Container, Role::Reader, access)
         }
-        O::PathRead => reads(Access::Own(READ)),
+        O::PathRead | O::BlobGetBlockList => reads(Access::READ),
         O::PathStatus if call.api == Api::Blob => reads(Access::Reach),
         O::PathStatus => match call.query.get("action") {
             // The letter `e` is for exactly these two.
@@ -126,13 +133,26 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
         O::PathCreate if call.header("x-ms-owner").or(call.header("x-ms-group")).is_some() => {
             need(&["wo", "co"], Object, Role::Contributor, Access::Create)
         }
-        O::PathCreate | O::BlobPut | O::BlobPutBlock | O::BlobPutBlockList => {
-            need(&["w", "c"], Object, Role::Contributor, Access::Create)
-        }
+        O::PathCreate
+        | O::BlobPut
+        | O::BlobPutBlock
+        | O::BlobPutBlockList
+        | O::BlobPutFromUrl
+        | O::BlobPutBlockFromUrl
+        | O::BlobCopy => need(&["w", "c"], Object, Role::Contributor, Access::Create),
         O::PathAppend | O::PathFlush => {
             need(&["w", "a"], Object, Role::Contributor, Access::Own(READ | WRITE))
         }
-        O::PathSetProperties | O::BlobSetMetadata | O::BlobSetHttpHeaders => writes(Access::Own(WRITE)),
+        O::PathSetProperties
+        | O::PathLease
+        | O::PathSetExpiry
+        | O::BlobSetMetadata
+        | O::BlobSetHttpHeaders
+        | O::BlobSetTier => writes(Access::Own(WRITE)),
+        // What is deleted has no list any more that could grant it.
+        O::PathUndelete => writes(Access::RoleOnly),
+        // With lists it would have to be decided path by path; the service does, this emulator asks for the role.
+        O::PathSetAccessControlRecursive => need(&["p"], Object, Role::Owner, Access::RoleOnly),
         O::PathDelete => {
             let recursive = call.query.flag("recursive")?;
             need(&["d"], Object, Role::Contributor, Access::Delete { recursive })

@@ -14,9 +14,10 @@ use time::OffsetDateTime;
 use super::Identity;
 use super::delegation::Delegation;
 use super::needs::Need;
+use super::source::Source;
 use crate::account::Account;
 use crate::clock;
-use crate::operations::{Context, rename_source};
+use crate::operations::Context;
 use crate::request::{Call, Query, addressed_path};
 use crate::server::Service;
 use crate::service_error::ServiceError;
@@ -79,7 +80,7 @@ impl Grant {
         let has = |letters: &&str| letters.chars().all(|letter| self.letters.contains(letter));
         match &self.scope {
             Scope::Account { resource_types } if !resource_types.contains(need.resource_type.letter()) => {
-                return Err(ServiceError::resource_type_mismatch());
+                return Err(ServiceError::signed_resource_type_mismatch());
             }
             // A resource's signature reaches what is in the filesystem, not the filesystem.
             Scope::Below { .. } | Scope::File { .. } if need.of_whole_filesystem() => {
@@ -93,12 +94,20 @@ impl Grant {
         Ok(())
     }
 
-    fn reaches(&self, filesystem: &str, path: &[String]) -> bool {
-        match &self.scope {
+    /// The source of a rename or a copy, which the signature of the request does not name.
+    pub(super) fn check_source(&self, source: &Source) -> Result<(), ServiceError> {
+        let reached = match &self.scope {
             Scope::Account { .. } => true,
-            Scope::Below { filesystem: known, path: top } => known == filesystem && path.starts_with(top),
-            Scope::File { filesystem: known, path: file } => known == filesystem && path == file.as_slice(),
+            Scope::Below { filesystem, path } => {
+                *filesystem == source.filesystem && source.path.starts_with(path)
+            }
+            Scope::File { filesystem, path } => *filesystem == source.filesystem && *path == source.path,
+        };
+        if !reached {
+            return Err(ServiceError::authorization_failure());
         }
+        let allowed = source.letters.iter().any(|letters| self.letters.contains(letters));
+        if allowed { Ok(()) } else { Err(ServiceError::permission_mismatch()) }
     }
 }
 
@@ -112,21 +121,11 @@ pub(super) async fn authenticate(
     read(&call.query, named, call, account, service).await
 }
 
-/// A rename reaches its source by the signature in the source's own query, or by the one of the request.
-pub(super) async fn check_rename_source(context: &Context, grant: &Grant) -> Result<(), ServiceError> {
-    let call = &context.call;
-    let (filesystem, path) = rename_source(call)?;
-    let query =
-        call.header("x-ms-rename-source").and_then(|source| source.split_once('?')).map(|(_, query)| query);
-    let query = Query::parse(query.unwrap_or(""))?;
-    if query.get("sig").is_none() {
-        let reached = grant.reaches(&filesystem, &path);
-        return if reached { Ok(()) } else { Err(ServiceError::authorization_failure()) };
-    }
-    let named = Named { filesystem: Some(filesystem), path };
-    let grant = read(&query, named, call, &context.account, &context.service).await?;
-    let moves = grant.letters.contains('m') || grant.letters.contains('d');
-    if moves { Ok(()) } else { Err(ServiceError::permission_mismatch()) }
+/// A source with a signature of its own.
+pub(super) async fn check_signed_source(context: &Context, source: &Source) -> Result<(), ServiceError> {
+    let Some(query) = &source.signed else { return Ok(()) };
+    let named = Named { filesystem: Some(source.filesystem.clone()), path: source.path.clone() };
+    read(query, named, &context.call, &context.account, &context.service).await?.check_source(source)
 }
 
 /// What a request names, which is what has to have been signed.

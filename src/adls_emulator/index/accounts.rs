@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::authorization;
 use super::filesystems::{delete_filesystem, filesystems_after};
+use super::service_properties::forget_service_properties;
 use super::writer::Writing;
 use crate::account::Account;
 use crate::service_error::ServiceError;
@@ -38,6 +39,7 @@ pub(crate) fn forget_account(writing: &mut Writing<'_>, name: &str) -> Result<()
         delete_filesystem(writing, name, &filesystem)?;
     }
     authorization::forget_roles(writing, name)?;
+    forget_service_properties(writing.connection, name)?;
     writing.connection.prepare_cached("DELETE FROM accounts WHERE name = ?1")?.execute([name])?;
     Ok(())
 }

@@ -1,7 +1,10 @@
-//! Blocks of the Blob endpoint that no block list has committed yet: each in a spool file of its own.
+//! Blocks of the Blob endpoint: those that no block list has committed yet, each in a spool file of its own, and the list
+//! that a file was put together from.
 //!
-//! They belong to a path, not to a node, for a blob's first blocks come before the blob. Blocks that nobody commits stay
-//! until the path is written otherwise or its filesystem goes.
+//! Uncommitted blocks belong to a path, not to a node, for a blob's first blocks come before the blob. Blocks that nobody
+//! commits stay until the path is written otherwise or its filesystem goes. Committed blocks are ranges of the file.
+
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -9,7 +12,7 @@ use super::writer::Writing;
 use crate::content::Content;
 use crate::service_error::ServiceError;
 
-/// Where blocks belong.
+/// Where uncommitted blocks belong.
 #[derive(Clone)]
 pub(crate) struct BlockPlace {
     /// The filesystem's root node.
@@ -20,6 +23,36 @@ pub(crate) struct BlockPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
     pub spool: String,
+    pub length: u64,
+}
+
+/// An entry of a block list, as clients write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BlockId {
+    Committed(String),
+    Uncommitted(String),
+    /// Uncommitted if there is one, else committed.
+    Latest(String),
+}
+
+/// A block that a list names, and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedBlock {
+    pub id: String,
+    pub length: u64,
+    pub source: BlockSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BlockSource {
+    Spool(String),
+    File { node: i64, first: u64 },
+}
+
+/// What Get Block List tells of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedBlock {
+    pub id: String,
     pub length: u64,
 }
 
@@ -34,7 +67,7 @@ pub(crate) fn put_block(
     if let Some(old) = find_block(writing.connection, place, id)? {
         writing.unlink.push(content.spool_path(&old.spool));
     }
-    let length = i64::try_from(block.length).map_err(|_| ServiceError::request_body_too_large())?;
+    let length = signed(block.length)?;
     writing
         .connection
         .prepare_cached(
@@ -44,14 +77,50 @@ pub(crate) fn put_block(
     Ok(())
 }
 
-/// The blocks of these ids, in this order; `InvalidBlockList` if one is missing.
-pub(crate) fn blocks(
+fn signed(length: u64) -> Result<i64, ServiceError> {
+    i64::try_from(length).map_err(|_| ServiceError::request_body_too_large())
+}
+
+/// The blocks of these ids, in this order; `InvalidBlockList` if one is missing. `node`: the file that is there now.
+pub(crate) fn find_blocks(
     connection: &Connection,
     place: &BlockPlace,
-    ids: &[String],
-) -> Result<Vec<Block>, ServiceError> {
-    let find = |id: &String| find_block(connection, place, id)?.ok_or_else(ServiceError::invalid_block_list);
-    ids.iter().map(find).collect()
+    node: Option<i64>,
+    ids: &[BlockId],
+) -> Result<Vec<NamedBlock>, ServiceError> {
+    let committed = match node {
+        Some(node) => committed_by_id(connection, node)?,
+        None => HashMap::new(),
+    };
+    let uncommitted = |id: &str| {
+        let block = find_block(connection, place, id)?;
+        Ok::<_, ServiceError>(block.map(|block| (block.length, BlockSource::Spool(block.spool))))
+    };
+    let mut named = Vec::with_capacity(ids.len());
+    for id in ids {
+        let (id, found) = match id {
+            BlockId::Committed(id) => (id, committed.get(id).cloned()),
+            BlockId::Uncommitted(id) => (id, uncommitted(id)?),
+            BlockId::Latest(id) => (id, uncommitted(id)?.or_else(|| committed.get(id).cloned())),
+        };
+        let (length, source) = found.ok_or_else(ServiceError::invalid_block_list)?;
+        named.push(NamedBlock { id: id.clone(), length, source });
+    }
+    Ok(named)
+}
+
+fn committed_by_id(
+    connection: &Connection,
+    node: i64,
+) -> Result<HashMap<String, (u64, BlockSource)>, ServiceError> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, first, length FROM committed_blocks WHERE node = ?1")?;
+    let rows = statement.query_map([node], |row| {
+        let first = row.get::<_, i64>(1)?.unsigned_abs();
+        let length = row.get::<_, i64>(2)?.unsigned_abs();
+        Ok((row.get(0)?, (length, BlockSource::File { node, first })))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn find_block(connection: &Connection, place: &BlockPlace, id: &str) -> Result<Option<Block>, ServiceError> {
@@ -61,6 +130,52 @@ fn find_block(connection: &Connection, place: &BlockPlace, id: &str) -> Result<O
         Ok(Block { spool: row.get(0)?, length: row.get::<_, i64>(1)?.unsigned_abs() })
     });
     Ok(block.optional()?)
+}
+
+/// Remembers what the file was put together from; the blocks follow each other from its beginning.
+pub(crate) fn save_committed_blocks(
+    writing: &mut Writing<'_>,
+    node: i64,
+    blocks: &[NamedBlock],
+) -> Result<(), ServiceError> {
+    let mut statement = writing.connection.prepare_cached(
+        "INSERT INTO committed_blocks (node, number, id, first, length) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let mut first = 0;
+    for (number, block) in blocks.iter().enumerate() {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        statement.execute(params![node, number, block.id, signed(first)?, signed(block.length)?])?;
+        first += block.length;
+    }
+    Ok(())
+}
+
+/// For a file that was changed otherwise: its blocks do not make it up any more.
+pub(crate) fn forget_committed_blocks(connection: &Connection, node: i64) -> Result<(), ServiceError> {
+    connection.prepare_cached("DELETE FROM committed_blocks WHERE node = ?1")?.execute([node])?;
+    Ok(())
+}
+
+pub(crate) fn committed_blocks(connection: &Connection, node: i64) -> Result<Vec<ListedBlock>, ServiceError> {
+    let find = "SELECT id, length FROM committed_blocks WHERE node = ?1 ORDER BY number";
+    let mut statement = connection.prepare_cached(find)?;
+    let rows = statement.query_map([node], |row| {
+        Ok(ListedBlock { id: row.get(0)?, length: row.get::<_, i64>(1)?.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// In the order of their ids.
+pub(crate) fn uncommitted_blocks(
+    connection: &Connection,
+    place: &BlockPlace,
+) -> Result<Vec<ListedBlock>, ServiceError> {
+    let find = "SELECT id, length FROM blocks WHERE root = ?1 AND path = ?2 ORDER BY id";
+    let mut statement = connection.prepare_cached(find)?;
+    let rows = statement.query_map(params![place.root, place.path], |row| {
+        Ok(ListedBlock { id: row.get(0)?, length: row.get::<_, i64>(1)?.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(crate) fn discard_blocks(

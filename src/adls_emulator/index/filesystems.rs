@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::node::{NodeKind, etag_text};
+use super::node::etag_text;
 use super::tree::{self, Create};
 use super::writer::Writing;
-use super::{authorization, blocks};
+use super::{authorization, blocks, deleted};
+use crate::lease::Lease;
 use crate::permissions::{AccessControl, NewAccess};
 use crate::service_error::ServiceError;
 
@@ -20,6 +21,8 @@ pub(crate) struct Filesystem {
     pub etag: i64,
     pub modified_ms: i64,
     pub properties: String,
+    /// Of the filesystem; the root directory itself is never leased, and its node keeps this one.
+    pub lease: Lease,
 }
 
 impl Filesystem {
@@ -34,11 +37,13 @@ impl Filesystem {
             etag: row.get(2)?,
             modified_ms: row.get(3)?,
             properties: row.get(4)?,
+            lease: Lease::stored(row.get_ref(5)?.as_str_or_null()?),
         })
     }
 }
 
-const COLUMNS: &str = "name, root, etag, modified_ms, properties";
+const COLUMNS: &str = "name, root, etag, modified_ms, properties, \
+     (SELECT lease FROM nodes WHERE nodes.id = filesystems.root)";
 
 pub(crate) fn filesystem(
     connection: &Connection,
@@ -48,6 +53,17 @@ pub(crate) fn filesystem(
     let sql = format!("SELECT {COLUMNS} FROM filesystems WHERE account = ?1 AND name = ?2");
     let row = connection.prepare_cached(&sql)?.query_row(params![account, name], Filesystem::from_row);
     row.optional()?.ok_or_else(ServiceError::filesystem_not_found)
+}
+
+/// The node id of a filesystem's root directory, which every operation on a path asks for.
+pub(crate) fn filesystem_root(
+    connection: &Connection,
+    account: &str,
+    name: &str,
+) -> Result<i64, ServiceError> {
+    let sql = "SELECT root FROM filesystems WHERE account = ?1 AND name = ?2";
+    let root = connection.prepare_cached(sql)?.query_row(params![account, name], |row| row.get(0));
+    root.optional()?.ok_or_else(ServiceError::filesystem_not_found)
 }
 
 /// In name order, starting after `after`; only names that begin with `prefix`.
@@ -81,15 +97,9 @@ pub(crate) fn create_filesystem(
         Err(_) => {}
     }
     let access = AccessControl::from_mode(ROOT_MODE);
-    let root = Create {
-        kind: NodeKind::Directory,
-        owner: owner.map(str::to_owned),
-        group: owner.map(str::to_owned),
-        access: NewAccess::Exactly(access.clone()),
-        parent_umask: 0,
-        properties: String::new(),
-        settings: String::new(),
-    };
+    let mut root = Create::directory(NewAccess::Exactly(access.clone()), 0);
+    root.owner = owner.map(str::to_owned);
+    root.group = owner.map(str::to_owned);
     let root = tree::insert(writing, None, "", &root, &access, None)?;
     let etag = writing.next_etag();
     writing
@@ -134,5 +144,6 @@ pub(crate) fn delete_filesystem(
         .execute(params![account, filesystem.name])?;
     blocks::forget_blocks(writing.connection, filesystem.root)?;
     authorization::forget_policies(writing.connection, filesystem.root)?;
+    deleted::remove_all(writing, filesystem.root)?;
     tree::remove(writing, filesystem.root)
 }

@@ -1,8 +1,9 @@
 //! Cleaning up behind detached nodes, in small steps, so that other mutations get their turn in between.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::writer::Writing;
+use super::{blocks, deleted, tree};
 use crate::service_error::ServiceError;
 
 /// Rows that one step moves or removes at most.
@@ -20,6 +21,8 @@ pub(crate) struct Garbage {
 /// file's garbage row goes only with the step after the unlinking (`unlinked`).
 pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<Garbage, ServiceError> {
     let connection = writing.connection;
+    remove_expired(writing)?;
+    deleted::remove_overdue(writing, STEP)?;
     let mut forget = connection.prepare_cached("DELETE FROM garbage WHERE node = ?1")?;
     for node in unlinked {
         forget.execute([node])?;
@@ -46,10 +49,31 @@ pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<
                 spools.push(spool?);
             }
             connection.prepare_cached("DELETE FROM extents WHERE node = ?1")?.execute([node])?;
+            blocks::forget_committed_blocks(connection, *node)?;
             files.push(*node);
         }
     }
     Ok(Garbage { files, spools, more: !picked.is_empty() })
+}
+
+/// When the next file expires, or the next deleted path need not be kept any more.
+pub(crate) fn next_expiry(connection: &Connection) -> Result<Option<i64>, ServiceError> {
+    let next = |find| connection.prepare_cached(find)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+    let expiry = next("SELECT min(expires_ms) FROM nodes WHERE expires_ms IS NOT NULL")?;
+    let end = next("SELECT min(until_ms) FROM deleted")?;
+    Ok([expiry, end].into_iter().flatten().min())
+}
+
+/// Files whose time is over were not visible any more; now they go the way of deleted ones.
+fn remove_expired(writing: &mut Writing<'_>) -> Result<(), ServiceError> {
+    let connection = writing.connection;
+    let mut find = connection.prepare_cached("SELECT id FROM nodes WHERE expires_ms <= ?1 LIMIT ?2")?;
+    let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
+    let expired = find.query_map(params![writing.now_ms, limit], |row| row.get(0))?;
+    for id in expired.collect::<rusqlite::Result<Vec<i64>>>()? {
+        tree::remove(writing, id)?;
+    }
+    Ok(())
 }
 
 fn adopt_children(connection: &Connection, directory: i64, limit: usize) -> Result<usize, ServiceError> {

@@ -9,10 +9,21 @@ use rusqlite::{Connection, params};
 
 use super::node::{COLUMNS, Node};
 use super::tree;
+use crate::clock;
 use crate::service_error::ServiceError;
 
 /// Rows read ahead per directory: few enough that a walk through many small directories reads little in vain.
 const READ_AHEAD: usize = 256;
+
+/// Where a listing begins, relative to the directory that is listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start<'a> {
+    Beginning,
+    /// After this path and, unless it is passed over, what lies below it.
+    After(&'a str),
+    /// At this path, whether or not something is there.
+    From(&'a str),
+}
 
 pub(crate) struct Page {
     /// Path relative to the directory that is listed, and the node.
@@ -27,6 +38,8 @@ struct Level {
     prefix: String,
     /// Only names that begin with it.
     named: String,
+    /// Only this name and later ones.
+    from: String,
     after: String,
     buffer: VecDeque<Node>,
     exhausted: bool,
@@ -34,28 +47,37 @@ struct Level {
 
 impl Level {
     fn new(directory: i64, prefix: String, after: String) -> Self {
-        Self { directory, prefix, named: String::new(), after, buffer: VecDeque::new(), exhausted: false }
+        let (named, from) = (String::new(), String::new());
+        Self { directory, prefix, named, from, after, buffer: VecDeque::new(), exhausted: false }
     }
 
     fn next(&mut self, connection: &Connection, wanted: usize) -> Result<Option<Node>, ServiceError> {
-        if self.buffer.is_empty() && !self.exhausted {
+        let now_ms = clock::now_ms();
+        while self.buffer.is_empty() && !self.exhausted {
             let limit = wanted.clamp(1, READ_AHEAD);
             let sql = format!(
                 "SELECT {COLUMNS} FROM nodes WHERE parent = ?1 AND name > ?2 AND name >= ?4 ORDER BY name LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&sql)?;
             let limit_value = i64::try_from(limit).unwrap_or(i64::MAX);
-            let values = params![self.directory, self.after, limit_value, self.named];
+            let values = params![self.directory, self.after, limit_value, self.from];
+            let (mut rows, mut expired) = (0, None);
             for row in statement.query_map(values, Node::from_row)? {
                 let node = row?;
                 if !node.name.starts_with(&self.named) {
                     break;
                 }
-                self.buffer.push_back(node);
+                rows += 1;
+                if node.is_expired(now_ms) {
+                    expired = Some(node.name);
+                } else {
+                    expired = None;
+                    self.buffer.push_back(node);
+                }
             }
-            self.exhausted = self.buffer.len() < limit;
-            if let Some(last) = self.buffer.back() {
-                self.after.clone_from(&last.name);
+            self.exhausted = rows < limit;
+            if let Some(last) = expired.as_ref().or(self.buffer.back().map(|node| &node.name)) {
+                self.after.clone_from(last);
             }
         }
         Ok(self.buffer.pop_front())
@@ -68,12 +90,17 @@ pub(crate) fn list_paths(
     directory: i64,
     named: &str,
     recursive: bool,
-    after: Option<&str>,
+    start: Start<'_>,
     limit: usize,
 ) -> Result<Page, ServiceError> {
-    let mut levels = starting_levels(connection, directory, recursive, after)?;
-    if let Some(level) = levels.first_mut() {
-        level.named = named.to_owned();
+    let mut levels = starting_levels(connection, directory, recursive, start)?;
+    if let Some(level) = levels.first_mut()
+        && !named.is_empty()
+    {
+        named.clone_into(&mut level.named);
+        if level.from.as_str() < named {
+            named.clone_into(&mut level.from);
+        }
     }
     let mut entries: Vec<(String, Node)> = Vec::new();
     while let Some(level) = levels.last_mut() {
@@ -99,14 +126,22 @@ fn starting_levels(
     connection: &Connection,
     directory: i64,
     recursive: bool,
-    after: Option<&str>,
+    start: Start<'_>,
 ) -> Result<Vec<Level>, ServiceError> {
-    let Some(after) = after else {
-        return Ok(vec![Level::new(directory, String::new(), String::new())]);
+    let (path, inclusive) = match start {
+        Start::Beginning => return Ok(vec![Level::new(directory, String::new(), String::new())]),
+        Start::After(path) => (path, false),
+        Start::From(path) => (path, true),
     };
     let mut levels = Vec::new();
     let (mut parent, mut prefix) = (directory, String::new());
-    for name in after.split('/') {
+    let mut names = path.split('/').peekable();
+    while let Some(name) = names.next() {
+        if inclusive && names.peek().is_none() {
+            let level = Level::new(parent, prefix, String::new());
+            levels.push(Level { from: name.to_owned(), ..level });
+            return Ok(levels);
+        }
         levels.push(Level::new(parent, prefix.clone(), name.to_owned()));
         match tree::child(connection, parent, name)? {
             Some(entry) if entry.kind.is_directory() => parent = entry.id,

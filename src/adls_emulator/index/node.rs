@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 
+use crate::lease::Lease;
 use crate::permissions::{AccessControl, Acl};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +42,14 @@ pub(crate) struct Node {
     pub properties: String,
     /// In the form of `ContentSettings::to_text`; empty when none was set.
     pub settings: String,
+    pub lease: Lease,
+    /// From then on the file counts as deleted.
+    pub expires_ms: Option<i64>,
+    pub encryption_context: Option<String>,
 }
 
 pub(super) const COLUMNS: &str = "id, name, is_directory, length, etag, modified_ms, created_ms, owner, \
-     owning_group, mode, acl, properties, settings";
+     owning_group, mode, acl, properties, settings, lease, expires_ms, encryption_context";
 
 impl Node {
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -65,7 +70,14 @@ impl Node {
             access: AccessControl { mode: row.get(9)?, extended },
             properties: row.get(11)?,
             settings: row.get(12)?,
+            lease: Lease::stored(row.get_ref(13)?.as_str_or_null()?),
+            expires_ms: row.get(14)?,
+            encryption_context: row.get(15)?,
         })
+    }
+
+    pub(crate) fn is_expired(&self, now_ms: i64) -> bool {
+        self.expires_ms.is_some_and(|at| at <= now_ms)
     }
 
     pub(crate) fn etag_text(&self) -> String {

@@ -6,16 +6,18 @@ use rusqlite::{Connection, params};
 use super::node::{Node, NodeKind};
 use super::tree::{self, Entry};
 use super::writer::Writing;
-use crate::request::Conditions;
+use crate::request::{Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 pub(crate) struct RenameRequest {
     pub source_root: i64,
     pub source: Vec<String>,
     pub source_conditions: Conditions,
+    pub source_lease: LeaseUse,
     pub root: i64,
     pub destination: Vec<String>,
     pub conditions: Conditions,
+    pub lease: LeaseUse,
 }
 
 pub(crate) fn rename(writing: &mut Writing<'_>, request: &RenameRequest) -> Result<Node, ServiceError> {
@@ -23,7 +25,7 @@ pub(crate) fn rename(writing: &mut Writing<'_>, request: &RenameRequest) -> Resu
     let Some((name, parents)) = request.destination.split_last() else {
         return Err(ServiceError::root_operation());
     };
-    let source = tree::find(connection, request.source_root, &request.source)?
+    let mut source = tree::find(connection, request.source_root, &request.source)?
         .ok_or_else(ServiceError::source_path_not_found)?;
     if source.id == request.source_root {
         return Err(ServiceError::root_operation());
@@ -33,12 +35,22 @@ pub(crate) fn rename(writing: &mut Writing<'_>, request: &RenameRequest) -> Resu
     }
     let existing = tree::find(connection, request.root, &request.destination)?;
     request.conditions.check_for_write(existing.as_ref())?;
+    let lease = source.lease.clone();
+    request.source_lease.begin(&mut source.lease, writing.now_ms)?;
     let parent = destination_parent(connection, request.root, parents, source.id)?;
-    if let Some(existing) = existing {
-        if existing.id == source.id {
-            return Ok(source);
+    match existing {
+        Some(existing) if existing.id == source.id => return Ok(source),
+        Some(existing) => {
+            request.lease.check_write(&existing.lease, writing.now_ms)?;
+            make_room(writing, &source, &existing)?;
         }
-        make_room(writing, &source, &existing)?;
+        None => {
+            request.lease.check_absent()?;
+            tree::remove_expired(writing, parent, name)?;
+        }
+    }
+    if source.lease != lease {
+        tree::save_lease(writing, source.id, &source.lease)?;
     }
     writing
         .connection

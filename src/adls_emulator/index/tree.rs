@@ -4,6 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::node::{COLUMNS, Node, NodeKind};
 use super::writer::Writing;
+use crate::clock;
+use crate::lease::Lease;
 use crate::permissions::{AccessControl, Acl, DEFAULT_DIRECTORY_MODE, NewAccess};
 use crate::service_error::ServiceError;
 
@@ -15,14 +17,19 @@ pub(super) struct Entry {
     pub kind: NodeKind,
 }
 
+/// A file whose time is over is not there, though its row may be.
 pub(super) fn child(connection: &Connection, parent: i64, name: &str) -> Result<Option<Entry>, ServiceError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 AND name = ?2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, is_directory, expires_ms FROM nodes WHERE parent = ?1 AND name = ?2")?;
     let entry = statement.query_row(params![parent, name], |row| {
         let kind = if row.get(1)? { NodeKind::Directory } else { NodeKind::File };
-        Ok(Entry { id: row.get(0)?, kind })
+        let expires_ms: Option<i64> = row.get(2)?;
+        Ok((Entry { id: row.get(0)?, kind }, expires_ms))
     });
-    Ok(entry.optional()?)
+    let entry = entry.optional()?;
+    Ok(entry
+        .filter(|(_, expires_ms)| expires_ms.is_none_or(|at| at > clock::now_ms()))
+        .map(|(entry, _)| entry))
 }
 
 pub(super) fn node_by_id(connection: &Connection, id: i64) -> Result<Option<Node>, ServiceError> {
@@ -74,8 +81,10 @@ pub(crate) fn directories_in(connection: &Connection, directory: i64) -> Result<
 }
 
 pub(crate) fn has_children(connection: &Connection, directory: i64) -> Result<bool, ServiceError> {
-    let mut statement = connection.prepare_cached("SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1")?;
-    Ok(statement.exists([directory])?)
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM nodes WHERE parent = ?1 AND (expires_ms IS NULL OR expires_ms > ?2) LIMIT 1",
+    )?;
+    Ok(statement.exists([directory, clock::now_ms()])?)
 }
 
 /// What a new file or directory starts with.
@@ -88,6 +97,27 @@ pub(crate) struct Create {
     pub parent_umask: u16,
     pub properties: String,
     pub settings: String,
+    pub lease: Lease,
+    pub expires_ms: Option<i64>,
+    pub encryption_context: Option<String>,
+}
+
+impl Create {
+    /// Nothing but its access control.
+    pub(super) fn directory(access: NewAccess, parent_umask: u16) -> Self {
+        Self {
+            kind: NodeKind::Directory,
+            owner: None,
+            group: None,
+            access,
+            parent_umask,
+            properties: String::new(),
+            settings: String::new(),
+            lease: Lease::default(),
+            expires_ms: None,
+            encryption_context: None,
+        }
+    }
 }
 
 /// Makes the node at `path`, and its parents where they are missing. The caller has looked whether something is there and has
@@ -101,37 +131,39 @@ pub(crate) fn create(
     let Some((name, parents)) = path.split_last() else {
         return Err(ServiceError::root_operation());
     };
+    let parent = make_parents(writing, root, parents, new.parent_umask, new.owner.as_deref())?;
+    let (above, group) = access_of(writing.connection, parent)?;
+    let access = new.access.under(&above, new.kind.is_directory());
+    let id = insert(writing, Some(parent), name, new, &access, Some(&group))?;
+    node_by_id(writing.connection, id)?.ok_or_else(ServiceError::path_not_found)
+}
+
+/// The directory at `parents`, made where it is missing, then owned by `owner`.
+pub(super) fn make_parents(
+    writing: &mut Writing<'_>,
+    root: i64,
+    parents: &[String],
+    umask: u16,
+    owner: Option<&str>,
+) -> Result<i64, ServiceError> {
     let mut parent = root;
-    for parent_name in parents {
-        parent = match child(writing.connection, parent, parent_name)? {
+    for name in parents {
+        parent = match child(writing.connection, parent, name)? {
             Some(Entry { id, kind: NodeKind::Directory }) => id,
             Some(Entry { kind: NodeKind::File, .. }) => {
                 return Err(ServiceError::path_conflict().about(NodeKind::File));
             }
             None => {
-                let implicit = Create {
-                    kind: NodeKind::Directory,
-                    owner: new.owner.clone(),
-                    group: None,
-                    access: NewAccess::Bits {
-                        asked: None,
-                        otherwise: DEFAULT_DIRECTORY_MODE,
-                        umask: new.parent_umask,
-                    },
-                    parent_umask: new.parent_umask,
-                    properties: String::new(),
-                    settings: String::new(),
-                };
+                let access = NewAccess::Bits { asked: None, otherwise: DEFAULT_DIRECTORY_MODE, umask };
+                let mut implicit = Create::directory(access, umask);
+                implicit.owner = owner.map(str::to_owned);
                 let (above, group) = access_of(writing.connection, parent)?;
                 let access = implicit.access.under(&above, true);
-                insert(writing, Some(parent), parent_name, &implicit, &access, Some(&group))?
+                insert(writing, Some(parent), name, &implicit, &access, Some(&group))?
             }
         };
     }
-    let (above, group) = access_of(writing.connection, parent)?;
-    let access = new.access.under(&above, new.kind.is_directory());
-    let id = insert(writing, Some(parent), name, new, &access, Some(&group))?;
-    node_by_id(writing.connection, id)?.ok_or_else(ServiceError::path_not_found)
+    Ok(parent)
 }
 
 /// And the owning group.
@@ -155,25 +187,58 @@ pub(super) fn insert(
     access: &AccessControl,
     group_above: Option<&str>,
 ) -> Result<i64, ServiceError> {
-    let etag = writing.next_etag();
-    let mut statement = writing.connection.prepare_cached(
+    let (etag, now_ms, connection) = (writing.next_etag(), writing.now_ms, writing.connection);
+    let mut statement = connection.prepare_cached(
         "INSERT INTO nodes (parent, name, is_directory, length, etag, modified_ms, created_ms, owner, owning_group, \
-         mode, acl, properties, settings) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         mode, acl, properties, settings, lease, expires_ms, encryption_context) \
+         VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
-    statement.execute(params![
+    let acl = access.extended.as_ref().map(ToString::to_string);
+    let lease = new.lease.to_text();
+    let values = params![
         parent,
         name,
         new.kind.is_directory(),
         etag,
-        writing.now_ms,
+        now_ms,
         new.owner.as_deref().unwrap_or(SUPERUSER),
         new.group.as_deref().or(group_above).unwrap_or(SUPERUSER),
         access.mode,
-        access.extended.as_ref().map(ToString::to_string),
+        acl,
         new.properties,
         new.settings,
-    ])?;
-    Ok(writing.connection.last_insert_rowid())
+        lease,
+        new.expires_ms,
+        new.encryption_context,
+    ];
+    match (statement.execute(values), parent) {
+        (Ok(_), _) => {}
+        // Looked for only here, because hardly any create meets an expired file.
+        (Err(error), Some(parent)) if is_taken(&error) && remove_expired(writing, parent, name)? => {
+            statement.execute(values)?;
+        }
+        (Err(error), _) => return Err(error.into()),
+    }
+    Ok(connection.last_insert_rowid())
+}
+
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
+
+/// Frees a name that only a file holds whose time is over. Answers whether there was one.
+pub(super) fn remove_expired(
+    writing: &mut Writing<'_>,
+    parent: i64,
+    name: &str,
+) -> Result<bool, ServiceError> {
+    let find = "SELECT id FROM nodes WHERE parent = ?1 AND name = ?2 AND expires_ms <= ?3";
+    let mut statement = writing.connection.prepare_cached(find)?;
+    let expired = statement.query_row(params![parent, name, clock::now_ms()], |row| row.get(0)).optional()?;
+    match expired {
+        Some(id) => remove(writing, id).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Saves everything a client can change, with a new ETag; the place in the tree and the times of creation stay.
@@ -188,7 +253,7 @@ pub(crate) fn update_node(
     }
     let mut statement = writing.connection.prepare_cached(
         "UPDATE nodes SET length = ?2, etag = ?3, modified_ms = ?4, owner = ?5, owning_group = ?6, mode = ?7, \
-         acl = ?8, properties = ?9, settings = ?10 WHERE id = ?1",
+         acl = ?8, properties = ?9, settings = ?10, lease = ?11, expires_ms = ?12 WHERE id = ?1",
     )?;
     statement.execute(params![
         node.id,
@@ -201,7 +266,23 @@ pub(crate) fn update_node(
         node.access.extended.as_ref().map(ToString::to_string),
         node.properties,
         node.settings,
+        node.lease.to_text(),
+        node.expires_ms,
     ])?;
+    Ok(())
+}
+
+/// Saves only the lease, which is no change of the node: ETag and times stay.
+pub(crate) fn save_lease(writing: &mut Writing<'_>, id: i64, lease: &Lease) -> Result<(), ServiceError> {
+    let mut statement = writing.connection.prepare_cached("UPDATE nodes SET lease = ?2 WHERE id = ?1")?;
+    statement.execute(params![id, lease.to_text()])?;
+    Ok(())
+}
+
+/// As `save_lease`, for the settings.
+pub(crate) fn save_settings(writing: &mut Writing<'_>, id: i64, settings: &str) -> Result<(), ServiceError> {
+    let mut statement = writing.connection.prepare_cached("UPDATE nodes SET settings = ?2 WHERE id = ?1")?;
+    statement.execute(params![id, settings])?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use quick_xml::escape::escape;
 
 use super::Context;
+use super::blob_list::lease;
 use crate::clock;
 use crate::index::{self, Filesystem};
 use crate::properties::UserProperties;
@@ -88,13 +89,15 @@ pub(super) async fn list_containers(context: &Context) -> Result<HttpResponse, S
     xml.push_str("<Containers>");
     for filesystem in &page.filesystems {
         xml.push_str(&format!(
-            "<Container><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>\"{}\"</Etag>\
-             <LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>\
-             <HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties>",
+            "<Container><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>\"{}\"</Etag>",
             escape(&filesystem.name),
             clock::http_date(filesystem.modified_ms),
             filesystem.etag_text(),
         ));
+        lease(&mut xml, &filesystem.lease);
+        xml.push_str(
+            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties>",
+        );
         if with_metadata {
             xml.push_str("<Metadata>");
             for (name, value) in UserProperties::stored(&filesystem.properties).pairs() {
@@ -116,16 +119,4 @@ pub(super) fn information(context: &Context) -> HttpResponse {
         .insert_header(("x-ms-account-kind", context.account.kind.clone()))
         .insert_header(("x-ms-is-hns-enabled", context.account.hierarchical_namespace.to_string()))
         .finish()
-}
-
-/// None of the optional service features exists here: no logging, no metrics, no soft delete, no static website.
-pub(super) fn service_properties() -> HttpResponse {
-    let off = "<Version>1.0</Version><Enabled>false</Enabled><RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>";
-    HttpResponse::Ok().content_type("application/xml").body(format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><StorageServiceProperties><Logging><Version>1.0</Version>\
-         <Delete>false</Delete><Read>false</Read><Write>false</Write><RetentionPolicy><Enabled>false</Enabled>\
-         </RetentionPolicy></Logging><HourMetrics>{off}</HourMetrics><MinuteMetrics>{off}</MinuteMetrics><Cors />\
-         <DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>\
-         <StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>"
-    ))
 }

@@ -7,12 +7,13 @@ use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::body::{self, Checksums};
+use super::body::{self, Announced, Checksums};
 use super::flush::Flush;
 use super::{Context, reply};
+use crate::clock;
 use crate::content::{Appending, Content, Spool};
 use crate::index::{self, NewExtent, Node};
-use crate::request::{Call, Conditions};
+use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 pub(super) async fn append(
@@ -22,44 +23,52 @@ pub(super) async fn append(
     let call = &context.call;
     let position = call.query.number("position")?;
     let position = position.ok_or_else(|| ServiceError::invalid_query("position", "it is required"))?;
-    let length = body_length(call)?;
-    let past = position.checked_add(length).filter(|past| i64::try_from(*past).is_ok());
+    let announced = body_announced(call)?;
+    let past = position.checked_add(announced.length).filter(|past| i64::try_from(*past).is_ok());
     let past = past.ok_or_else(|| ServiceError::invalid_query("position", "it is too large"))?;
     let checksums = Checksums::of(call)?;
-    if call.header("x-ms-structured-body").is_some() {
-        return Err(ServiceError::not_implemented("structured bodies (x-ms-structured-body)"));
-    }
     let flush = if call.query.flag("flush")? { Some(Flush::of(call, past)?) } else { None };
+    let lease = LeaseUse::of_append(call, flush.is_some())?;
     let conditions = Conditions::of(call)?;
 
     let place = context.place()?;
     let node = context.service.index.read(move |connection| place.node(connection)).await?;
     check_target(&node, position)?;
     conditions.check(&node)?;
+    lease.check_write(&node.lease, clock::now_ms())?;
     let content = context.service.content.clone();
     let with_md5 = checksums.md5.is_some();
     let open = move |connection: &_| open_target(connection, &content, node.id, position, past, with_md5);
     let (appending, spool) = context.service.index.read(open).await?;
 
-    let appending = body::receive(context, payload, appending, length).await?;
-    checksums.check(&appending)?;
+    let appending = body::receive(context, payload, appending, &announced).await?;
+    checksums.check(appending.digests())?;
     let crc64 = BASE64.encode(appending.digests().crc64());
     let name = spool.as_ref().map(|spool| spool.name().to_owned());
     let extent = NewExtent { node: node.id, first: position, past, spool: name };
-    let node = record(context, appending, spool, extent, flush).await?;
+    let node = record(context, appending, spool, extent, Commit { flush, lease }).await?;
 
     let mut response = reply::changed(StatusCode::ACCEPTED, &node);
-    let headers = response.headers_mut();
-    if let Ok(value) = crc64.parse() {
-        headers.insert(actix_web::http::header::HeaderName::from_static("x-ms-content-crc64"), value);
+    reply::insert(&mut response, "x-ms-content-crc64", &crc64);
+    announced.confirm(&mut response);
+    if lease.renews() {
+        reply::insert(&mut response, "x-ms-lease-renewed", "true");
     }
     Ok(response)
 }
 
-fn body_length(call: &Call) -> Result<u64, ServiceError> {
-    match body::announced_length(call)? {
-        0 => Err(ServiceError::invalid_header("Content-Length", "an append needs at least one byte")),
-        length => Ok(length),
+/// What else is done together with the append.
+struct Commit {
+    flush: Option<Flush>,
+    lease: LeaseUse,
+}
+
+fn body_announced(call: &Call) -> Result<Announced, ServiceError> {
+    match Announced::of(call)? {
+        Announced { length: 0, .. } => {
+            Err(ServiceError::invalid_header("Content-Length", "an append needs at least one byte"))
+        }
+        announced => Ok(announced),
     }
 }
 
@@ -101,13 +110,19 @@ async fn record(
     appending: Appending,
     spool: Option<Spool>,
     extent: NewExtent,
-    flush: Option<Flush>,
+    commit: Commit,
 ) -> Result<Node, ServiceError> {
     let content = context.service.content.clone();
     let record = move |writing: &mut index::Writing<'_>| {
         let mut node = index::add_extent(writing, &content, &extent)?;
-        if let Some(flush) = &flush {
+        let Commit { flush, lease } = &commit;
+        let before = node.lease.clone();
+        lease.begin(&mut node.lease, writing.now_ms)?;
+        lease.finish(&mut node.lease, writing.now_ms)?;
+        if let Some(flush) = flush {
             flush.apply(writing, &content, &mut node)?;
+        } else if node.lease != before {
+            index::save_lease(writing, node.id, &node.lease)?;
         }
         if let Some(spool) = spool {
             spool.keep();

@@ -6,15 +6,21 @@
 use actix_web::HttpResponse;
 use quick_xml::escape::escape;
 
-use super::Context;
 use super::account::{decode_token, encode_token, page_size};
+use super::{Context, deleted_list};
 use crate::clock;
-use crate::index::{self, Node, Page};
+use crate::index::{self, Node, Page, Start};
+use crate::lease::Lease;
 use crate::properties::{ContentSettings, FOLDER_MARK, UserProperties};
 use crate::service_error::ServiceError;
 
 pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, ServiceError> {
     let query = &context.call.query;
+    match query.get("showonly") {
+        None => {}
+        Some("deleted") => return deleted_list::list_deleted(context).await,
+        Some(_) => return Err(ServiceError::invalid_query("showonly", "expected deleted")),
+    }
     let flat = match query.get("delimiter") {
         None => true,
         Some("/") => false,
@@ -24,6 +30,10 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
     let after = decode_token(query.get("marker"), "marker")?;
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let (directory, name) = prefix.rsplit_once('/').unwrap_or(("", &prefix));
+    let from = from_below(query.get("startFrom"), directory);
+    if query.get("endBefore").is_some() {
+        return Err(ServiceError::not_implemented("endBefore in List Blobs"));
+    }
     let (directory, name) = (directory.to_owned(), name.to_owned());
     let place = context.place()?;
     let read = move |connection: &_| {
@@ -33,7 +43,13 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         let Some(node) = index::find(connection, root, &path)?.filter(|node| node.kind.is_directory()) else {
             return Ok(Page { entries: Vec::new(), next: None });
         };
-        let mut page = index::list_paths(connection, node.id, &name, flat, after.as_deref(), limit)?;
+        let start = match (&after, &from) {
+            (Some(after), _) => Start::After(after),
+            (None, FirstName::Below(from)) => Start::From(from),
+            (None, FirstName::Beginning) => Start::Beginning,
+            (None, FirstName::Behind) => return Ok(Page { entries: Vec::new(), next: None }),
+        };
+        let mut page = index::list_paths(connection, node.id, &name, flat, start, limit)?;
         if !directory.is_empty() {
             for (name, _) in &mut page.entries {
                 *name = format!("{directory}/{name}");
@@ -41,9 +57,8 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         }
         Ok(page)
     };
+    let include = Include::of(context)?;
     let page = context.service.index.read(read).await?;
-    let with_metadata =
-        query.get("include").is_some_and(|include| include.split(',').any(|part| part == "metadata"));
     let container = context.call.location.filesystem.as_deref().unwrap_or("");
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ServiceEndpoint=\"{}/\" ContainerName=\"{}\">",
@@ -66,7 +81,7 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         if node.kind.is_directory() && !flat {
             xml.push_str(&format!("<BlobPrefix><Name>{}/</Name></BlobPrefix>", escape(name.as_str())));
         } else {
-            blob(&mut xml, name, node, with_metadata);
+            blob(&mut xml, name, node, include);
         }
     }
     let next = page.next.as_deref().map(encode_token).unwrap_or_default();
@@ -74,7 +89,61 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
     Ok(HttpResponse::Ok().content_type("application/xml").body(xml))
 }
 
-fn blob(xml: &mut String, name: &str, node: &Node, with_metadata: bool) {
+/// Where `startFrom` lies, as seen from the directory that is listed.
+enum FirstName {
+    Beginning,
+    Below(String),
+    Behind,
+}
+
+fn from_below(start: Option<&str>, directory: &str) -> FirstName {
+    let names = |path: &str| -> Vec<String> {
+        path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let (start, directory) = (names(start.unwrap_or("")), names(directory));
+    match start.strip_prefix(directory.as_slice()) {
+        Some([]) => FirstName::Beginning,
+        Some(below) => FirstName::Below(below.join("/")),
+        None if start < directory => FirstName::Beginning,
+        None => FirstName::Behind,
+    }
+}
+
+/// What else is asked for with each blob.
+#[derive(Debug, Clone, Copy, Default)]
+struct Include {
+    metadata: bool,
+    permissions: bool,
+}
+
+impl Include {
+    fn of(context: &Context) -> Result<Self, ServiceError> {
+        let mut include = Self::default();
+        let asked = context.call.query.get("include").unwrap_or("");
+        for part in asked.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match part {
+                "metadata" => include.metadata = true,
+                "permissions" => include.permissions = true,
+                // There are never any of these, so a listing with them is the same as one without.
+                "snapshots"
+                | "versions"
+                | "tags"
+                | "copy"
+                | "deleted"
+                | "deletedwithversions"
+                | "immutabilitypolicy"
+                | "legalhold" => {}
+                "uncommittedblobs" => {
+                    return Err(ServiceError::not_implemented("include=uncommittedblobs in List Blobs"));
+                }
+                _ => return Err(ServiceError::invalid_query("include", "one of its parts is not known")),
+            }
+        }
+        Ok(include)
+    }
+}
+
+fn blob(xml: &mut String, name: &str, node: &Node, include: Include) {
     let settings = ContentSettings::stored(&node.settings);
     xml.push_str(&format!(
         "<Blob><Name>{}</Name><Properties><Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified>\
@@ -97,12 +166,33 @@ fn blob(xml: &mut String, name: &str, node: &Node, with_metadata: bool) {
     ] {
         xml.push_str(&format!("<{element}>{}</{element}>", escape(value.unwrap_or(""))));
     }
-    xml.push_str(
-        "<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>\
-         <LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted>\
-         </Properties>",
-    );
-    if with_metadata {
+    xml.push_str("<BlobType>BlockBlob</BlobType>");
+    match settings.access_tier.as_deref() {
+        Some(tier) => xml.push_str(&format!("<AccessTier>{tier}</AccessTier>")),
+        None => xml.push_str("<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"),
+    }
+    lease(xml, &node.lease);
+    if let Some(expires_ms) = node.expires_ms {
+        xml.push_str(&format!("<Expiry-Time>{}</Expiry-Time>", clock::http_date(expires_ms)));
+    }
+    if let Some(encryption_context) = &node.encryption_context {
+        xml.push_str(&format!(
+            "<EncryptionContext>{}</EncryptionContext>",
+            escape(encryption_context.as_str())
+        ));
+    }
+    if include.permissions {
+        for (element, value) in [
+            ("Owner", node.owner.as_str()),
+            ("Group", &node.group),
+            ("Permissions", &node.access.permissions_text()),
+            ("Acl", &node.access.acl_text()),
+        ] {
+            xml.push_str(&format!("<{element}>{}</{element}>", escape(value)));
+        }
+    }
+    xml.push_str("<ServerEncrypted>true</ServerEncrypted></Properties>");
+    if include.metadata {
         xml.push_str("<Metadata>");
         for (name, value) in UserProperties::stored(&node.properties).pairs() {
             let value = String::from_utf8_lossy(value);
@@ -114,4 +204,18 @@ fn blob(xml: &mut String, name: &str, node: &Node, with_metadata: bool) {
         xml.push_str("</Metadata>");
     }
     xml.push_str("</Blob>");
+}
+
+/// The elements that tell of a lease, in lists of blobs and of containers.
+pub(super) fn lease(xml: &mut String, lease: &Lease) {
+    let now_ms = clock::now_ms();
+    let state = lease.state(now_ms);
+    xml.push_str(&format!(
+        "<LeaseStatus>{}</LeaseStatus><LeaseState>{}</LeaseState>",
+        state.status(),
+        state.as_str()
+    ));
+    if let Some(duration) = lease.duration_text(now_ms) {
+        xml.push_str(&format!("<LeaseDuration>{duration}</LeaseDuration>"));
+    }
 }

@@ -3,12 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
+use super::expiry::Expiry;
 use super::{Context, reply};
 use crate::index::{self, Create, NodeKind};
+use crate::lease::Lease;
 use crate::permissions::{self, AccessControl, Acl, NewAccess};
 use crate::properties::{ContentSettings, UserProperties};
-use crate::request::{Conditions, Location};
+use crate::request::{Call, Conditions, LeaseUse, Location, lease_duration, lease_id};
 use crate::service_error::ServiceError;
+
+const MAX_ENCRYPTION_CONTEXT_BYTES: usize = 1024;
 
 pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
     let place = context.place()?;
@@ -22,31 +26,72 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
     };
     Location::check_new_path(&place.path)?;
     let conditions = Conditions::of(&context.call)?;
-    let new = description(context, kind)?;
+    let lease = LeaseUse::of(&context.call)?;
+    let acquire = match lease_id(&context.call, "x-ms-proposed-lease-id")? {
+        Some(id) => Some((id, lease_duration(&context.call)?)),
+        None => None,
+    };
+    let expiry = expiry(&context.call, kind)?;
+    let mut new = description(context, kind)?;
     let create = move |writing: &mut index::Writing<'_>| {
         let root = place.root(writing.connection)?;
         let existing = index::find(writing.connection, root, &place.path)?;
         conditions.check_for_write(existing.as_ref())?;
-        match existing {
-            Some(node) if node.kind != kind => Err(ServiceError::path_conflict().about(node.kind)),
+        let now_ms = writing.now_ms;
+        let replaced = match existing {
+            Some(node) if node.kind != kind => return Err(ServiceError::path_conflict().about(node.kind)),
             // Making a directory that is there changes nothing.
-            Some(node) if node.kind.is_directory() => Ok((node, false)),
+            Some(node) if node.kind.is_directory() => return Ok((node, false)),
             Some(node) => {
+                new.lease = node.lease;
+                lease.begin(&mut new.lease, now_ms)?;
                 index::remove(writing, node.id)?;
-                Ok((index::create(writing, root, &place.path, &new)?, true))
+                true
             }
-            None => Ok((index::create(writing, root, &place.path, &new)?, false)),
+            None => lease.check_absent().map(|()| false)?,
+        };
+        if let Some((id, duration)) = acquire {
+            new.lease.acquire(Some(id), duration, now_ms)?;
         }
+        if let Some(expiry) = expiry {
+            new.expires_ms = expiry.resolve(now_ms, now_ms)?;
+        }
+        Ok((index::create(writing, root, &place.path, &new)?, replaced))
     };
     let (node, replaced) = context.service.index.write(create).await?;
-    if replaced {
+    // Also for an expiry, which the sweeper has to wait for.
+    if replaced || node.expires_ms.is_some() {
         context.service.garbage.notify_one();
     }
     Ok(reply::changed(StatusCode::CREATED, &node))
 }
 
+fn expiry(call: &Call, kind: NodeKind) -> Result<Option<Expiry>, ServiceError> {
+    match Expiry::of(call)? {
+        Some(_) if kind.is_directory() => {
+            Err(ServiceError::unsupported_header("x-ms-expiry-option", "only files expire"))
+        }
+        expiry => Ok(expiry),
+    }
+}
+
+fn encryption_context(call: &Call) -> Result<Option<String>, ServiceError> {
+    let name = "x-ms-encryption-context";
+    match call.header(name) {
+        Some(text) if text.len() > MAX_ENCRYPTION_CONTEXT_BYTES => {
+            Err(ServiceError::invalid_header(name, "it is longer than 1024 bytes"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
 fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError> {
     let call = &context.call;
+    match call.query.get("blobType") {
+        None => {}
+        Some(kind) if kind.eq_ignore_ascii_case("blockblob") => {}
+        Some(_) => return Err(ServiceError::not_implemented("other blobs than block blobs")),
+    }
     let umask = call.header("x-ms-umask").map(permissions::parse_umask).transpose()?;
     let umask = umask.unwrap_or(permissions::DEFAULT_UMASK);
     let default_mode = match kind {
@@ -75,5 +120,8 @@ fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError
         parent_umask: umask,
         properties: UserProperties::parse(call.header("x-ms-properties").unwrap_or(""))?.to_text(),
         settings: settings.to_text(),
+        lease: Lease::default(),
+        expires_ms: None,
+        encryption_context: encryption_context(call)?,
     })
 }

@@ -4,9 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
 use super::{Context, Place, reply};
+use crate::clock;
 use crate::index;
 use crate::properties::UserProperties;
-use crate::request::{Api, Conditions, Location};
+use crate::request::{Api, Conditions, LeaseUse, Location};
 use crate::service_error::ServiceError;
 
 fn properties_of(context: &Context) -> Result<String, ServiceError> {
@@ -40,9 +41,12 @@ fn namespace_header(context: &Context) -> (&'static str, String) {
 
 pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceError> {
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let lease = LeaseUse::of(&context.call)?;
     let delete = move |writing: &mut index::Writing<'_>| {
         let filesystem = place.filesystem(writing.connection)?;
         conditions.check_filesystem(&filesystem)?;
+        let leased = lease.check_write(&filesystem.lease, writing.now_ms);
+        leased.map_err(ServiceError::on_container)?;
         index::delete_filesystem(writing, &place.account, &filesystem)
     };
     context.service.index.write(delete).await?;
@@ -51,12 +55,13 @@ pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceErr
 }
 
 pub(super) async fn properties(context: &Context) -> Result<HttpResponse, ServiceError> {
-    let place = context.place()?;
+    let (place, lease) = (context.place()?, LeaseUse::of(&context.call)?);
     let filesystem = context.service.index.read(move |connection| place.filesystem(connection)).await?;
+    let leased = lease.check_read(&filesystem.lease, clock::now_ms());
+    leased.map_err(ServiceError::on_container)?;
     let mut reply = reply::filesystem(StatusCode::OK, &filesystem);
     reply.insert_header(namespace_header(context));
-    reply.insert_header(("x-ms-lease-status", "unlocked"));
-    reply.insert_header(("x-ms-lease-state", "available"));
+    reply::lease(&mut reply, &filesystem.lease);
     reply.insert_header(("x-ms-has-immutability-policy", "false"));
     reply.insert_header(("x-ms-has-legal-hold", "false"));
     reply::user_properties(&mut reply, &UserProperties::stored(&filesystem.properties));
@@ -65,10 +70,12 @@ pub(super) async fn properties(context: &Context) -> Result<HttpResponse, Servic
 
 pub(super) async fn set_properties(context: &Context) -> Result<HttpResponse, ServiceError> {
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
-    let properties = properties_of(context)?;
+    let (properties, lease) = (properties_of(context)?, LeaseUse::of(&context.call)?);
     let update = move |writing: &mut index::Writing<'_>| {
         let mut filesystem = place.filesystem(writing.connection)?;
         conditions.check_filesystem(&filesystem)?;
+        let leased = lease.check_read(&filesystem.lease, writing.now_ms);
+        leased.map_err(ServiceError::on_container)?;
         filesystem.properties = properties;
         index::update_filesystem(writing, &place.account, &mut filesystem)?;
         Ok(filesystem)

@@ -8,7 +8,7 @@ use super::{Context, reply};
 use crate::content::Content;
 use crate::index::{self, Node, Writing};
 use crate::properties::ContentSettings;
-use crate::request::{Call, Conditions};
+use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 /// Also what an append with `flush=true` does at its end.
@@ -32,6 +32,9 @@ impl Flush {
         content: &Content,
         node: &mut Node,
     ) -> Result<(), ServiceError> {
+        if node.length > 0 && self.position > node.length {
+            index::forget_committed_blocks(writing.connection, node.id)?;
+        }
         index::commit_up_to(writing, content, node, self.position, self.retain)?;
         let mut settings = ContentSettings::stored(&node.settings);
         settings.update_from(&self.headers, "x-ms-");
@@ -49,6 +52,7 @@ pub(super) async fn flush(context: &Context) -> Result<HttpResponse, ServiceErro
     }
     let flush = Flush::of(call, position)?;
     let (place, conditions) = (context.place()?, Conditions::of(call)?);
+    let lease = LeaseUse::of_append(call, true)?;
     let content = context.service.content.clone();
     let apply = move |writing: &mut Writing<'_>| {
         let mut node = place.node(writing.connection)?;
@@ -56,9 +60,15 @@ pub(super) async fn flush(context: &Context) -> Result<HttpResponse, ServiceErro
         if node.kind.is_directory() {
             return Err(ServiceError::path_conflict().about(node.kind));
         }
+        lease.begin(&mut node.lease, writing.now_ms)?;
+        lease.finish(&mut node.lease, writing.now_ms)?;
         flush.apply(writing, &content, &mut node)?;
         Ok(node)
     };
     let node = context.service.index.write(apply).await?;
-    Ok(reply::changed(StatusCode::OK, &node))
+    let mut response = reply::changed(StatusCode::OK, &node);
+    if lease.renews() {
+        reply::insert(&mut response, "x-ms-lease-renewed", "true");
+    }
+    Ok(response)
 }

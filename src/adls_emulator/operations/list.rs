@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Context;
 use super::account::{decode_token, encode_token, page_size};
 use crate::clock;
-use crate::index::{self, Node, Page};
+use crate::index::{self, Node, Page, Start};
 use crate::request::split_path;
 use crate::service_error::ServiceError;
 
@@ -24,6 +24,10 @@ struct Entry {
     group: String,
     permissions: String,
     creation_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry_time: Option<String>,
+    #[serde(rename = "EncryptionContext", skip_serializing_if = "Option::is_none")]
+    encryption_context: Option<String>,
 }
 
 impl Entry {
@@ -36,6 +40,8 @@ impl Entry {
             etag: node.etag_text(),
             permissions: node.access.permissions_text(),
             creation_time: clock::file_time(node.created_ms).to_string(),
+            expiry_time: node.expires_ms.map(|at| clock::file_time(at).to_string()),
+            encryption_context: node.encryption_context,
             owner: node.owner,
             group: node.group,
         }
@@ -49,7 +55,14 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         None => return Err(ServiceError::invalid_query("recursive", "it is required")),
     };
     let limit = page_size(query.number("maxResults")?, "maxResults")?;
+    // Names are the same for people and for programs here: there is no directory of users to ask.
+    query.flag("upn")?;
     let after = decode_token(query.get("continuation"), "continuation")?;
+    let from = query.get("beginFrom").map(split_path).transpose()?.unwrap_or_default();
+    if from.len() > 1 && !recursive {
+        let reason = "without recursive=true it is one name";
+        return Err(ServiceError::invalid_query("beginFrom", reason));
+    }
     let directory = query.get("directory").map(split_path).transpose()?.unwrap_or_default();
     let place = context.place()?;
     let read = move |connection: &_| {
@@ -59,7 +72,13 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         if !node.kind.is_directory() {
             return Ok(Page { entries: vec![(path, node)], next: None });
         }
-        let mut page = index::list_paths(connection, node.id, "", recursive, after.as_deref(), limit)?;
+        let from = from.join("/");
+        let start = match &after {
+            Some(after) => Start::After(after),
+            None if from.is_empty() => Start::Beginning,
+            None => Start::From(&from),
+        };
+        let mut page = index::list_paths(connection, node.id, "", recursive, start, limit)?;
         if !path.is_empty() {
             path.push('/');
             for (name, _) in &mut page.entries {

@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 
-use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use futures::StreamExt as _;
 
 use super::{Context, reply};
+use crate::clock;
+use crate::content::structured::{self, Encoder};
 use crate::content::{Digests, Reading};
 use crate::index::Node;
-use crate::request::{Call, Conditions};
+use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 /// The service computes checksums only over ranges up to this size.
@@ -27,6 +30,7 @@ struct Opened {
 pub(super) async fn read(context: &Context) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
     let (place, conditions) = (context.place()?, Conditions::of(call)?);
+    let (lease, structured) = (LeaseUse::of(call)?, wants_structured(call)?);
     let asked = call.header("x-ms-range").or_else(|| call.header("range")).map(parse_range).transpose()?;
     let wants = |name: &str| call.header(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let (md5, crc64) = (wants("x-ms-range-get-content-md5"), wants("x-ms-range-get-content-crc64"));
@@ -34,6 +38,7 @@ pub(super) async fn read(context: &Context) -> Result<HttpResponse, ServiceError
     let open = move |connection: &_| {
         let node = place.node(connection)?;
         conditions.check_for_read(&node)?;
+        lease.check_read(&node.lease, clock::now_ms())?;
         let range = match asked {
             Some((first, _)) if first >= node.length => {
                 return Err(ServiceError::invalid_range().with_length(node.length));
@@ -60,7 +65,25 @@ pub(super) async fn read(context: &Context) -> Result<HttpResponse, ServiceError
         Ok(Opened { node, range, reading, digests })
     };
     let opened = context.service.index.read(open).await?;
-    Ok(response(context, call, opened, asked.is_some(), md5))
+    Ok(response(context, call, opened, Form { partial: asked.is_some(), md5, structured }))
+}
+
+/// How the content is to be sent.
+struct Form {
+    partial: bool,
+    md5: bool,
+    structured: bool,
+}
+
+fn wants_structured(call: &Call) -> Result<bool, ServiceError> {
+    match call.header("x-ms-structured-body") {
+        None => Ok(false),
+        Some(form) if form.eq_ignore_ascii_case(structured::FORM) => Ok(true),
+        Some(_) => {
+            let reason = format!("expected {}", structured::FORM);
+            Err(ServiceError::invalid_header("x-ms-structured-body", &reason))
+        }
+    }
 }
 
 /// The file was deleted between the look into the index and the opening.
@@ -71,8 +94,9 @@ fn gone(error: std::io::Error) -> ServiceError {
     }
 }
 
-fn response(context: &Context, call: &Call, opened: Opened, partial: bool, md5: bool) -> HttpResponse {
+fn response(context: &Context, call: &Call, opened: Opened, form: Form) -> HttpResponse {
     let Opened { node, range, reading, digests } = opened;
+    let Form { partial, md5, structured } = form;
     let mut response = if partial { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
     reply::describe(&mut response, &node, call.query.get("action").is_none());
     reply::content_settings(&mut response, &node, !partial);
@@ -87,6 +111,11 @@ fn response(context: &Context, call: &Call, opened: Opened, partial: bool, md5: 
         };
     }
     let length = range.end - range.start;
+    if structured {
+        response.insert_header(("x-ms-structured-body", structured::FORM));
+        response.insert_header(("x-ms-structured-content-length", length.to_string()));
+        return structured_body(context, response, reading, length);
+    }
     match reading {
         Some(reading) => {
             response.body(SizedStream::new(length, reading.into_stream(context.counters.clone())))
@@ -95,8 +124,23 @@ fn response(context: &Context, call: &Call, opened: Opened, partial: bool, md5: 
     }
 }
 
+fn structured_body(
+    context: &Context,
+    mut response: HttpResponseBuilder,
+    reading: Option<Reading>,
+    length: u64,
+) -> HttpResponse {
+    let mut encoder = Encoder::new(length);
+    let Some(reading) = reading else {
+        return response.body(encoder.push(&[]));
+    };
+    let content = reading.into_stream(context.counters.clone());
+    let message = content.map(move |chunk| chunk.map(|chunk| encoder.push(&chunk)));
+    response.body(SizedStream::new(structured::message_length(length), message))
+}
+
 /// `bytes=first-` or `bytes=first-last`, the two forms that the service knows.
-fn parse_range(text: &str) -> Result<(u64, Option<u64>), ServiceError> {
+pub(super) fn parse_range(text: &str) -> Result<(u64, Option<u64>), ServiceError> {
     let parse = || {
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
         let first: u64 = first.parse().ok()?;

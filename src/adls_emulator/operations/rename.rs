@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 
 use super::{Context, reply};
 use crate::index::{self, RenameRequest};
-use crate::request::{Call, Conditions, Location, decode_path};
+use crate::request::{Call, Conditions, LeaseUse, Location, decode_path};
 use crate::service_error::ServiceError;
 
 pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -18,11 +18,12 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
     let (source_filesystem, source) = source(call)?;
     let conditions = Conditions::of(call)?;
     let source_conditions = Conditions::of_rename_source(call)?;
+    let (lease, source_lease) = (LeaseUse::of(call)?, LeaseUse::of_rename_source(call)?);
     let rename = move |writing: &mut index::Writing<'_>| {
         let connection = writing.connection;
         let root = place.root(connection)?;
-        let source_root = match index::filesystem(connection, &place.account, &source_filesystem) {
-            Ok(filesystem) => filesystem.root,
+        let source_root = match index::filesystem_root(connection, &place.account, &source_filesystem) {
+            Ok(root) => root,
             Err(error) if error.code == ServiceError::filesystem_not_found().code => {
                 return Err(ServiceError::source_path_not_found());
             }
@@ -32,9 +33,11 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             source_root,
             source,
             source_conditions,
+            source_lease,
             root,
             destination: place.path,
             conditions,
+            lease,
         };
         index::rename(writing, &request)
     };

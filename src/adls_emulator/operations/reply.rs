@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::clock;
 use crate::index::{Filesystem, Node};
+use crate::lease::Lease;
 use crate::properties::{ContentSettings, UserProperties};
 
 /// An answer without a body that carries the node's ETag and time.
@@ -22,6 +23,17 @@ pub(super) fn filesystem(status: StatusCode, filesystem: &Filesystem) -> HttpRes
     reply
 }
 
+pub(super) fn stamp_node(reply: &mut HttpResponseBuilder, node: &Node) {
+    stamp(reply, &node.etag_text(), node.modified_ms);
+}
+
+/// Leaves the header out when the text cannot be one.
+pub(super) fn insert(response: &mut HttpResponse, name: &'static str, value: &str) {
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
 fn stamp(reply: &mut HttpResponseBuilder, etag: &str, modified_ms: i64) {
     reply.insert_header(("ETag", format!("\"{etag}\"")));
     reply.insert_header(("Last-Modified", clock::http_date(modified_ms)));
@@ -34,10 +46,15 @@ pub(super) fn describe(reply: &mut HttpResponseBuilder, node: &Node, with_user_p
     reply.insert_header(("Accept-Ranges", "bytes"));
     reply.insert_header(("x-ms-resource-type", node.kind.as_str()));
     reply.insert_header(("x-ms-creation-time", clock::http_date(node.created_ms)));
-    reply.insert_header(("x-ms-lease-status", "unlocked"));
-    reply.insert_header(("x-ms-lease-state", "available"));
+    lease(reply, &node.lease);
     reply.insert_header(("x-ms-server-encrypted", "true"));
     reply.insert_header(("x-ms-blob-type", "BlockBlob"));
+    if let Some(expires_ms) = node.expires_ms {
+        reply.insert_header(("x-ms-expiry-time", clock::http_date(expires_ms)));
+    }
+    if let Some(encryption_context) = &node.encryption_context {
+        insert_text(reply, "x-ms-encryption-context", encryption_context);
+    }
     ownership(reply, node);
     if with_user_properties {
         let properties = UserProperties::stored(&node.properties);
@@ -45,6 +62,16 @@ pub(super) fn describe(reply: &mut HttpResponseBuilder, node: &Node, with_user_p
         if node.kind.is_directory() {
             reply.insert_header(("x-ms-meta-hdi_isfolder", "true"));
         }
+    }
+}
+
+pub(super) fn lease(reply: &mut HttpResponseBuilder, lease: &Lease) {
+    let now_ms = clock::now_ms();
+    let state = lease.state(now_ms);
+    reply.insert_header(("x-ms-lease-status", state.status()));
+    reply.insert_header(("x-ms-lease-state", state.as_str()));
+    if let Some(duration) = lease.duration_text(now_ms) {
+        reply.insert_header(("x-ms-lease-duration", duration));
     }
 }
 
@@ -83,6 +110,17 @@ pub(super) fn content_settings(reply: &mut HttpResponseBuilder, node: &Node, who
         // Content-MD5 of a partial reply would be that of the part.
         put("x-ms-content-md5", md5);
         put("x-ms-blob-content-md5", md5);
+    }
+    insert_text(reply, "x-ms-access-tier", settings.access_tier.as_deref().unwrap_or("Hot"));
+    if settings.access_tier.is_none() {
+        reply.insert_header(("x-ms-access-tier-inferred", "true"));
+    }
+    if let Some(copied) = &settings.copy {
+        insert_text(reply, "x-ms-copy-id", &copied.id);
+        insert_text(reply, "x-ms-copy-source", &copied.source);
+        reply.insert_header(("x-ms-copy-status", "success"));
+        reply.insert_header(("x-ms-copy-progress", format!("{0}/{0}", copied.bytes)));
+        reply.insert_header(("x-ms-copy-completion-time", clock::http_date(copied.completed_ms)));
     }
     let content_type = settings.content_type.as_deref().unwrap_or("application/octet-stream");
     insert_text(reply, "Content-Type", content_type);

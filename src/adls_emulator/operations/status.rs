@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::{Context, reply};
 use crate::authorization::{Caller, Role, allowed_bits};
+use crate::clock;
 use crate::index::{self, Node};
 use crate::permissions::parse_triple;
-use crate::request::Conditions;
+use crate::request::{Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -18,8 +19,12 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
         return Err(ServiceError::flat_namespace());
     }
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let lease = LeaseUse::of(&context.call)?;
+    // Names are the same for people and for programs here: there is no directory of users to ask.
+    context.call.query.flag("upn")?;
     let node = context.service.index.read(move |connection| place.node(connection)).await?;
     conditions.check_for_read(&node)?;
+    lease.check_read(&node.lease, clock::now_ms())?;
     let mut response = HttpResponse::Ok();
     match action {
         "" | "getStatus" => {

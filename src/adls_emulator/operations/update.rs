@@ -3,11 +3,12 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
+use super::blob::access_tier;
 use super::{Context, reply};
 use crate::index::{self, Node, Writing};
 use crate::permissions::{self, Acl};
 use crate::properties::{ContentSettings, UserProperties};
-use crate::request::Conditions;
+use crate::request::{Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 /// `touch_modified`: access control changes the ETag but not the time of the last modification.
@@ -17,9 +18,11 @@ async fn change(
     apply: impl FnOnce(&mut Node) -> Result<(), ServiceError> + Send + 'static,
 ) -> Result<HttpResponse, ServiceError> {
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let lease = LeaseUse::of(&context.call)?;
     let update = move |writing: &mut Writing<'_>| {
         let mut node = place.node(writing.connection)?;
         conditions.check(&node)?;
+        lease.begin(&mut node.lease, writing.now_ms)?;
         apply(&mut node)?;
         index::update_node(writing, &mut node, touch_modified)?;
         Ok(node)
@@ -88,8 +91,30 @@ pub(super) async fn set_http_headers(context: &Context) -> Result<HttpResponse, 
     let mut settings = ContentSettings::default();
     settings.update_from(&context.call.headers, "x-ms-blob-");
     let apply = move |node: &mut Node| {
+        let stored = ContentSettings::stored(&node.settings);
+        settings.access_tier = stored.access_tier;
+        settings.copy = stored.copy;
         node.settings = settings.to_text();
         Ok(())
     };
     change(context, true, apply).await
+}
+
+/// Blob: only remembers the tier, which is no change of the file: ETag and times stay.
+pub(super) async fn set_tier(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let name = "x-ms-access-tier";
+    let tier = access_tier(&context.call)?.ok_or_else(|| ServiceError::missing_header(name))?;
+    let (place, lease) = (context.place()?, LeaseUse::of(&context.call)?);
+    let set = move |writing: &mut Writing<'_>| {
+        let node = place.node(writing.connection)?;
+        if node.kind.is_directory() {
+            return Err(ServiceError::path_conflict().about(node.kind));
+        }
+        lease.check_read(&node.lease, writing.now_ms)?;
+        let mut settings = ContentSettings::stored(&node.settings);
+        settings.access_tier = Some(tier);
+        index::save_settings(writing, node.id, &settings.to_text())
+    };
+    context.service.index.write(set).await?;
+    Ok(HttpResponse::Ok().finish())
 }

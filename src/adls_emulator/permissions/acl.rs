@@ -1,9 +1,12 @@
 //! Access control lists as text: `[default:]user|group|mask|other:[id]:rwx`, comma separated.
 
+mod change;
+
 use std::fmt;
 
 use super::{parse_triple, triple};
 use crate::service_error::ServiceError;
+pub(crate) use change::AclChange;
 
 /// The service's limit for each of the two scopes.
 const MAX_ENTRIES_PER_SCOPE: usize = 32;
@@ -17,12 +20,18 @@ enum Tag {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     default_scope: bool,
     tag: Tag,
     /// Empty for the owner, the owning group, the mask and other.
     id: String,
     bits: u16,
+}
+
+impl Entry {
+    fn same_place(&self, other: &Self) -> bool {
+        (self.default_scope, self.tag, &self.id) == (other.default_scope, other.tag, &other.id)
+    }
 }
 
 /// A complete list: always with owner, group and other in the access scope, and with a mask where POSIX wants one.
@@ -33,21 +42,23 @@ pub(crate) struct Acl {
 
 impl Acl {
     pub(crate) fn parse(text: &str, is_directory: bool) -> Result<Self, ServiceError> {
-        let invalid = |reason: &str| ServiceError::invalid_header("x-ms-acl", reason);
-        let mut entries: Vec<Entry> = Vec::new();
-        for part in text.split(',') {
-            let entry =
-                parse_entry(part.trim()).ok_or_else(|| invalid("an entry is not [scope:]type:[id]:rwx"))?;
-            if entry.default_scope && !is_directory {
-                return Err(invalid("a file has no default entries"));
-            }
-            let same =
-                |e: &&Entry| (e.default_scope, e.tag, &e.id) == (entry.default_scope, entry.tag, &entry.id);
-            if entries.iter().any(|e| same(&e)) {
-                return Err(invalid("an entry is given twice"));
-            }
-            entries.push(entry);
+        let entries = parse_entries(text)?;
+        if !is_directory && entries.iter().any(|entry| entry.default_scope) {
+            return Err(invalid("a file has no default entries"));
         }
+        Self::completed(entries)
+    }
+
+    /// Owner, group and other alone.
+    pub(crate) fn of_mode(mode: u16) -> Self {
+        let entry = |(tag, shift): (Tag, u16)| {
+            let bits = (mode >> shift) & 7;
+            Entry { default_scope: false, tag, id: String::new(), bits }
+        };
+        Self { entries: [(Tag::User, 6), (Tag::Group, 3), (Tag::Other, 0)].map(entry).to_vec() }
+    }
+
+    fn completed(entries: Vec<Entry>) -> Result<Self, ServiceError> {
         let mut acl = Self { entries };
         for tag in [Tag::User, Tag::Group, Tag::Other] {
             let bits =
@@ -146,6 +157,35 @@ impl Acl {
             self.entries.push(Entry { default_scope, tag: Tag::Mask, id: String::new(), bits });
         }
     }
+}
+
+fn invalid(reason: &str) -> ServiceError {
+    ServiceError::invalid_header("x-ms-acl", reason)
+}
+
+fn parse_entries(text: &str) -> Result<Vec<Entry>, ServiceError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for part in text.split(',') {
+        let entry =
+            parse_entry(part.trim()).ok_or_else(|| invalid("an entry is not [scope:]type:[id]:rwx"))?;
+        if entries.iter().any(|known| known.same_place(&entry)) {
+            return Err(invalid("an entry is given twice"));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// `[default:]type[:[id][:]]`: an entry without permissions.
+fn parse_key(text: &str) -> Option<Entry> {
+    let (scope, rest) = match text.strip_prefix("default:") {
+        Some(rest) => ("default:", rest),
+        None => ("", text),
+    };
+    let (tag, id) = rest.split_once(':').unwrap_or((rest, ""));
+    let id = id.strip_suffix(':').unwrap_or(id);
+    // An id with a colon would be permissions.
+    if id.contains(':') { None } else { parse_entry(&format!("{scope}{tag}:{id}:---")) }
 }
 
 fn parse_entry(text: &str) -> Option<Entry> {

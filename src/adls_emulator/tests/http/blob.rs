@@ -57,10 +57,28 @@ async fn blobs_are_paths() {
 async fn the_account_tells_about_itself() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
-    let information = client.get("?restype=account&comp=properties", &[]).await.expect(200);
-    assert_eq!(information.header("x-ms-is-hns-enabled"), "true");
+    client.write("lake/file", b"x").await;
+    for level in ["", "lake", "lake/file"] {
+        let target = format!("{level}?restype=account&comp=properties");
+        let information = client.get(&target, &[]).await.expect(200);
+        assert_eq!(information.header("x-ms-is-hns-enabled"), "true", "{level}");
+    }
     let properties = client.get("?restype=service&comp=properties", &[]).await.expect(200).text();
     assert!(properties.contains("<DeleteRetentionPolicy><Enabled>false"), "{properties}");
+    let set = async |xml: &str| {
+        let document = format!("<StorageServiceProperties>{xml}</StorageServiceProperties>");
+        put(client, "?restype=service&comp=properties", &[], document.as_bytes()).await
+    };
+    let site = "<StaticWebsite><Enabled>true</Enabled><IndexDocument>i.html</IndexDocument></StaticWebsite>";
+    set(site).await.expect(202);
+    set("<DeleteRetentionPolicy><Enabled>true</Enabled><Days>3</Days></DeleteRetentionPolicy>")
+        .await
+        .expect(202);
+    let properties = client.get("?restype=service&comp=properties", &[]).await.expect(200).text();
+    assert!(properties.contains(site) && properties.contains("<Days>3</Days>"), "{properties}");
+    assert!(properties.contains("<Logging><Version>1.0</Version>"), "{properties}");
+    set("<Unknown />").await.refused(400, "InvalidXmlNodeValue");
+    set("<Cors>").await.refused(400, "InvalidXmlDocument");
     fixture.running.stop().await.unwrap();
 }
 
@@ -124,7 +142,11 @@ async fn a_blob_that_is_put_is_a_file_on_both_endpoints() {
     put(client, "lake/a/b/file", &[BLOCK_BLOB], b"").await.expect(201);
     assert_eq!(client.get("lake/a/b/file", &[]).await.expect(200).text(), "");
     assert_eq!(spools(&fixture), 0);
-    client.delete("lake/a/b/file", &[]).await.expect(202);
+    client.delete("lake/a/b/file", &[("x-ms-delete-snapshots", "only")]).await.expect(202);
+    client.head("lake/a/b/file", &[]).await.expect(200);
+    let some = [("x-ms-delete-snapshots", "some")];
+    client.delete("lake/a/b/file", &some).await.refused(400, "InvalidHeaderValue");
+    client.delete("lake/a/b/file", &[("x-ms-delete-snapshots", "include")]).await.expect(202);
     client.delete("lake/a/b/file", &[]).await.refused(404, "BlobNotFound");
     client.head("lake/a/b/file", &[XML]).await.refused(404, "BlobNotFound");
     fixture.running.stop().await.unwrap();
@@ -148,7 +170,7 @@ async fn blocks_become_a_blob_in_the_order_of_their_list() {
     assert_eq!(head.header("x-ms-properties"), "a=MQ==");
     assert_eq!(client.get("lake/big", &[]).await.expect(200).text(), "hello world");
     assert_eq!(spools(&fixture), 0, "blocks that no list named are gone too");
-    put_list(client, "lake/big", &[], &["YQ=="]).await.refused(400, "InvalidBlockList");
+    put_list(client, "lake/big", &[], &["Yw=="]).await.refused(400, "InvalidBlockList");
     put_list(client, "lake/big", &[("if-none-match", "*")], &[]).await.refused(409, "BlobAlreadyExists");
 
     put_block(client, "lake/big", "YQ==", b"second").await.expect(201);
@@ -212,6 +234,25 @@ async fn blobs_are_listed_flat_and_by_level() {
     let other = client.get("lake?restype=container&comp=list&delimiter=-", &[]).await;
     other.refused(400, "InvalidQueryParameterValue");
     client.get("none?restype=container&comp=list", &[]).await.refused(404, "ContainerNotFound");
+    let include = async |parts: &str| {
+        client.get(&format!("lake?restype=container&comp=list&include={parts}"), &[]).await
+    };
+    let permissions = include("permissions,snapshots,deleted").await.expect(200).text();
+    assert!(permissions.contains("<Owner>$superuser</Owner><Group>$superuser</Group>"), "{permissions}");
+    assert!(permissions.contains("<Acl>user::rw-,group::r--,other::---</Acl>"), "{permissions}");
+    assert_eq!(
+        list(client, "startFrom=a/b").await,
+        ["a/b", "a/b/two", "a/one", "a.txt", "ab", "ab/three", "c"]
+    );
+    assert_eq!(list(client, "prefix=a&startFrom=a.txt").await, ["a.txt", "ab", "ab/three"]);
+    assert_eq!(list(client, "prefix=a/&startFrom=a/n").await, ["a/one"]);
+    assert_eq!(list(client, "delimiter=/&startFrom=ab").await, ["ab/", "c"]);
+    assert_eq!(list(client, "prefix=a/&startFrom=0").await, ["a/b", "a/b/two", "a/one"]);
+    assert!(list(client, "prefix=a/&startFrom=b").await.is_empty());
+    let end = client.get("lake?restype=container&comp=list&endBefore=b", &[]).await;
+    end.refused(501, "NotImplemented");
+    include("uncommittedblobs").await.refused(501, "NotImplemented");
+    include("everything").await.refused(400, "InvalidQueryParameterValue");
     fixture.running.stop().await.unwrap();
 }
 

@@ -151,8 +151,18 @@ impl Client {
 
     /// The head of an HTTP/1.1 request, for tests that write to the socket themselves.
     pub fn signed_head(&self, method: &str, target: &str, length: usize) -> String {
+        self.signed_head_with(method, target, &[], length)
+    }
+
+    pub fn signed_head_with(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> String {
         let target = format!("/{ACCOUNT}/{target}");
-        let headers = self.signed(&method.parse().unwrap(), &target, &[], length);
+        let headers = self.signed(&method.parse().unwrap(), &target, headers, length);
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("{method} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n")
     }

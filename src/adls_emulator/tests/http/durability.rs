@@ -146,6 +146,29 @@ async fn blocks_put_before_a_kill_can_be_listed_after_it() {
 }
 
 #[tokio::test]
+async fn leases_acquired_before_a_kill_guard_after_it() {
+    let id = "8d0b6d5e-3b47-4d5a-9d4e-0d9f1ad4f8a5";
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    client.put("lake?resource=filesystem", &[]).await.expect(201);
+    client.write("lake/file", b"x").await;
+    let acquire =
+        [("x-ms-lease-action", "acquire"), ("x-ms-proposed-lease-id", id), ("x-ms-lease-duration", "-1")];
+    client.send(reqwest::Method::POST, "lake/file", &acquire, Vec::new()).await.expect(201);
+    client.put("lake?restype=container&comp=lease", &acquire).await.expect(201);
+    process.kill();
+
+    let process = Process::start(folder.path());
+    let client = &process.client;
+    assert_eq!(client.head("lake/file", &[]).await.expect(200).header("x-ms-lease-duration"), "infinite");
+    client.delete("lake/file?recursive=false", &[]).await.refused(412, "LeaseIdMissing");
+    client.delete("lake?restype=container", &[]).await.refused(412, "LeaseIdMissing");
+    client.delete("lake/file?recursive=false", &[("x-ms-lease-id", id)]).await.expect(200);
+    process.kill();
+}
+
+#[tokio::test]
 async fn whatever_a_kill_interrupts_what_was_acknowledged_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Vec::new();

@@ -3,18 +3,26 @@
 #![expect(clippy::unwrap_used, reason = "tests: a failed step fails the test")]
 
 mod access;
+mod access_recursive;
 mod admin;
 mod appends;
 mod authentication;
+mod bad_bodies;
 mod blob;
 mod client;
 mod conditions;
+mod copies;
 mod durability;
+mod expiry;
 mod filesystems;
 mod identities;
+mod leases;
 mod listing;
 mod names;
+mod parameters;
 mod paths;
 mod reads;
 mod rename;
 mod signatures;
+mod soft_delete;
+mod structured;

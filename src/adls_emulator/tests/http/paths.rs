@@ -88,12 +88,9 @@ async fn what_is_not_served_says_so() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     client.write("lake/file", b"x").await;
-    client.send(reqwest::Method::POST, "lake/file", &[], Vec::new()).await.refused(501, "NotImplemented");
-    client.put("lake/file?comp=copy", &[]).await.refused(501, "NotImplemented");
-    let acl = "lake/file?action=setAccessControlRecursive&mode=set";
-    client.patch(acl, &[], b"").await.refused(501, "NotImplemented");
-    let leased = [("x-ms-lease-id", "8d0b6d5e-3b47-4d5a-9d4e-0d9f1ad4f8a5")];
-    client.patch("lake/file?action=flush&position=1", &leased, b"").await.refused(412, "LeaseNotPresent");
+    client.put("lake/file?comp=page", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/file?action=rename", &[]).await.refused(501, "NotImplemented");
+    client.patch("lake/file", &[], b"").await.refused(400, "InvalidQueryParameterValue");
     client.head("lake/file?action=unknown", &[]).await.refused(400, "InvalidQueryParameterValue");
     fixture.running.stop().await.unwrap();
 }

@@ -153,6 +153,31 @@ async fn a_rename_needs_its_source_too() {
 }
 
 #[tokio::test]
+async fn a_copy_needs_its_source_too() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    for directory in ["lake/in", "lake/out"] {
+        client.put(&format!("{directory}?resource=directory"), &[]).await.expect(201);
+    }
+    client.write("lake/in/a", b"1").await;
+    client.write("lake/out/b", b"2").await;
+    let within = |letters: &str| format!("sdd=1&{}", service(letters, "d", "lake/in"));
+    let copy = |signature: String, from: String| async move {
+        let source = format!("{}/{ACCOUNT}/{from}", client.url);
+        let headers = [("x-ms-copy-source", source.as_str())];
+        client.send_with(&signature, Method::PUT, "lake/in/copy", &headers, b"").await
+    };
+    copy(within("rw"), "lake/in/a".to_owned()).await.expect(202);
+    copy(within("w"), "lake/in/a".to_owned()).await.refused(403, "AuthorizationPermissionMismatch");
+    copy(within("rw"), "lake/out/b".to_owned()).await.refused(403, "AuthorizationFailure");
+    let signed = |letters: &str| format!("lake/out/b?{}", service(letters, "b", "lake/out/b"));
+    copy(within("rw"), signed("r")).await.expect(202);
+    copy(within("rw"), signed("w")).await.refused(403, "AuthorizationPermissionMismatch");
+    assert_eq!(client.get("lake/in/copy", &[]).await.expect(200).text(), "2");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn signatures_are_bound_to_protocol_and_address() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;

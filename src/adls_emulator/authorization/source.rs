@@ -1,0 +1,36 @@
+//! The other path that a rename or a copy names: it has to be allowed as well, by a signature of its own or as the request is.
+
+use super::needs::Access;
+use crate::operations::{Context, Operation, copy_source, rename_source};
+use crate::request::Query;
+use crate::service_error::ServiceError;
+
+pub(super) struct Source {
+    pub filesystem: String,
+    pub path: Vec<String>,
+    /// Its own query, with a signature.
+    pub signed: Option<Query>,
+    /// Letters of a signature: one of these has to be there.
+    pub letters: &'static [&'static str],
+    pub access: Access,
+}
+
+impl Source {
+    pub(super) fn of(context: &Context, operation: Operation) -> Result<Option<Self>, ServiceError> {
+        let (header, (filesystem, path), letters, access): (_, _, &[&str], _) = match operation {
+            Operation::PathRename => {
+                let named = rename_source(&context.call)?;
+                ("x-ms-rename-source", named, &["m", "d"], Access::Delete { recursive: false })
+            }
+            Operation::BlobCopy | Operation::BlobPutFromUrl | Operation::BlobPutBlockFromUrl => {
+                ("x-ms-copy-source", copy_source(context)?, &["r"], Access::READ)
+            }
+            _ => return Ok(None),
+        };
+        let query =
+            context.call.header(header).and_then(|source| source.split_once('?')).map(|(_, query)| query);
+        let query = Query::parse(query.unwrap_or(""))?;
+        let signed = query.get("sig").is_some().then_some(query);
+        Ok(Some(Self { filesystem, path, signed, letters, access }))
+    }
+}

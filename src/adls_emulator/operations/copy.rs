@@ -1,0 +1,167 @@
+//! Copies inside the emulator: Copy Blob, Put Blob From URL and Put Block From URL.
+//!
+//! The source is named by a URL of this emulator and lies in the same account; that its caller may read it was looked at
+//! before (`authorization`). A copy is done when it is answered; there is never a pending one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::blob::{PutBlock, Write, put_block_reply};
+use super::body::Checksums;
+use super::read::parse_range;
+use super::{Context, Place, reply};
+use crate::clock;
+use crate::content::{Content, Digests, Reading, Spool};
+use crate::index::Node;
+use crate::properties::{ContentSettings, Copied};
+use crate::request::{Conditions, LeaseUse, Location, lease_id};
+use crate::service_error::ServiceError;
+
+/// Content that stands ready in a spool file, and what it is a copy of.
+struct Taken {
+    source: Node,
+    spool: Spool,
+    length: u64,
+}
+
+pub(super) async fn copy_blob(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let (node, copied) = copy(context).await?;
+    let mut response = reply::changed(StatusCode::ACCEPTED, &node);
+    reply::insert(&mut response, "x-ms-copy-id", &copied.id);
+    reply::insert(&mut response, "x-ms-copy-status", "success");
+    Ok(response)
+}
+
+pub(super) async fn put_blob_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let (node, _) = copy(context).await?;
+    Ok(reply::changed(StatusCode::CREATED, &node))
+}
+
+async fn copy(context: &Context) -> Result<(Node, Copied), ServiceError> {
+    let mut write = Write::of(context)?;
+    let Taken { source, spool, length } = take_source(context, None).await?;
+    let stored = ContentSettings::stored(&source.settings);
+    // Whoever reads the copy's properties must not find a signature in them.
+    let url = context.call.header("x-ms-copy-source").and_then(|url| url.split('?').next());
+    let copied = Copied {
+        id: uuid::Uuid::new_v4().to_string(),
+        source: url.unwrap_or("").to_owned(),
+        bytes: length,
+        completed_ms: clock::now_ms(),
+    };
+    let asked = std::mem::take(&mut write.settings);
+    write.settings = ContentSettings {
+        access_tier: asked.access_tier.or(stored.access_tier.clone()),
+        copy: Some(copied.clone()),
+        ..stored
+    };
+    write.settings.update_from(&context.call.headers, "x-ms-blob-");
+    if write.properties.is_empty() {
+        write.properties = source.properties;
+    }
+    let node = write.commit(context, spool, length, Vec::new()).await?;
+    Ok((node, copied))
+}
+
+pub(super) async fn put_block_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
+    let put = PutBlock::of(context)?;
+    let range = context.call.header("x-ms-source-range").map(parse_range).transpose()?;
+    let Taken { spool, length, .. } = take_source(context, range).await?;
+    if length == 0 {
+        return Err(ServiceError::invalid_header("x-ms-source-range", "a block needs at least one byte"));
+    }
+    put.record(context, spool, length).await?;
+    Ok(put_block_reply())
+}
+
+async fn take_source(context: &Context, asked: Option<(u64, Option<u64>)>) -> Result<Taken, ServiceError> {
+    let place = source_place(context)?;
+    let conditions = Conditions::of_rename_source(&context.call)?;
+    let lease = LeaseUse::reading(lease_id(&context.call, "x-ms-source-lease-id")?);
+    let checksums = Checksums::of_source(&context.call)?;
+    let content = context.service.content.clone();
+    let take = move |connection: &rusqlite::Connection| {
+        let source = place.node(connection)?;
+        if source.kind.is_directory() {
+            return Err(ServiceError::path_conflict().about(source.kind));
+        }
+        if !conditions.hold_for(&source) {
+            return Err(ServiceError::source_condition_not_met());
+        }
+        lease.check_read(&source.lease, clock::now_ms())?;
+        let range = match asked {
+            Some((first, _)) if first >= source.length => {
+                return Err(ServiceError::invalid_range().with_length(source.length));
+            }
+            Some((first, last)) => {
+                first..last.map_or(source.length, |last| last.saturating_add(1).min(source.length))
+            }
+            None => 0..source.length,
+        };
+        let length = range.end - range.start;
+        if checksums.are_given() {
+            let digests = match range.is_empty() {
+                true => Digests::new(true),
+                false => Reading::open(&content, source.id, range.clone()).map_err(gone)?.digests()?,
+            };
+            checksums.check(&digests)?;
+        }
+        let spool = copy_range(&content, source.id, range).map_err(gone)?;
+        Ok(Taken { source, spool, length })
+    };
+    context.service.index.read(take).await
+}
+
+/// The source was deleted between the look into the index and the opening.
+fn gone(error: io::Error) -> ServiceError {
+    match error.kind() {
+        io::ErrorKind::NotFound => ServiceError::path_not_found(),
+        _ => error.into(),
+    }
+}
+
+fn copy_range(content: &Content, node: i64, range: Range<u64>) -> io::Result<Spool> {
+    let spool = Spool::new(content);
+    let mut target = OpenOptions::new().write(true).create_new(true).open(spool.path())?;
+    if !range.is_empty() {
+        let mut file = File::open(content.node_path(node))?;
+        file.seek(SeekFrom::Start(range.start))?;
+        let length = range.end - range.start;
+        if io::copy(&mut file.take(length), &mut target)? != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(spool)
+}
+
+/// Filesystem and path that `x-ms-copy-source` points to.
+pub(crate) fn source(context: &Context) -> Result<(String, Vec<String>), ServiceError> {
+    let Place { filesystem, path, .. } = source_place(context)?;
+    Ok((filesystem, path))
+}
+
+fn source_place(context: &Context) -> Result<Place, ServiceError> {
+    let call = &context.call;
+    let invalid = |reason: &str| ServiceError::invalid_header("x-ms-copy-source", reason);
+    let source = call.header("x-ms-copy-source").unwrap_or("");
+    let (url, query) = source.split_once('?').unwrap_or((source, ""));
+    if query.split('&').any(|part| part.starts_with("snapshot=") || part.starts_with("versionid=")) {
+        return Err(ServiceError::not_implemented("snapshots and versions"));
+    }
+    let rest = url.split_once("://").map(|(_, rest)| rest);
+    let (host, path) = rest.and_then(|rest| rest.split_once('/')).ok_or_else(|| invalid("expected a URL"))?;
+    let accounts = &context.service.accounts;
+    let (location, by_host) =
+        Location::parse(host, &format!("/{path}"), |name| accounts.get(name).is_some())?;
+    let here = call.base_url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let elsewhere = by_host.is_none() && here != Some(host);
+    if elsewhere || location.account != context.account.name {
+        return Err(ServiceError::cannot_verify_copy_source());
+    }
+    let filesystem = location.filesystem.ok_or_else(|| invalid("it names no container"))?;
+    Ok(Place { account: location.account, filesystem, path: location.path })
+}

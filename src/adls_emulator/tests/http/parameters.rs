@@ -1,0 +1,121 @@
+//! Parameters of the REST reference that no other test is about: served, or refused in a way that says why.
+
+use crate::client::Fixture;
+
+#[tokio::test]
+async fn an_encryption_context_is_kept_and_told() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let context = [("x-ms-encryption-context", "key 17")];
+    client.put("lake/file?resource=file", &context).await.expect(201);
+    assert_eq!(client.head("lake/file", &[]).await.expect(200).header("x-ms-encryption-context"), "key 17");
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).header("x-ms-encryption-context"), "key 17");
+    let listed = client.get("lake?resource=filesystem&recursive=true", &[]).await.expect(200).json();
+    assert_eq!(listed["paths"][0]["EncryptionContext"], "key 17");
+    let moved = [("x-ms-rename-source", "/lake/file")];
+    client.put("lake/moved", &moved).await.expect(201);
+    assert_eq!(client.head("lake/moved", &[]).await.expect(200).header("x-ms-encryption-context"), "key 17");
+    let long = "x".repeat(1025);
+    let long = [("x-ms-encryption-context", long.as_str())];
+    client.put("lake/long?resource=file", &long).await.refused(400, "InvalidHeaderValue");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn headers_that_would_have_no_effect_are_refused() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    for name in
+        ["x-ms-encryption-key", "x-ms-encryption-scope", "x-ms-tags", "x-ms-if-tags", "x-ms-legal-hold"]
+    {
+        client.get("lake/file", &[(name, "abc")]).await.refused(400, "UnsupportedHeader");
+        client.put("lake/new?resource=file", &[(name, "abc")]).await.refused(400, "UnsupportedHeader");
+    }
+    client.head("lake/new", &[]).await.expect(404);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paginated_delete_needs_only_one_page() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    for number in 0..30 {
+        client.put(&format!("lake/dir/sub{}/{number}?resource=file", number % 3), &[]).await.expect(201);
+    }
+    let old = [("x-ms-version", "2023-05-03")];
+    let target = "lake/dir?recursive=true&paginated=true";
+    client.delete(target, &old).await.refused(400, "UnsupportedQueryParameter");
+    client.head("lake/dir/sub0/0", &[]).await.expect(200);
+    let deleted = client.delete(target, &[]).await.expect(200);
+    assert_eq!(deleted.header("x-ms-continuation"), "");
+    client.head("lake/dir", &[]).await.expect(404);
+    client.put("lake/file?resource=file&continuation=abc", &[]).await.expect(201);
+    let source = [("x-ms-rename-source", "/lake/file")];
+    client.put("lake/moved?mode=posix&continuation=abc", &source).await.expect(201);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listing_begins_where_it_is_told_to() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    for path in ["a/1", "a/2", "b/c/1", "b/c/2", "b/d", "c"] {
+        client.put(&format!("lake/{path}?resource=file"), &[]).await.expect(201);
+    }
+    let list = async |query: &str| {
+        let page = client.get(&format!("lake?resource=filesystem&{query}"), &[]).await.expect(200).json();
+        let names =
+            page["paths"].as_array().unwrap().iter().map(|path| path["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let recursive = async |from: &str| list(&format!("recursive=true&beginFrom={from}")).await;
+    assert_eq!(recursive("b").await, ["b", "b/c", "b/c/1", "b/c/2", "b/d", "c"]);
+    assert_eq!(recursive("b/c/2").await, ["b/c/2", "b/d", "c"]);
+    assert_eq!(recursive("a/3").await, ["b", "b/c", "b/c/1", "b/c/2", "b/d", "c"]);
+    assert_eq!(recursive("bb/x").await, ["c"]);
+    assert_eq!(list("recursive=true&directory=b&beginFrom=c/2").await, ["b/c/2", "b/d"]);
+    assert_eq!(list("recursive=false&beginFrom=b").await, ["b", "c"]);
+    let deep = client.get("lake?resource=filesystem&recursive=false&beginFrom=b/c", &[]).await;
+    deep.refused(400, "InvalidQueryParameterValue");
+    let page = client.get("lake?resource=filesystem&recursive=true&beginFrom=b/c/1&maxResults=1", &[]).await;
+    let token = page.expect(200).header("x-ms-continuation").to_owned();
+    let rest = list(&format!("recursive=true&beginFrom=b/c/1&continuation={token}")).await;
+    assert_eq!(rest, ["b/c/2", "b/d", "c"]);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn names_for_people_are_the_names_for_programs() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[("x-ms-owner", "alice@example.com")]).await.expect(201);
+    for upn in ["true", "false"] {
+        let head =
+            client.head(&format!("lake/file?action=getAccessControl&upn={upn}"), &[]).await.expect(200);
+        assert_eq!(head.header("x-ms-owner"), "alice@example.com");
+        let listed = client.get(&format!("lake?resource=filesystem&recursive=true&upn={upn}"), &[]).await;
+        assert_eq!(listed.expect(200).json()["paths"][0]["owner"], "alice@example.com");
+    }
+    let bad = client.get("lake?resource=filesystem&recursive=true&upn=maybe", &[]).await;
+    bad.refused(400, "InvalidQueryParameterValue");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_block_blobs_are_made() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/block?resource=file&blobType=blockblob", &[]).await.expect(201);
+    client.put("lake/append?resource=file&blobType=appendblob", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/append", &[("x-ms-blob-type", "AppendBlob")]).await.refused(501, "NotImplemented");
+    client.put("lake/block?comp=appendblock", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/block?comp=tags", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/block?comp=snapshot", &[]).await.refused(501, "NotImplemented");
+    client.get("lake/block?snapshot=2026-01-01T00:00:00.0000000Z", &[]).await.refused(501, "NotImplemented");
+    client.head("lake/append", &[]).await.expect(404);
+    for target in ["?comp=batch", "lake?restype=container&comp=batch"] {
+        client.send(reqwest::Method::POST, target, &[], Vec::new()).await.refused(501, "NotImplemented");
+    }
+    fixture.running.stop().await.unwrap();
+}
