@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use livedata_filesystem::throttle::Bandwidth;
+use azure_core::credentials::TokenCredential;
+use livedata_filesystem::throttle::{Bandwidth, Ticket};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::AccountKey;
+use crate::{AccountKey, Concurrency, Network, Sas};
 
 /// One container (the DFS API says *file system*) of one storage account, and how to speak to it.
 #[derive(Clone, Debug)]
@@ -18,17 +19,19 @@ pub struct Config {
     /// The container's name.
     pub filesystem: String,
     pub credential: Credential,
+    pub network: Network,
     pub retry: RetryBudget,
     /// Sent as `User-Agent`; visible ASCII only.
     pub user_agent: String,
     /// Request bodies are held to this rate.
     pub throttle: Option<Throttle>,
-    /// How TLS is spoken. `None`: the process's default provider and the platform's certificate authorities.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// To be shared by all who send to one storage account, whose limits it finds out.
+    pub concurrency: Arc<Concurrency>,
 }
 
 impl Config {
-    /// With the defaults: the platform's TLS, no cap on bandwidth, [`RetryBudget::default`].
+    /// With the defaults: straight to the service, the platform's authorities, no cap on bandwidth,
+    /// [`RetryBudget::default`].
     pub fn new(
         endpoint: Url,
         account: impl Into<String>,
@@ -40,10 +43,11 @@ impl Config {
             account: account.into(),
             filesystem: filesystem.into(),
             credential,
+            network: Network::default(),
             retry: RetryBudget::default(),
             user_agent: concat!("livedata/", env!("CARGO_PKG_VERSION")).to_owned(),
             throttle: None,
-            tls: None,
+            concurrency: Arc::default(),
         }
     }
 }
@@ -53,6 +57,10 @@ impl Config {
 pub enum Credential {
     /// One of the account's two keys: full rights, no ACL is consulted.
     SharedKey(AccountKey),
+    /// What somebody with a key, or with a user delegation key, allows the bearer; it can be renewed while in use.
+    Sas(Sas),
+    /// An identity of Microsoft Entra ID: roles and ACLs decide. [`crate::Identity`] makes the usual ones. Only over https.
+    Token(Arc<dyn TokenCredential>),
 }
 
 /// How long one operation may go on trying. Whichever runs out first ends it.
@@ -83,8 +91,12 @@ impl Throttle {
         Self { bandwidth, clock_zero }
     }
 
-    /// Books bytes and says how long to wait before they may go.
-    pub(crate) fn book(&self, bytes: u64) -> Duration {
+    pub(crate) fn book(&self, bytes: u64) -> Ticket {
         self.bandwidth.book(self.clock_zero.elapsed(), bytes)
+    }
+
+    /// How long, as things stand, until what was booked may go.
+    pub(crate) fn wait(&self, ticket: Ticket) -> Duration {
+        self.bandwidth.wait(self.clock_zero.elapsed(), ticket)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::policies::auth::BearerTokenAuthorizationPolicy;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{
     AsyncRawResponse, ClientOptions, Context, Method, Pipeline, PipelineStreamOptions, RawResponse, Request,
@@ -12,11 +13,14 @@ use azure_core::http::{
 use livedata_filesystem::{Condition, Error, ErrorKind, Etag, TargetPath};
 use url::Url;
 
+use crate::concurrency::{Concurrency, Outcome};
 use crate::fault::{Code, Fault};
+use crate::identity::STORAGE_SCOPE;
 use crate::retry::{Failure, Tries};
+use crate::sas::SasPolicy;
 use crate::shared_key::SharedKeyPolicy;
 use crate::transport::Transport;
-use crate::{Config, Credential, RetryBudget, encoding};
+use crate::{Config, Credential, Lease, RetryBudget, encoding};
 
 /// Said of paths that cannot be encoded.
 pub(crate) const UNNAMEABLE: &str =
@@ -35,6 +39,9 @@ pub struct Filesystem {
     base: Arc<str>,
     name: Arc<str>,
     retry: RetryBudget,
+    concurrency: Arc<Concurrency>,
+    /// What its user holds.
+    pub(crate) leases: Vec<Lease>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,15 +69,25 @@ impl Filesystem {
         {
             return Err(invalid("the user agent must be visible ASCII"));
         }
-        let transport = Transport::new(config.tls.as_deref(), config.throttle.clone()).map_err(|error| {
-            invalid("the HTTP client cannot be set up: check the TLS settings").with_source(error)
+        config.network.check(&config.endpoint).map_err(invalid)?;
+        if matches!(config.credential, Credential::Token(_)) && config.endpoint.scheme() != "https" {
+            return Err(invalid("an access token is only sent over https"));
+        }
+        let transport = Transport::new(&config.network, config.throttle.clone()).map_err(|error| {
+            invalid(&format!("the HTTP client cannot be set up: check proxy and authorities: {error}"))
         })?;
         let mut base = config.endpoint.clone();
         base.set_query(None);
         base.set_fragment(None);
         let base =
             format!("{}/{}", base.as_str().trim_end_matches('/'), encoding::component(&config.filesystem));
-        let Credential::SharedKey(key) = config.credential;
+        let signing: Arc<dyn Policy> = match config.credential {
+            Credential::SharedKey(key) => Arc::new(SharedKeyPolicy::new(config.account, key)),
+            Credential::Sas(sas) => Arc::new(SasPolicy::new(sas)),
+            Credential::Token(credential) => {
+                Arc::new(BearerTokenAuthorizationPolicy::new(credential, [STORAGE_SCOPE]))
+            }
+        };
         let options = ClientOptions {
             // Tries are counted outside the pipeline, where it is known what a lost answer means.
             retry: RetryOptions::none(),
@@ -82,10 +99,17 @@ impl Filesystem {
             option_env!("CARGO_PKG_VERSION"),
             options,
             Vec::new(),
-            vec![Arc::new(UserAgent(config.user_agent)), Arc::new(SharedKeyPolicy::new(config.account, key))],
+            vec![Arc::new(UserAgent(config.user_agent)), signing],
             None,
         );
-        Ok(Self { pipeline, base: base.into(), name: config.filesystem.into(), retry: config.retry })
+        Ok(Self {
+            pipeline,
+            base: base.into(),
+            name: config.filesystem.into(),
+            retry: config.retry,
+            concurrency: config.concurrency,
+            leases: Vec::new(),
+        })
     }
 
     /// The container's name.
@@ -155,7 +179,17 @@ impl Filesystem {
             let message = UNNAMEABLE;
             return Err(Error::new(ErrorKind::NameRefused, operation, subject, message));
         };
-        self.build(operation, method, subject, format!("{}/{encoded}", self.base), query)
+        let mut call = self.build(operation, method, subject, format!("{}/{encoded}", self.base), query)?;
+        if matches!(method, Method::Put | Method::Patch | Method::Delete)
+            && let Some(lease) = self.lease_on(path)
+        {
+            call.header("x-ms-lease-id", lease.id());
+        }
+        Ok(call)
+    }
+
+    pub(crate) fn lease_on(&self, path: &TargetPath) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.guards(path))
     }
 
     fn build(
@@ -210,7 +244,20 @@ impl Filesystem {
         }
     }
 
+    /// Waits for a slot first: a pause between tries holds none.
     async fn one_try(&self, request: &mut Request) -> Result<AsyncRawResponse, Fault> {
+        let slot = self.concurrency.admit().await;
+        let answer = self.exchange(request).await;
+        slot.settle(match &answer {
+            Err(fault) if matches!(fault.kind, ErrorKind::Throttled { .. }) => Outcome::Busy,
+            // What was not answered, or by something in between, says nothing about the account's limits.
+            Err(fault) if fault.outcome_unknown || fault.kind == ErrorKind::Unreachable => Outcome::Unknown,
+            _ => Outcome::Answered,
+        });
+        answer
+    }
+
+    async fn exchange(&self, request: &mut Request) -> Result<AsyncRawResponse, Fault> {
         let options = PipelineStreamOptions { skip_checks: true, ..PipelineStreamOptions::default() };
         let response =
             self.pipeline.stream(&Context::new(), request, Some(options)).await.map_err(Fault::unanswered)?;

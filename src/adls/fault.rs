@@ -47,6 +47,9 @@ struct Detail {
 impl Fault {
     /// No answer: the request did not get through, or its answer did not.
     pub(crate) fn unanswered(error: azure_core::Error) -> Self {
+        if *error.kind() == CoreKind::Credential {
+            return Self::without_token(&error);
+        }
         let (message, retryable, outcome_unknown) = match error.kind() {
             CoreKind::Connection => {
                 ("cannot connect to the storage endpoint: check its address, DNS, proxy and TLS", true, false)
@@ -64,6 +67,18 @@ impl Fault {
             retryable,
             outcome_unknown,
             source: Some(error),
+        }
+    }
+
+    /// The request was not sent. Whoever gives the tokens says why, and has been asked more than once.
+    fn without_token(error: &azure_core::Error) -> Self {
+        Self {
+            kind: ErrorKind::Unusable,
+            code: Code::Other,
+            message: format!("there is no access token to send: {error}"),
+            retryable: false,
+            outcome_unknown: false,
+            source: None,
         }
     }
 
@@ -111,6 +126,9 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             | "InvalidAuthenticationInfo"
             | "NoAuthenticationInformation"
             | "AuthorizationFailure"
+            | "AuthorizationProtocolMismatch"
+            | "AuthorizationServiceMismatch"
+            | "AuthorizationSourceIPMismatch"
             | "KeyBasedAuthenticationNotPermitted"
             | "AccountIsDisabled",
         )
@@ -164,11 +182,21 @@ fn describe(status: u16, code: &str, message: &str, headers: &Headers) -> String
 fn advice(status: u16, code: &str) -> Option<&'static str> {
     Some(match (status, code) {
         (_, "AuthenticationFailed") => {
-            "the account key or the account name is wrong, or this machine's clock is more than 15 minutes off"
+            "the account key or the account name is wrong, the SAS is wrong or over, or this machine's clock is more than 15 \
+             minutes off"
+        }
+        (_, "InvalidAuthenticationInfo") => {
+            "the access token is not one that this account takes: check the identity's tenant and this machine's clock"
         }
         (_, "AuthorizationPermissionMismatch") => {
-            "the identity lacks a role or an ACL entry for this path: grant Storage Blob Data Owner or Contributor"
+            "the SAS lacks a permission, or the identity a role or an ACL entry for this path: grant Storage Blob Data Owner or \
+             Contributor"
         }
+        (_, "AuthorizationSourceIPMismatch") => "the SAS is not for this machine's address",
+        (_, "AuthorizationProtocolMismatch") => {
+            "the SAS is for another protocol: correct the endpoint's scheme"
+        }
+        (_, "AuthorizationServiceMismatch") => "the SAS is not for the storage service: it must allow blobs",
         (_, "AuthorizationFailure") => {
             "the account's firewall or network rules refuse this machine: allow its address or use a private endpoint"
         }
@@ -185,6 +213,9 @@ fn advice(status: u16, code: &str) -> Option<&'static str> {
         (404, "RenameDestinationParentPathNotFound") => "the destination's parent directory does not exist",
         (_, "Md5Mismatch" | "Crc64Mismatch") => "the bytes were damaged on their way to the service",
         (_, "DirectoryNotEmpty") => "the directory is not empty",
+        (_, "LeaseIdMissing" | "LeaseAlreadyPresent") => {
+            "somebody has a lease on it: wait for its end or break it"
+        }
         (412, _) => "somebody else changed it, or a condition does not hold",
         (429 | 503, _) => "the storage account is over its limits",
         _ => return None,
@@ -219,6 +250,8 @@ mod tests {
             (403, "AuthorizationFailure", ErrorKind::Unusable, false, false),
             (404, "ResourceNotFound", ErrorKind::Unusable, false, false),
             (403, "AuthorizationPermissionMismatch", ErrorKind::Denied, false, false),
+            (403, "AuthorizationSourceIPMismatch", ErrorKind::Unusable, false, false),
+            (401, "InvalidAuthenticationInfo", ErrorKind::Unusable, false, false),
             (404, "PathNotFound", ErrorKind::Gone, false, false),
             (404, "SourcePathNotFound", ErrorKind::Gone, false, false),
             (404, "FilesystemNotFound", ErrorKind::Unusable, false, false),
@@ -261,8 +294,8 @@ mod tests {
         let fault = answered(403, "AuthenticationFailed", &[("x-ms-request-id", "42")]);
         assert_eq!(
             fault.message,
-            "the storage service answered 403 AuthenticationFailed: the account key or the account name is wrong, or \
-             this machine's clock is more than 15 minutes off, request id 42"
+            "the storage service answered 403 AuthenticationFailed: the account key or the account name is wrong, the SAS \
+             is wrong or over, or this machine's clock is more than 15 minutes off, request id 42"
         );
     }
 }

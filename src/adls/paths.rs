@@ -4,6 +4,7 @@ mod access;
 mod create;
 mod data;
 mod delete;
+mod lease;
 mod listing;
 mod properties;
 mod rename;
@@ -11,6 +12,7 @@ mod rename;
 pub use access::{Access, AccessControl, AccessControlChange};
 pub use create::{CreateOptions, ResourceKind};
 pub use data::{AfterAppend, Content, Range};
+pub use lease::{Lease, LeaseDuration};
 pub use listing::{ListOptions, ListedPath, Listing};
 pub use properties::PathProperties;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use livedata_filesystem::{Error, ErrorKind};
+use livedata_filesystem::{Condition, Error, ErrorKind};
 use tokio::time::Instant;
 
 use crate::RetryBudget;
@@ -21,6 +21,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// The condition that failed held for an earlier try, whose answer was lost and which may have made it fail.
+    pub(crate) fn may_be_our_own(&self, condition: &Condition) -> bool {
+        self.outcome_unknown && self.error.kind() == ErrorKind::Conflict && *condition != Condition::Any
+    }
+
     /// What to report when a look at what became of the operation failed as well: if an answer was lost, the truth is
     /// that nobody knows, whatever the last try said.
     pub(crate) fn unresolved(self, operation: &'static str, subject: String, look: Error) -> Error {

@@ -20,13 +20,13 @@ use crate::clock::time_of_day;
 
 /// A storage account's key. It never leaves this type: only signatures do.
 #[derive(Clone)]
-pub struct AccountKey(hmac::Key);
+pub struct AccountKey(Arc<hmac::Key>);
 
 impl AccountKey {
     /// Takes the key as the portal shows it. `None` if it is not base64 or empty.
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
-        (!bytes.is_empty()).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        (!bytes.is_empty()).then(|| Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &bytes))))
     }
 
     fn sign(&self, text: &str) -> String {

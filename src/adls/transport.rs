@@ -20,13 +20,15 @@ use futures::stream::{self, BoxStream, Stream};
 use livedata_filesystem::throttle::GRANT_BYTES;
 use tokio::time::Instant;
 
-use crate::Throttle;
+use crate::{Network, Throttle};
 
 /// Longest time without any progress: above the service's own limit for one operation (30 s for metadata, more for data).
 const SILENCE: Duration = Duration::from_secs(90);
 const CONNECT: Duration = Duration::from_secs(15);
 /// Below the four minutes after which load balancers in front of the service drop idle connections without a word.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+/// Whoever waits for bandwidth asks again after this time: the cap may have been raised meanwhile.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -36,9 +38,9 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(
-        tls: Option<&rustls::ClientConfig>,
+        network: &Network,
         throttle: Option<Throttle>,
-    ) -> reqwest::Result<Self> {
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE_CONNECTION)
@@ -46,11 +48,7 @@ impl Transport {
             // The storage service speaks HTTP/1.1 only; one request per connection is also what spreads load there.
             .http1_only()
             .tcp_nodelay(true);
-        let builder = match tls {
-            Some(config) => builder.tls_backend_preconfigured(config.clone()),
-            None => builder,
-        };
-        Ok(Self { client: builder.build()?, throttle })
+        Ok(Self { client: network.apply(builder)?.build()?, throttle })
     }
 
     fn body(&self, data: Bytes, watch: Arc<Watch>) -> reqwest::Body {
@@ -91,7 +89,8 @@ impl HttpClient for Transport {
             } else {
                 ErrorKind::Io
             };
-            Error::with_error(kind, error, "the request failed")
+            // Its query may hold a signature.
+            Error::with_error(kind, error.without_url(), "the request failed")
         })?;
         let mut headers = Headers::new();
         for (name, value) in response.headers() {
@@ -119,13 +118,25 @@ fn pieces(
             return None;
         }
         let piece = rest.split_to(rest.len().min(GRANT_BYTES as usize));
-        let wait = throttle.as_ref().map_or(Duration::ZERO, |throttle| throttle.book(piece.len() as u64));
-        watch.moved(wait);
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        if let Some(throttle) = &throttle {
+            grant(throttle, piece.len() as u64, &watch).await;
         }
+        watch.moved();
         Some((Ok(piece), (rest, throttle, watch)))
     })
+}
+
+/// Returns when so many bytes may go.
+async fn grant(throttle: &Throttle, bytes: u64, watch: &Watch) {
+    let ticket = throttle.book(bytes);
+    loop {
+        let wait = throttle.wait(ticket).min(ASK_AGAIN);
+        if wait.is_zero() {
+            return;
+        }
+        watch.moved();
+        tokio::time::sleep(wait).await;
+    }
 }
 
 fn reply_body(response: reqwest::Response) -> BoxStream<'static, azure_core::Result<Bytes>> {
@@ -136,7 +147,8 @@ fn reply_body(response: reqwest::Response) -> BoxStream<'static, azure_core::Res
             Ok(None) => None,
             Ok(Some(Ok(piece))) => Some((Ok(piece), Some(bytes))),
             Ok(Some(Err(error))) => {
-                Some((Err(Error::with_error(ErrorKind::Io, error, "the reply broke off")), None))
+                let error = Error::with_error(ErrorKind::Io, error.without_url(), "the reply broke off");
+                Some((Err(error), None))
             }
             Err(_) => Some((Err(silence("in the middle of a reply")), None)),
         }
@@ -158,9 +170,9 @@ impl Watch {
         Self(Mutex::new(Instant::now() + SILENCE))
     }
 
-    /// Something moved, and the next thing is due after `wait`.
-    fn moved(&self, wait: Duration) {
-        *self.lock() = Instant::now() + wait + SILENCE;
+    /// Something moved, or waits for bandwidth.
+    fn moved(&self) {
+        *self.lock() = Instant::now() + SILENCE;
     }
 
     async fn guard<T>(&self, request: impl Future<Output = T>) -> azure_core::Result<T> {
@@ -213,17 +225,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_bandwidth_is_not_silence() {
+        let begun = Instant::now();
+        let throttle = Throttle::new(Arc::new(Bandwidth::new(Some(10))), begun);
         let watch = Watch::new();
         let answer = watch
             .guard(async {
-                for _ in 0..10 {
-                    watch.moved(Duration::from_secs(300));
-                    tokio::time::sleep(Duration::from_secs(300)).await;
+                for _ in 0..3 {
+                    grant(&throttle, 10_000, &watch).await;
                 }
                 "done"
             })
             .await;
         assert_eq!(answer.unwrap(), "done");
+        assert_eq!(begun.elapsed().as_secs(), 2_000, "much longer than what counts as silence");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_raised_cap_frees_those_that_wait() {
+        let begun = Instant::now();
+        let cap = Arc::new(Bandwidth::new(Some(1)));
+        let throttle = Throttle::new(Arc::clone(&cap), begun);
+        let sending = tokio::spawn(collect(Bytes::from(vec![7; 2 * 65_536]), Some(throttle)));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cap.set_rate(begun.elapsed(), None);
+        let sent = sending.await.unwrap();
+        assert_eq!(sent.len(), 2);
+        assert!(sent[1].0 <= Duration::from_secs(11), "not after 18 hours: {:?}", sent[1].0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use livedata_session::enrolment::{InstallKey, KeyError};
 use tokio_util::sync::CancellationToken;
 
-use crate::host::{Host, TargetChaos};
+use crate::host::{AddressOfAccount, Host, StorageAccess, TargetChaos};
 use crate::installation::{self, Installation};
 use crate::process;
 
@@ -49,6 +49,12 @@ struct Run {
     /// A directory of this machine that migrations may read, may be repeated; without it they read HDFS only
     #[arg(long = "local-directory", value_name = "FOLDER")]
     local_directories: Vec<PathBuf>,
+    /// Certificate authorities to trust at storage accounts besides the platform's, PEM
+    #[arg(long, value_name = "FILE")]
+    storage_ca_file: Option<PathBuf>,
+    /// Where a storage account's private endpoint is, if its name does not lead there; may be repeated
+    #[arg(long = "storage-address", value_name = "ACCOUNT=HOST[:PORT]")]
+    storage_addresses: Vec<AddressOfAccount>,
     /// Let every target fail, as SEED:UNREACHABLE:LOST_REPLIES:THROTTLED, shares of all calls: for proofs
     #[arg(long, hide = true, value_name = "SEED:SHARE:SHARE:SHARE")]
     target_chaos: Option<TargetChaos>,
@@ -63,6 +69,8 @@ pub enum Error {
     NoKey,
     #[error("the install key cannot be read from {}", file.display())]
     KeyFile { file: PathBuf, source: std::io::Error },
+    #[error("the certificate authorities cannot be read from {}", file.display())]
+    StorageAuthorities { file: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -85,7 +93,9 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error
         Command::Run(run) => {
             let cancel = CancellationToken::new();
             let installation = Installation::open(&run.data)?;
+            let storage = run.storage()?;
             let host = Host {
+                storage,
                 folder: run.data,
                 hadoop_user: run.hadoop_user,
                 local_directories: run.local_directories,
@@ -101,6 +111,20 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error
             cancel.cancel();
             Ok(work.await?)
         }
+    }
+}
+
+impl Run {
+    fn storage(&self) -> Result<StorageAccess, Error> {
+        let read = |file: &PathBuf| {
+            let failed = |source| Error::StorageAuthorities { file: file.clone(), source };
+            std::fs::read_to_string(file).map_err(failed)
+        };
+        let addresses = self.storage_addresses.iter().cloned();
+        Ok(StorageAccess {
+            authorities_pem: self.storage_ca_file.as_ref().map(read).transpose()?,
+            addresses: addresses.map(|AddressOfAccount(account, address)| (account, address)).collect(),
+        })
     }
 }
 

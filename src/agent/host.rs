@@ -1,8 +1,10 @@
 //! What the one who installed the agent allows it on this machine. Migrations come from afar; this does not.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use livedata_adls::Address;
 use livedata_filesystem::chaos::Rates;
 
 pub struct Host {
@@ -12,8 +14,33 @@ pub struct Host {
     pub hadoop_user: String,
     /// Directories that migrations may read, with everything below them.
     pub local_directories: Vec<PathBuf>,
+    pub storage: StorageAccess,
     /// For proofs.
     pub target_chaos: Option<TargetChaos>,
+}
+
+/// How storage accounts are reached from this machine. Proxies are those of the environment.
+#[derive(Clone, Debug, Default)]
+pub struct StorageAccess {
+    /// Certificate authorities to trust besides those of the platform.
+    pub authorities_pem: Option<String>,
+    /// By account: where its private endpoint is, if its name does not lead there.
+    pub addresses: BTreeMap<String, Address>,
+}
+
+/// `ACCOUNT=HOST[:PORT]`
+#[derive(Clone, Debug)]
+pub struct AddressOfAccount(pub String, pub Address);
+
+impl FromStr for AddressOfAccount {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = text.split_once('=').filter(|(account, _)| !account.is_empty());
+        let (account, address) =
+            named.ok_or("an account and its address are expected, as in lake=10.1.2.3")?;
+        Ok(Self(account.to_owned(), address.parse()?))
+    }
 }
 
 /// How targets are to fail, the same for a seed and the same calls.
@@ -62,6 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_account_has_an_address() {
+        let AddressOfAccount(account, address) = "lake=10.1.2.3:8443".parse().unwrap();
+        assert_eq!((account.as_str(), address.host.as_str(), address.port), ("lake", "10.1.2.3", Some(8443)));
+        for bad in ["lake", "=10.1.2.3", "lake=", "lake=https://10.1.2.3"] {
+            assert!(bad.parse::<AddressOfAccount>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn nothing_is_read_that_was_not_allowed() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -73,6 +109,7 @@ mod tests {
             folder: path("agent"),
             hadoop_user: String::new(),
             local_directories: vec![path(allowed)],
+            storage: StorageAccess::default(),
             target_chaos: None,
         };
         for good in ["lake", "lake/inner", "lake/not-there"] {

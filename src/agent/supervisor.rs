@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::migration::{self, Migration, Plan, View};
 use crate::preflight;
 use crate::reports::{Blocked, Lister, Reporter, Situation, Squeeze};
-use crate::wiring::{self, SharedBandwidth};
+use crate::wiring::{self, SharedLimits};
 
 /// How often running migrations are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ pub struct Supervisor {
     failed_paths: watch::Sender<Arc<Vec<FailedPaths>>>,
     disowned: watch::Receiver<bool>,
     host: Host,
-    bandwidth: SharedBandwidth,
+    limits: SharedLimits,
     migrations: BTreeMap<String, Supervised>,
     /// By source; each for as long as a migration follows it.
     feeds: BTreeMap<String, Arc<Feed>>,
@@ -165,7 +165,7 @@ impl Supervisor {
             failed_paths,
             disowned,
             host,
-            bandwidth: SharedBandwidth::new(),
+            limits: SharedLimits::new(),
             migrations: BTreeMap::new(),
             feeds: BTreeMap::new(),
             preflights: BTreeMap::new(),
@@ -198,9 +198,9 @@ impl Supervisor {
         let no_room = self.look_at_ledger().await;
         let desired = self.desired();
         if let Some(migrator) = &desired.migrator {
-            self.bandwidth.bandwidth.set_rate(migrator.max_bytes_per_second);
+            self.limits.set_rate(migrator.max_bytes_per_second);
         }
-        let (now, waited) = self.bandwidth.waited();
+        let (now, waited) = self.limits.waited();
         let limits = self.squeeze.look(now, waited);
         self.remove_undesired(&desired).await;
         self.forget_consumers(&desired);
@@ -504,8 +504,8 @@ impl Supervisor {
         cancel: &CancellationToken,
     ) -> Result<(), Blocked> {
         let (source, base) = wiring::source(migrator, &self.host).map_err(Blocked::SourceNotReady)?;
-        let target = wiring::target(&recipe.target, &self.bandwidth, self.host.target_chaos)
-            .map_err(Blocked::TargetNotReady)?;
+        let target =
+            wiring::target(&recipe.target, &self.limits, &self.host).map_err(Blocked::TargetNotReady)?;
         let route = recipe.route();
         let folder = folder_of(&self.host.folder, id).join(&route);
         std::fs::create_dir_all(&folder)

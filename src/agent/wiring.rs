@@ -1,10 +1,13 @@
 //! From specifications to open file systems.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem, Throttle};
+use livedata_adls::{
+    AccountKey, AdlsTarget, Concurrency, Config, Credential, Filesystem, Network, Route, Throttle,
+};
 use livedata_filesystem::chaos::Chaos;
 use livedata_filesystem::local::LocalSource;
 use livedata_filesystem::throttle::Bandwidth;
@@ -19,22 +22,34 @@ use crate::feed::Open;
 use crate::host::{Host, TargetChaos};
 use crate::preflight::{self, Facts};
 
-/// The cap that all transfers of this agent share, and the moment its clock counts from.
-#[derive(Clone)]
-pub struct SharedBandwidth {
-    pub bandwidth: Arc<Bandwidth>,
+/// What all transfers of this agent share: their cap, with the moment that its clock counts from, and what is known of the
+/// limits of storage accounts.
+pub struct SharedLimits {
+    bandwidth: Arc<Bandwidth>,
     zero: Instant,
+    concurrency: Mutex<HashMap<Url, Arc<Concurrency>>>,
 }
 
-impl SharedBandwidth {
+impl SharedLimits {
     pub fn new() -> Self {
-        Self { bandwidth: Arc::new(Bandwidth::new(None)), zero: Instant::now() }
+        let (bandwidth, concurrency) = (Arc::new(Bandwidth::new(None)), Mutex::default());
+        Self { bandwidth, zero: Instant::now(), concurrency }
+    }
+
+    pub fn set_rate(&self, bytes_per_second: Option<u64>) {
+        self.bandwidth.set_rate(self.zero.elapsed(), bytes_per_second);
     }
 
     /// Now, and for how long by now a transfer has waited for the cap.
     pub fn waited(&self) -> (Duration, Duration) {
         let now = self.zero.elapsed();
         (now, self.bandwidth.waited(now))
+    }
+
+    /// Of the account with this endpoint.
+    fn concurrency(&self, endpoint: &Url) -> Arc<Concurrency> {
+        let mut known = self.concurrency.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(endpoint.clone()).or_default())
     }
 }
 
@@ -113,20 +128,23 @@ pub fn source_path(base: &str, migration_path: &str) -> String {
     path::canonical(&format!("/{base}/{migration_path}")).unwrap_or_else(|_| migration_path.to_owned())
 }
 
-pub fn target(
-    spec: &TargetSpec,
-    shared: &SharedBandwidth,
-    chaos: Option<TargetChaos>,
-) -> Result<Arc<dyn Target>, String> {
+pub fn target(spec: &TargetSpec, shared: &SharedLimits, host: &Host) -> Result<Arc<dyn Target>, String> {
     let endpoint = Url::parse(&spec.endpoint)
         .map_err(|error| format!("the endpoint '{}' is not a URL: {error}", spec.endpoint))?;
     let key = AccountKey::from_base64(&spec.credential.secret.0)
         .ok_or_else(|| format!("the account key of '{}' is not base64", spec.account))?;
+    let route = match host.storage.addresses.get(&spec.account) {
+        Some(address) => Route::Address(address.clone()),
+        None => Route::from_environment(endpoint.scheme(), |name| std::env::var(name).ok())?,
+    };
+    let concurrency = shared.concurrency(&endpoint);
     let mut config = Config::new(endpoint, &spec.account, &spec.container, Credential::SharedKey(key));
+    config.network = Network { route, authorities_pem: host.storage.authorities_pem.clone() };
     config.throttle = Some(Throttle::new(Arc::clone(&shared.bandwidth), shared.zero));
+    config.concurrency = concurrency;
     let filesystem = Filesystem::new(config).map_err(|error| error.to_string())?;
     let target: Arc<dyn Target> = Arc::new(AdlsTarget::new(filesystem));
-    Ok(match chaos {
+    Ok(match host.target_chaos {
         None => target,
         Some(TargetChaos { seed, rates }) => Arc::new(Chaos::new(target, seed, rates, None)),
     })

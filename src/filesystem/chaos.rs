@@ -97,7 +97,7 @@ impl Chaos {
 }
 
 /// In `[0, 1)`: splitmix64, <https://prng.di.unimi.it/splitmix64.c>.
-fn next(state: &mut u64) -> f64 {
+pub(crate) fn next(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,11 +1,17 @@
 //! The suites that implementations of a trait are run through, so that all of them mean the same by it. Each check panics
-//! with what it expected. For tests only: behind the feature `conformance`.
+//! with what it expected. [`histories`] asks an implementation the same random questions as [`MemoryTarget`]. For tests only:
+//! behind the feature `conformance`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a failed check is a panic, and this code runs in tests only"
 )]
+
+pub mod histories;
+mod memory;
+
+pub use memory::MemoryTarget;
 
 use std::collections::BTreeMap;
 
@@ -313,4 +319,14 @@ async fn look<T: Target>(target: &T, path: &TargetPath) -> TargetEntry {
 fn expect_kind<V: std::fmt::Debug>(answer: Result<V>, kind: ErrorKind, what: &str) {
     let error = answer.expect_err(what);
     assert_eq!(error.kind(), kind, "{what}: {error}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_target_in_memory_conforms() {
+        target(&MemoryTarget::default(), &TargetPath::new("conformance")).await;
+    }
 }

@@ -11,7 +11,7 @@
 //! Start reading at [`Source`].
 
 pub mod chaos;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
 pub mod feed;

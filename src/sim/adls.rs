@@ -88,8 +88,18 @@ impl Adls {
         if etag.is_some_and(|etag| etag != object.etag) {
             return Err(Refused::SourceDiffers);
         }
-        let replaced = self.check_destination(to, expected)?;
         let below = format!("{from}/");
+        if to.starts_with(&below) {
+            return Err(Refused::Occupied);
+        }
+        let replaced = self.check_destination(to, expected)?;
+        // A file takes the place of files only, as does a directory of directories.
+        if replaced.iter().any(|there| there.content.is_some() != object.content.is_some()) {
+            return Err(Refused::Occupied);
+        }
+        if from == to {
+            return Ok(Vec::new());
+        }
         let moved: Vec<String> = std::iter::once(from.to_owned())
             .chain(
                 self.objects

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
-use livedata_agent_runtime::host::Host;
+use livedata_agent_runtime::host::{Host, StorageAccess};
 use livedata_agent_runtime::ledger::Ledger;
 use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
 use livedata_filesystem::{Attributes, Condition, Target as _, TargetPath, Upload};
@@ -179,6 +179,7 @@ impl World {
                 folder: self.agent.clone(),
                 hadoop_user: self.user.clone(),
                 local_directories: vec!["/".into()],
+                storage: StorageAccess::default(),
                 target_chaos: None,
             },
         );

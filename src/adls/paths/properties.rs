@@ -66,8 +66,10 @@ impl Filesystem {
         }
     }
 
-    /// Replaces all user properties; at least one must be given, since the service takes an empty list for none. Sending
-    /// the same again is harmless.
+    /// Replaces all user properties; at least one must be given, since the service takes an empty list for none.
+    ///
+    /// Sending the same again is harmless, but changes the etag: when an answer was lost and the condition then fails, a look
+    /// decides, and a path that has just these properties has them from here.
     pub async fn set_properties(
         &self,
         path: &TargetPath,
@@ -78,7 +80,14 @@ impl Filesystem {
         call.header("x-ms-properties", encoding::properties(properties));
         call.condition(condition);
         let (operation, subject) = (call.operation, call.subject.clone());
-        let response = self.send(call).await?;
-        required_etag(response.headers(), operation, &subject)
+        match self.send(call).await {
+            Ok(response) => required_etag(response.headers(), operation, &subject),
+            Err(failure) if failure.may_be_our_own(condition) => match self.properties(path).await {
+                Ok(Some(found)) if found.properties == *properties => Ok(found.etag),
+                Ok(_) => Err(failure.into()),
+                Err(look) => Err(failure.unresolved(operation, subject, look)),
+            },
+            Err(failure) => Err(failure.into()),
+        }
     }
 }

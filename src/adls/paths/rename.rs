@@ -38,11 +38,16 @@ impl Filesystem {
         let source = format!("/{}/{encoded}", encoding::component(self.name()));
         let mut continuation: Option<String> = None;
         loop {
-            let query = continuation.as_deref().map(|token| ("continuation", token));
-            let mut call = self.call(operation, Method::Put, to, query.as_slice())?;
+            // In the default mode a source moves into a directory that is at the destination.
+            let mut query = vec![("mode", "legacy")];
+            query.extend(continuation.as_deref().map(|token| ("continuation", token)));
+            let mut call = self.call(operation, Method::Put, to, &query)?;
             call.subject = subject.clone();
             call.header("x-ms-rename-source", source.clone());
             call.header("x-ms-source-if-match", source_etag.0.clone());
+            if let Some(lease) = self.lease_on(from) {
+                call.header("x-ms-source-lease-id", lease.id());
+            }
             call.condition(condition);
             match self.send(call).await {
                 // Only accounts without hierarchical namespace rename in steps.

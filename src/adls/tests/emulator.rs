@@ -13,51 +13,83 @@ use livedata_filesystem::throttle::Bandwidth;
 use livedata_filesystem::{
     AclEntry, AclKind, Attributes, Condition, ErrorKind, Target as _, TargetPath, Upload, conformance,
 };
+use livedata_pki::Authority;
 
 use crate::lossy_proxy::LossyProxy;
 
 /// Of every operation in these tests.
 pub const TRIES: u32 = 4;
+/// What it calls itself where it speaks TLS.
+pub const HOST: &str = "account.dfs.test";
 /// Base64 of "key of these tests".
-const KEY: &str = "a2V5IG9mIHRoZXNlIHRlc3Rz";
+pub const KEY: &str = "a2V5IG9mIHRoZXNlIHRlc3Rz";
 
 /// An emulator with one empty container, and a client that reaches it through a proxy.
 pub struct Service {
     pub proxy: LossyProxy,
     pub filesystem: Filesystem,
     config: Config,
-    _emulator: Running,
+    emulator: Running,
     _folder: tempfile::TempDir,
 }
 
 impl Service {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With an authority it speaks TLS, and the client goes straight to it.
+    pub async fn start_with(authority: Option<&Authority>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
+        let server =
+            authority.map(|authority| authority.issue_server(&[HOST], &[[127, 0, 0, 1].into()]).unwrap());
         let emulator = Emulator::start(Options {
             data_folder: folder.path().join("emulator"),
             storage_address: ([127, 0, 0, 1], 0).into(),
             admin_address: ([127, 0, 0, 1], 0).into(),
             admin_token: "admin".to_owned(),
-            storage_tls: None,
+            storage_tls: server.map(|server| server.server_config(None).unwrap()),
             accounts: vec![format!("account={KEY}").parse().unwrap()],
         })
         .await
         .unwrap();
         let proxy = LossyProxy::start(emulator.storage_address()).await;
         let key = AccountKey::from_base64(KEY).unwrap();
-        let endpoint = proxy.endpoint("account");
+        let endpoint = match authority {
+            None => proxy.endpoint("account"),
+            Some(_) => format!("{}/account", emulator.storage_url()).parse().unwrap(),
+        };
         let mut config = Config::new(endpoint, "account", "container", Credential::SharedKey(key));
+        config.network.authorities_pem = authority.map(|authority| authority.certificate_pem().to_owned());
         config.retry.tries = TRIES;
         let filesystem = Filesystem::new(config.clone()).unwrap();
         filesystem.create_filesystem().await.unwrap();
-        Self { proxy, filesystem, config, _emulator: emulator, _folder: folder }
+        Self { proxy, filesystem, config, emulator, _folder: folder }
     }
 
-    fn with(&self, change: impl FnOnce(&mut Config)) -> Filesystem {
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.emulator.storage_address()
+    }
+
+    /// Another way to the same service, through a proxy of its own.
+    pub async fn another_way(&self, change: impl FnOnce(&mut Config)) -> (LossyProxy, Filesystem) {
+        let proxy = LossyProxy::start(self.emulator.storage_address()).await;
+        let filesystem = self.with(|config| {
+            config.endpoint = proxy.endpoint("account");
+            change(config);
+        });
+        (proxy, filesystem)
+    }
+
+    pub fn with(&self, change: impl FnOnce(&mut Config)) -> Filesystem {
+        self.try_with(change).unwrap()
+    }
+
+    pub fn try_with(&self, change: impl FnOnce(&mut Config)) -> livedata_filesystem::Result<Filesystem> {
         let mut config = self.config.clone();
         change(&mut config);
-        Filesystem::new(config).unwrap()
+        Filesystem::new(config)
     }
 }
 
@@ -77,13 +109,13 @@ async fn read(filesystem: &Filesystem, path: &TargetPath, range: Option<Range>) 
         .unwrap()
 }
 
-async fn write(filesystem: &Filesystem, path: &TargetPath, data: &[u8]) {
+pub async fn write(filesystem: &Filesystem, path: &TargetPath, data: &[u8]) {
     filesystem.create(path, ResourceKind::File, &CreateOptions::default(), &Condition::Any).await.unwrap();
     let upload = Upload { position: 0, data: data.to_vec().into() };
     filesystem.append(path, upload, AfterAppend::FlushAndClose).await.unwrap();
 }
 
-struct Subject(AdlsTarget);
+pub struct Subject(pub AdlsTarget);
 
 #[async_trait]
 impl conformance::ReadableTarget for Subject {

@@ -1,9 +1,10 @@
 //! A proxy between client and service that spoils chosen exchanges: it forwards a request, so that the service acts on
-//! it, and then withholds the answer; or it answers in the service's place; or it damages a body.
+//! it, and then withholds the answer; or it answers in the service's place; or it damages a body. Those that are told, or, once
+//! it is disturbed, any.
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
@@ -16,7 +17,12 @@ pub enum Spoil {
     AnswerInstead(&'static str),
     /// One bit of the body is flipped on the way.
     DamageBody,
+    /// The service never sees it; the connection ends.
+    Drop,
 }
+
+/// Of a service that has too much to do.
+pub const BUSY: Spoil = Spoil::AnswerInstead("503 Busy\r\nx-ms-error-code: ServerBusy");
 
 #[derive(Debug)]
 struct Order {
@@ -29,6 +35,31 @@ struct Order {
 struct State {
     orders: Vec<Order>,
     request_lines: Vec<String>,
+    /// Random numbers; 0: it is not disturbed.
+    disturbed: u64,
+    disturbances: u64,
+}
+
+impl State {
+    /// Something happens to 15 of 100 exchanges, the same to the same requests.
+    fn disturbance(&mut self) -> Option<Spoil> {
+        if self.disturbed == 0 {
+            return None;
+        }
+        // xorshift64, <https://doi.org/10.18637/jss.v008.i14>.
+        self.disturbed ^= self.disturbed << 13;
+        self.disturbed ^= self.disturbed >> 7;
+        self.disturbed ^= self.disturbed << 17;
+        let spoil = match self.disturbed % 100 {
+            0..6 => Spoil::LoseAnswer,
+            6..11 => Spoil::Drop,
+            11..14 => BUSY,
+            14 => Spoil::AnswerInstead("500 Timeout\r\nx-ms-error-code: OperationTimedOut"),
+            _ => return None,
+        };
+        self.disturbances += 1;
+        Some(spoil)
+    }
 }
 
 pub struct LossyProxy {
@@ -62,6 +93,15 @@ impl LossyProxy {
         self.state.lock().unwrap().orders.push(Order { pattern, spoil });
     }
 
+    /// From now on things happen to any exchange; the seed decides which.
+    pub fn disturb(&self, seed: u64) {
+        self.state.lock().unwrap().disturbed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    }
+
+    pub fn disturbances(&self) -> u64 {
+        self.state.lock().unwrap().disturbances
+    }
+
     /// The request lines since the last call. Every ordered spoil must have happened.
     pub fn take_requests(&self) -> Vec<String> {
         let mut state = self.state.lock().unwrap();
@@ -84,8 +124,14 @@ async fn exchange(mut client: TcpStream, upstream: std::net::SocketAddr, state: 
         let mut state = state.lock().unwrap();
         let at = state.orders.iter().position(|order| line.contains(order.pattern));
         state.request_lines.push(line);
-        at.map(|at| state.orders.remove(at).spoil)
+        match at {
+            Some(at) => Some(state.orders.remove(at).spoil),
+            None => state.disturbance(),
+        }
     };
+    if let Some(Spoil::Drop) = spoil {
+        return;
+    }
     if let Some(Spoil::AnswerInstead(answer)) = spoil {
         let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         let _ = client.write_all(answer.as_bytes()).await;
@@ -105,7 +151,8 @@ async fn exchange(mut client: TcpStream, upstream: std::net::SocketAddr, state: 
     }
 }
 
-async fn read_request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+/// Head and body; `None` once there is no more.
+pub async fn read_request(client: &mut (impl AsyncRead + Unpin)) -> Option<(String, Vec<u8>)> {
     let mut received = Vec::new();
     let end = loop {
         if let Some(at) = received.windows(4).position(|window| window == b"\r\n\r\n") {

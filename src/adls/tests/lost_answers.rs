@@ -1,7 +1,7 @@
 //! What the client makes of answers that never arrive, of refusals for a while and of damage on the way.
 
-use livedata_adls::{AfterAppend, CreateOptions, ResourceKind};
-use livedata_filesystem::{Condition, ErrorKind, Flush, TargetPath, Upload};
+use livedata_adls::{Access, AccessControlChange, AdlsTarget, AfterAppend, CreateOptions, ResourceKind};
+use livedata_filesystem::{Attributes, Condition, ErrorKind, Flush, Target as _, TargetPath, Upload};
 
 use crate::emulator::{Service, read_all};
 use crate::lossy_proxy::Spoil;
@@ -140,6 +140,66 @@ async fn a_delete_whose_answer_was_lost_is_done() {
     service.filesystem.delete(&path, false, &Condition::Unchanged(etag)).await.unwrap();
     assert_eq!(count(&service.proxy.take_requests(), "DELETE"), 2);
     assert_eq!(service.filesystem.properties(&path).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn attributes_whose_answers_were_lost_are_set_under_their_condition() {
+    let service = Service::start().await;
+    let path = TargetPath::new("attributes");
+    let etag = new_file(&service, &path).await;
+    for pattern in ["setAccessControl", "setAccessControl", "setProperties"] {
+        service.proxy.spoil(pattern, Spoil::LoseAnswer);
+    }
+    let attributes = Attributes {
+        permissions: Some(0o1711),
+        properties: [("id".to_owned(), "1".to_owned())].into(),
+        ..Attributes::default()
+    };
+    let target = AdlsTarget::new(service.filesystem.clone());
+    // Of the first request both the answer and the refusal of the second try.
+    let etag = target.set_attributes(&path, &attributes, &Condition::Unchanged(etag)).await.unwrap();
+    service.proxy.take_requests();
+    let found = service.filesystem.properties(&path).await.unwrap().unwrap();
+    assert_eq!((found.etag, found.properties), (etag, attributes.properties));
+    assert_eq!(found.permissions.as_deref(), Some("rwx--x--t"));
+}
+
+#[tokio::test]
+async fn lost_attributes_do_not_hide_that_somebody_else_was_first() {
+    let service = Service::start().await;
+    let path = TargetPath::new("attributes");
+    let stale = Condition::Unchanged(new_file(&service, &path).await);
+    let change = |bits| AccessControlChange { access: Some(Access::Permissions(bits)), ..Default::default() };
+    let theirs = service.filesystem.set_access_control(&path, &change(0o600), &stale).await.unwrap();
+    service.proxy.spoil("setAccessControl", Spoil::LoseAnswer);
+    let error = service.filesystem.set_access_control(&path, &change(0o711), &stale).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    service.proxy.spoil("setProperties", Spoil::Drop);
+    let properties = [("id".to_owned(), "1".to_owned())].into();
+    let error = service.filesystem.set_properties(&path, &properties, &stale).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let found = service.filesystem.access_control(&path).await.unwrap();
+    assert_eq!((found.etag, found.permissions.as_deref()), (Some(theirs), Some("rw-------")));
+}
+
+#[tokio::test]
+async fn a_busy_account_gets_less_at_a_time() {
+    let service = Service::start().await;
+    let concurrency = std::sync::Arc::new(livedata_adls::Concurrency::new(16.try_into().unwrap()));
+    let filesystem = service.with(|config| config.concurrency = std::sync::Arc::clone(&concurrency));
+    let look_at = async |many: usize| {
+        let paths: Vec<_> = (0..many).map(|name| TargetPath::new(&name.to_string())).collect();
+        for looked in futures::future::join_all(paths.iter().map(|path| filesystem.properties(path))).await {
+            looked.unwrap();
+        }
+    };
+    look_at(64).await;
+    assert_eq!(concurrency.limit(), 16, "nobody was refused");
+    let busy = Spoil::AnswerInstead("503 Busy\r\nx-ms-error-code: ServerBusy\r\nretry-after: 0");
+    service.proxy.spoil("HEAD", busy);
+    look_at(16).await;
+    assert!(concurrency.limit() < 16, "{}", concurrency.limit());
+    service.proxy.take_requests();
 }
 
 #[tokio::test]

@@ -3,7 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
 
+mod authorization;
 mod emulator;
+mod histories;
 mod lossy_proxy;
 mod lost_answers;
+mod networks;
+mod peers;
 mod wire;

@@ -136,7 +136,7 @@ async fn a_rename_names_its_source_encoded_and_guarded() {
         .unwrap();
     let heads = seen.heads.lock().unwrap().clone();
     assert_eq!(heads.len(), 1);
-    assert_eq!(heads[0][0], "PUT /account/container/final/x HTTP/1.1");
+    assert_eq!(heads[0][0], "PUT /account/container/final/x?mode=legacy HTTP/1.1");
     assert_eq!(values(&heads[0], "x-ms-rename-source"), ["/container/staging/%C3%BC%3F"]);
     assert_eq!(values(&heads[0], "x-ms-source-if-match"), ["\"0x1\""]);
     assert_eq!(values(&heads[0], "if-match"), ["\"0x2\""]);
