@@ -16,6 +16,7 @@ mod filesystem;
 mod flush;
 mod lease;
 mod list;
+mod marked_directory;
 mod policies;
 mod read;
 mod rename;

@@ -41,6 +41,20 @@ impl AccessControl {
         self.extended = acl.is_extended().then_some(acl);
     }
 
+    /// Takes a list from a request. One of default entries alone leaves the access entries as they are.
+    pub(crate) fn set_acl_text(&mut self, text: &str, is_directory: bool) -> Result<(), ServiceError> {
+        let is_default = |entry: &&str| entry.trim().starts_with("default:");
+        let acl = if text.split(',').all(|entry| is_default(&entry)) {
+            let kept = self.acl_text();
+            let kept = kept.split(',').filter(|entry| !is_default(entry));
+            Acl::parse(&kept.chain([text]).collect::<Vec<_>>().join(","), is_directory)?
+        } else {
+            Acl::parse(text, is_directory)?
+        };
+        self.set_acl(acl);
+        Ok(())
+    }
+
     /// `rwxr-x--T+`: the form of `x-ms-permissions` in replies.
     pub(crate) fn permissions_text(&self) -> String {
         let mut text = String::with_capacity(10);
@@ -191,6 +205,21 @@ mod tests {
         let exactly = NewAccess::Exactly(AccessControl::from_mode(0o640)).under(&parent, true);
         assert_eq!(exactly, AccessControl::from_mode(0o640));
         assert_eq!(bits(Some(0o777)).under(&exactly, false), AccessControl::from_mode(0o700));
+    }
+
+    #[test]
+    fn default_entries_alone_leave_the_others() {
+        let mut access = AccessControl::from_mode(0);
+        access.set_acl_text("user::rwx,user:alice:rw-,group::r-x,other::--x", true).unwrap();
+        access.set_acl_text("default:user:bob:rwx", true).unwrap();
+        assert_eq!(
+            access.acl_text(),
+            "user::rwx,user:alice:rw-,group::r-x,mask::rwx,other::--x,\
+             default:user::rwx,default:user:bob:rwx,default:group::r-x,default:mask::rwx,default:other::--x"
+        );
+        access.set_acl_text("user::rwx,group::r-x,other::---", true).unwrap();
+        assert_eq!(access.acl_text(), "user::rwx,group::r-x,other::---");
+        assert!(access.set_acl_text("user:alice:rwx", true).is_err());
     }
 
     #[test]

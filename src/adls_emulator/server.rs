@@ -1,6 +1,7 @@
 //! One storage request from socket to reply: take apart, authenticate, run, write the answer with the headers that every answer
 //! carries, count.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody as _};
@@ -141,6 +142,10 @@ fn check_version(call: &Call) -> Result<(), ServiceError> {
 fn error_response(error: &ServiceError, api: Api, method: &Method, request_id: &str) -> HttpResponse {
     let mut builder = HttpResponse::build(error.status);
     builder.insert_header(("x-ms-error-code", error.code_for(api)));
+    // As on the service; of the answer to a HEAD this is the only text that the Hadoop driver has to show.
+    if let Cow::Borrowed(reason) = error.message {
+        builder.reason(reason);
+    }
     if let Some(existing) = error.existing {
         builder.insert_header(("x-ms-existing-resource-type", existing.as_str()));
     }

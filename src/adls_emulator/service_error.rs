@@ -72,6 +72,7 @@ errors! {
     path_not_found = NOT_FOUND, "PathNotFound", "The specified path does not exist.";
     path_is_too_deep = CONFLICT, "PathIsTooDeep", "The path has too many segments; at most 60 are allowed.";
     rename_destination_parent_not_found = NOT_FOUND, "RenameDestinationParentPathNotFound", "The parent directory of the destination path does not exist.";
+    query_out_of_range = BAD_REQUEST, "OutOfRangeQueryParameterValue", "One of the query parameters specified in the request URI is outside the permissible range.";
     request_body_too_large = PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit.";
     source_condition_not_met = PRECONDITION_FAILED, "SourceConditionNotMet", "The source condition specified using HTTP conditional header(s) is not met.";
     source_path_not_found = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";

@@ -97,6 +97,12 @@ pub fn run(command: HadoopCommand) -> Result<()> {
     }
 }
 
+/// Before everything else on the class path.
+const ABFS_TESTS_CONFIGURATION: [(&str, &str); 2] = [
+    ("azure-auth-keys.xml", include_str!("../../tests/judges/hadoop/azure-auth-keys.xml")),
+    ("log4j.properties", include_str!("../../tests/judges/hadoop/log4j.properties")),
+];
+
 /// Arguments for `java` with which a client of Hadoop runs, DistCp and the ABFS driver among them, as a file that `java`
 /// reads (`@FILE`).
 pub fn distcp_arguments() -> Result<PathBuf> {
@@ -109,6 +115,23 @@ pub fn distcp_arguments() -> Result<PathBuf> {
     std::fs::write(&file, java::argument_file(&jars::classpath(&configuration, &jars)?))
         .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
+}
+
+/// How the ABFS driver's tests are run: arguments for `java`, as above, and the jar that has the tests.
+pub fn abfs_tests() -> Result<(PathBuf, PathBuf)> {
+    let cache = cache_directory()?;
+    let (jars, tests) = jars::ensure_abfs_tests(&cache)?;
+    let configuration = cache.join("abfs-tests-conf");
+    std::fs::create_dir_all(&configuration)
+        .with_context(|| format!("cannot create {}", configuration.display()))?;
+    for (name, text) in ABFS_TESTS_CONFIGURATION {
+        std::fs::write(configuration.join(name), text)?;
+    }
+    java::compile("Judge.java", include_str!("../../tests/judges/hadoop/Judge.java"), &jars, &configuration)?;
+    let file = configuration.join("java.arguments");
+    std::fs::write(&file, java::argument_file(&jars::classpath(&configuration, &jars)?))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok((file, tests))
 }
 
 fn instance_directory(chosen: Option<PathBuf>) -> Result<PathBuf> {

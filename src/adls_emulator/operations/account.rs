@@ -21,7 +21,7 @@ struct FilesystemPage {
 
 async fn page(context: &Context, token: &str, size: &str) -> Result<FilesystemPage, ServiceError> {
     let query = &context.call.query;
-    let limit = page_size(query.number(size)?, size)?;
+    let limit = page_size(query.number(size)?)?;
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let after = decode_token(query.get(token), token)?.unwrap_or_default();
     let account = context.account.name.clone();
@@ -34,9 +34,9 @@ async fn page(context: &Context, token: &str, size: &str) -> Result<FilesystemPa
     Ok(FilesystemPage { filesystems, next })
 }
 
-pub(super) fn page_size(asked: Option<u64>, name: &str) -> Result<usize, ServiceError> {
+pub(super) fn page_size(asked: Option<u64>) -> Result<usize, ServiceError> {
     match asked {
-        Some(0) => Err(ServiceError::invalid_query(name, "it must be at least 1")),
+        Some(0) => Err(ServiceError::query_out_of_range()),
         asked => Ok(usize::try_from(asked.unwrap_or(MAX_PAGE).min(MAX_PAGE)).unwrap_or(usize::MAX)),
     }
 }

@@ -27,6 +27,9 @@ pub(super) async fn put_blob(
     if context.call.header("x-ms-blob-type") != Some("BlockBlob") {
         return Err(ServiceError::not_implemented("other blobs than block blobs"));
     }
+    if super::marked_directory::is_asked_for(&context.call) {
+        return super::marked_directory::put(context).await;
+    }
     let mut write = Write::of(context)?;
     let announced = Announced::of(&context.call)?;
     let checksums = Checksums::of(&context.call)?;

@@ -26,7 +26,7 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         Some("/") => false,
         Some(_) => return Err(ServiceError::invalid_query("delimiter", "only / divides paths here")),
     };
-    let limit = page_size(query.number("maxresults")?, "maxresults")?;
+    let limit = page_size(query.number("maxresults")?)?;
     let after = decode_token(query.get("marker"), "marker")?;
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let (directory, name) = prefix.rsplit_once('/').unwrap_or(("", &prefix));

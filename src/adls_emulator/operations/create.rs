@@ -85,7 +85,7 @@ fn encryption_context(call: &Call) -> Result<Option<String>, ServiceError> {
     }
 }
 
-fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError> {
+pub(super) fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError> {
     let call = &context.call;
     match call.query.get("blobType") {
         None => {}

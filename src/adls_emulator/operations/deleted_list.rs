@@ -11,7 +11,7 @@ use crate::service_error::ServiceError;
 
 pub(super) async fn list_deleted(context: &Context) -> Result<HttpResponse, ServiceError> {
     let query = &context.call.query;
-    let limit = page_size(query.number("maxresults")?, "maxresults")?;
+    let limit = page_size(query.number("maxresults")?)?;
     let (after_path, after_id) = position(decode_token(query.get("marker"), "marker")?)?;
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let place = context.place()?;

@@ -54,7 +54,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         Some(_) => query.flag("recursive")?,
         None => return Err(ServiceError::invalid_query("recursive", "it is required")),
     };
-    let limit = page_size(query.number("maxResults")?, "maxResults")?;
+    let limit = page_size(query.number("maxResults")?)?;
     // Names are the same for people and for programs here: there is no directory of users to ask.
     query.flag("upn")?;
     let after = decode_token(query.get("continuation"), "continuation")?;

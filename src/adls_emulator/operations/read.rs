@@ -100,6 +100,9 @@ fn response(context: &Context, call: &Call, opened: Opened, form: Form) -> HttpR
     let mut response = if partial { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
     reply::describe(&mut response, &node, call.query.get("action").is_none());
     reply::content_settings(&mut response, &node, !partial);
+    if call.query.get("sig").is_some() {
+        reply::settings_of_signature(&mut response, call);
+    }
     if partial {
         let content_range = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), node.length);
         response.insert_header(("Content-Range", content_range));

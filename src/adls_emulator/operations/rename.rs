@@ -1,7 +1,13 @@
 //! Path - Create with `x-ms-rename-source`.
+//!
+//! What a directory at the destination means is said by `mode`. The reference names the modes and does not explain them; what
+//! the service does shows in what its clients expect of it. In `legacy`, which all SDKs ask for, the source takes the
+//! destination's place (an empty directory that was there is gone afterwards). In `posix`, the default and what the Hadoop
+//! driver gets, it moves into that directory, as `mv` does.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use rusqlite::Connection;
 
 use super::{Context, reply};
 use crate::index::{self, RenameRequest};
@@ -10,9 +16,11 @@ use crate::service_error::ServiceError;
 
 pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
-    if !matches!(call.query.get("mode"), None | Some("legacy" | "posix")) {
-        return Err(ServiceError::invalid_query("mode", "expected legacy or posix"));
-    }
+    let into_directories = match call.query.get("mode") {
+        None | Some("posix") => true,
+        Some("legacy") => false,
+        Some(_) => return Err(ServiceError::invalid_query("mode", "expected legacy or posix")),
+    };
     let place = context.place()?;
     Location::check_new_path(&place.path)?;
     let (source_filesystem, source) = source(call)?;
@@ -29,13 +37,19 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             }
             Err(error) => return Err(error),
         };
+        let mut destination = place.path;
+        if into_directories
+            && holds_another_directory(connection, (source_root, &source), (root, &destination))?
+        {
+            destination.extend(source.last().cloned());
+        }
         let request = RenameRequest {
             source_root,
             source,
             source_conditions,
             source_lease,
             root,
-            destination: place.path,
+            destination,
             conditions,
             lease,
         };
@@ -45,6 +59,17 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
     context.counters.add_rename(node.kind);
     context.service.garbage.notify_one();
     Ok(reply::changed(StatusCode::CREATED, &node))
+}
+
+/// Whether at the destination there is a directory that is not the source itself.
+fn holds_another_directory(
+    connection: &Connection,
+    (source_root, source): (i64, &[String]),
+    (root, destination): (i64, &[String]),
+) -> Result<bool, ServiceError> {
+    let Some(found) = index::find(connection, root, destination)? else { return Ok(false) };
+    let source = index::find(connection, source_root, source)?;
+    Ok(found.kind.is_directory() && source.is_none_or(|source| source.id != found.id))
 }
 
 /// `/{filesystem}/{path}`, percent-encoded, with the source's own query after a `?`. The account is not part of it, in path

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::index::{Filesystem, Node};
 use crate::lease::Lease;
 use crate::properties::{ContentSettings, UserProperties};
+use crate::request::Call;
 
 /// An answer without a body that carries the node's ETag and time.
 pub(super) fn changed(status: StatusCode, node: &Node) -> HttpResponse {
@@ -124,6 +125,21 @@ pub(super) fn content_settings(reply: &mut HttpResponseBuilder, node: &Node, who
     }
     let content_type = settings.content_type.as_deref().unwrap_or("application/octet-stream");
     insert_text(reply, "Content-Type", content_type);
+}
+
+/// A shared access signature may name the headers that a read is answered with; they are signed with the rest of it.
+pub(super) fn settings_of_signature(reply: &mut HttpResponseBuilder, call: &Call) {
+    for (parameter, header) in [
+        ("rscc", "Cache-Control"),
+        ("rscd", "Content-Disposition"),
+        ("rsce", "Content-Encoding"),
+        ("rscl", "Content-Language"),
+        ("rsct", "Content-Type"),
+    ] {
+        if let Some(value) = call.query.get(parameter) {
+            insert_text(reply, header, value);
+        }
+    }
 }
 
 /// Leaves the header out when the stored text cannot be one.

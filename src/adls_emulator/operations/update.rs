@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use super::blob::access_tier;
 use super::{Context, reply};
 use crate::index::{self, Node, Writing};
-use crate::permissions::{self, Acl};
+use crate::permissions;
 use crate::properties::{ContentSettings, UserProperties};
 use crate::request::{Conditions, LeaseUse};
 use crate::service_error::ServiceError;
@@ -60,7 +60,7 @@ pub(super) async fn set_access_control(context: &Context) -> Result<HttpResponse
     }
     let apply = move |node: &mut Node| {
         if let Some(acl) = acl {
-            node.access.set_acl(Acl::parse(&acl, node.kind.is_directory())?);
+            node.access.set_acl_text(&acl, node.kind.is_directory())?;
         }
         if let Some(mode) = mode {
             node.access.set_mode(mode);

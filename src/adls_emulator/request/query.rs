@@ -1,4 +1,5 @@
-//! The query string. Names are compared without case, values are percent-decoded once; `+` stands for itself.
+//! The query string. Names are compared without case, values are percent-decoded once, and `+` is a space, as Go's
+//! clients write one (AzCopy).
 
 use percent_encoding::percent_decode_str;
 
@@ -10,7 +11,7 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Result<Self, ServiceError> {
-        let decode = |part: &str| match percent_decode_str(part).decode_utf8() {
+        let decode = |part: &str| match percent_decode_str(&part.replace('+', " ")).decode_utf8() {
             Ok(decoded) => Ok(decoded.into_owned()),
             Err(_) => Err(ServiceError::invalid_uri("the query is not percent-encoded UTF-8")),
         };
@@ -38,8 +39,12 @@ impl Query {
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, ServiceError> {
-        let parse =
-            |text: &str| text.parse().map_err(|_| ServiceError::invalid_query(name, "expected a number"));
+        let parse = |text: &str| {
+            text.parse().map_err(|_| match text.parse::<i128>() {
+                Ok(_) => ServiceError::query_out_of_range(),
+                Err(_) => ServiceError::invalid_query(name, "expected a number"),
+            })
+        };
         self.get(name).map(parse).transpose()
     }
 
@@ -58,5 +63,16 @@ impl Query {
             }
         }
         canonical
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_is_a_space_unless_it_is_encoded() {
+        let query = Query::parse("Prefix=with+space%2F&blockid=a%2Bb%3D").unwrap();
+        assert_eq!((query.get("prefix"), query.get("blockid")), (Some("with space/"), Some("a+b=")));
     }
 }

@@ -1,4 +1,5 @@
-//! Jars of a Hadoop, resolved once by Maven into the cache: those of its servers, and those of DistCp with the ABFS driver.
+//! Jars of a Hadoop, resolved once by Maven into the cache: those of its servers, those of DistCp with the ABFS driver, and
+//! those of that driver's tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +32,21 @@ const DISTCP: [&str; 5] = [
     "hadoop-azure",
 ];
 
+/// What the tests of the ABFS driver use beside the driver. Their own versions of the testing libraries, as far as these run
+/// on Java 17.
+const ABFS_TESTING: [Artifact<'_>; 7] = [
+    ("org.junit.platform", "junit-platform-launcher", "1.14.4"),
+    ("org.junit.vintage", "junit-vintage-engine", "5.14.4"),
+    ("org.junit.jupiter", "junit-jupiter", "5.14.4"),
+    ("org.mockito", "mockito-inline", "4.11.0"),
+    ("org.assertj", "assertj-core", "3.12.2"),
+    ("org.hamcrest", "hamcrest-library", "1.3"),
+    (GROUP, "hadoop-minikdc", DISTCP_VERSION),
+];
+
+/// Published beside the code that they test.
+const ABFS_TESTS: [&str; 3] = ["hadoop-azure", "hadoop-common", "hadoop-distcp"];
+
 /// What a Hadoop's servers are made of.
 fn servers(version: &str) -> Vec<Artifact<'_>> {
     let mut artifacts = vec![(GROUP, "hadoop-common", version), (GROUP, "hadoop-hdfs", version)];
@@ -46,16 +62,27 @@ fn servers(version: &str) -> Vec<Artifact<'_>> {
 
 /// The folder with the jars of a NameNode and a DataNode of a version; fetches them when it is not there yet.
 pub fn ensure(cache: &Path, version: &str) -> Result<PathBuf> {
-    fetch(cache, &format!("hadoop-{version}"), &servers(version))
+    fetch(cache, &format!("hadoop-{version}"), &servers(version), &[])
 }
 
 /// The same of DistCp.
 pub fn ensure_distcp(cache: &Path) -> Result<PathBuf> {
     let artifacts = DISTCP.map(|artifact| (GROUP, artifact, DISTCP_VERSION));
-    fetch(cache, &format!("hadoop-distcp-{DISTCP_VERSION}"), &artifacts)
+    fetch(cache, &format!("hadoop-distcp-{DISTCP_VERSION}"), &artifacts, &[])
 }
 
-fn fetch(cache: &Path, name: &str, artifacts: &[Artifact<'_>]) -> Result<PathBuf> {
+/// The same of the ABFS driver's tests, and the jar that has the tests.
+pub fn ensure_abfs_tests(cache: &Path) -> Result<(PathBuf, PathBuf)> {
+    let driver = DISTCP.map(|artifact| (GROUP, artifact, DISTCP_VERSION));
+    let tests = ABFS_TESTS.map(|artifact| (GROUP, artifact, DISTCP_VERSION));
+    let artifacts = [&driver[..], &ABFS_TESTING].concat();
+    let jars = fetch(cache, &format!("hadoop-azure-tests-{DISTCP_VERSION}"), &artifacts, &tests)?;
+    let tests = jars.join(format!("hadoop-azure-{DISTCP_VERSION}-tests.jar"));
+    Ok((jars, tests))
+}
+
+/// Of `tests`, the jars with the tests, and what these need.
+fn fetch(cache: &Path, name: &str, artifacts: &[Artifact<'_>], tests: &[Artifact<'_>]) -> Result<PathBuf> {
     let home = cache.join(name);
     let jars = home.join("jars");
     java::ensure_installed(!jars.is_dir())?;
@@ -66,7 +93,7 @@ fn fetch(cache: &Path, name: &str, artifacts: &[Artifact<'_>]) -> Result<PathBuf
     // Two builds may fetch at the same time: each fills a folder of its own and the first to finish names it.
     let staging = home.join(format!("fetch-{}", std::process::id()));
     std::fs::create_dir_all(&staging).with_context(|| format!("cannot create {}", staging.display()))?;
-    std::fs::write(staging.join("pom.xml"), project_file(artifacts))?;
+    std::fs::write(staging.join("pom.xml"), project_file(artifacts, tests))?;
     let status = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", staging.join("jars").display()))
@@ -87,16 +114,16 @@ fn fetch(cache: &Path, name: &str, artifacts: &[Artifact<'_>]) -> Result<PathBuf
     Ok(jars)
 }
 
-fn project_file(artifacts: &[Artifact<'_>]) -> String {
-    let dependencies: String = artifacts
-        .iter()
-        .map(|(group, artifact, version)| {
-            format!(
-                "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-                 <version>{version}</version></dependency>\n"
-            )
-        })
-        .collect();
+fn project_file(artifacts: &[Artifact<'_>], tests: &[Artifact<'_>]) -> String {
+    let dependency = |(group, artifact, version): &Artifact<'_>, kind: &str| {
+        format!(
+            "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+             <version>{version}</version>{kind}</dependency>\n"
+        )
+    };
+    let of_code = artifacts.iter().map(|artifact| dependency(artifact, ""));
+    let of_tests = tests.iter().map(|artifact| dependency(artifact, "<type>test-jar</type>"));
+    let dependencies: String = of_code.chain(of_tests).collect();
     format!(
         r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>

@@ -190,7 +190,7 @@ async fn appends_that_cannot_be() {
     client
         .patch("lake/real?action=append&position=-1", &[], b"x")
         .await
-        .refused(400, "InvalidQueryParameterValue");
+        .refused(400, "OutOfRangeQueryParameterValue");
     let far = format!("lake/real?action=append&position={}", u64::MAX);
     client.patch(&far, &[], b"x").await.refused(400, "InvalidQueryParameterValue");
     client

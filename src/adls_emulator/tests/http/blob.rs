@@ -278,3 +278,19 @@ async fn what_the_hadoop_driver_overrides() {
     client.head("lake/file?action=getStatus", &[]).await.refused(404, "PathNotFound");
     fixture.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_empty_blob_with_the_mark_is_a_directory() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let marked =
+        |value| [("x-ms-blob-type", "BlockBlob"), ("x-ms-meta-hdi_isfolder", "true"), ("x-ms-meta-a", value)];
+    client.put("lake/made/below/", &marked("1")).await.expect(201);
+    client.write("lake/made/below/file", b"x").await;
+    client.put("lake/made/below", &marked("2")).await.expect(201);
+    let head = client.head("lake/made/below", &[]).await.expect(200);
+    assert_eq!((head.header("x-ms-resource-type"), head.header("x-ms-meta-a")), ("directory", "2"));
+    assert_eq!(client.get("lake/made/below/file", &[]).await.expect(200).text(), "x");
+    client.put("lake/made/below/file", &marked("3")).await.refused(409, "PathConflict");
+    fixture.running.stop().await.unwrap();
+}

@@ -54,6 +54,6 @@ async fn filesystems_are_listed_in_pages() {
     let second = client.get(&target, &[]).await.expect(200);
     assert_eq!(names(&second), ["logs-c"]);
     assert_eq!(second.header("x-ms-continuation"), "");
-    client.get("?resource=account&maxResults=0", &[]).await.refused(400, "InvalidQueryParameterValue");
+    client.get("?resource=account&maxResults=0", &[]).await.refused(400, "OutOfRangeQueryParameterValue");
     fixture.running.stop().await.unwrap();
 }

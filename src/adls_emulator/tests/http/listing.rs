@@ -93,7 +93,7 @@ async fn bad_listings_are_refused() {
     list("recursive=true&directory=none").await.refused(404, "PathNotFound");
     list("").await.refused(400, "InvalidQueryParameterValue");
     list("recursive=perhaps").await.refused(400, "InvalidQueryParameterValue");
-    list("recursive=true&maxResults=0").await.refused(400, "InvalidQueryParameterValue");
+    list("recursive=true&maxResults=0").await.refused(400, "OutOfRangeQueryParameterValue");
     list("recursive=true&continuation=!").await.refused(400, "InvalidQueryParameterValue");
     client.get("none?resource=filesystem&recursive=true", &[]).await.refused(404, "FilesystemNotFound");
     fixture.running.stop().await.unwrap();

@@ -62,9 +62,10 @@ async fn the_destination_decides() {
     client.put("lake/fresh", &[file, ("if-match", "*")]).await.refused(412, "ConditionNotMet");
     client.put("lake/none/file", &[file]).await.refused(404, "RenameDestinationParentPathNotFound");
     client.put("lake/existing/file", &[file]).await.refused(409, "PathConflict");
-    client.put("lake/empty", &[file]).await.refused(409, "InvalidSourceOrDestinationResourceType");
+    let onto_empty = client.put("lake/empty?mode=legacy", &[file]).await;
+    onto_empty.refused(409, "InvalidSourceOrDestinationResourceType");
     client.put("lake/existing", &[dir]).await.refused(409, "InvalidSourceOrDestinationResourceType");
-    client.put("lake/full", &[dir]).await.refused(409, "DirectoryNotEmpty");
+    client.put("lake/full?mode=legacy", &[dir]).await.refused(409, "DirectoryNotEmpty");
     client.put("lake/dir/below", &[dir]).await.refused(409, "InvalidRenameSourcePath");
     client.put("lake/x?mode=other", &[file]).await.refused(400, "InvalidQueryParameterValue");
     client.put("lake/x", &[("x-ms-rename-source", "/gone/file")]).await.refused(404, "SourcePathNotFound");
@@ -72,12 +73,33 @@ async fn the_destination_decides() {
     let existing = client.head("lake/existing", &[]).await.expect(200);
     client.put("lake/existing", &[file, ("if-match", existing.etag())]).await.expect(201);
     assert_eq!(client.get("lake/existing", &[]).await.expect(200).text(), "new");
-    client.put("lake/empty?mode=posix", &[dir]).await.expect(201);
+    client.put("lake/empty?mode=legacy", &[dir]).await.expect(201);
     client.head("lake/dir", &[]).await.refused(404, "PathNotFound");
     client
         .put("lake/fresh", &[("x-ms-rename-source", "/lake/existing"), ("if-none-match", "*")])
         .await
         .expect(201);
+    fixture.running.stop().await.unwrap();
+}
+
+/// As the Hadoop driver renames: no mode, and never onto anything.
+#[tokio::test]
+async fn without_the_mode_legacy_a_directory_is_moved_into() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    client.write("lake/tree/file", b"y").await;
+    client.put("lake/into?resource=directory", &[]).await.expect(201);
+    let rename = |source| [("x-ms-rename-source", source), ("if-none-match", "*")];
+    client.put("lake/into", &rename("/lake/file")).await.expect(201);
+    client.put("lake/into?mode=posix", &rename("/lake/tree")).await.expect(201);
+    assert_eq!(client.get("lake/into/file", &[]).await.expect(200).text(), "x");
+    assert_eq!(client.get("lake/into/tree/file", &[]).await.expect(200).text(), "y");
+    client.write("lake/file", b"z").await;
+    client.put("lake/into", &rename("/lake/file")).await.refused(409, "PathAlreadyExists");
+    client.put("lake/into/tree", &rename("/lake/into")).await.refused(409, "InvalidRenameSourcePath");
+    client.put("lake", &rename("/lake/into/tree")).await.expect(201);
+    assert_eq!(client.get("lake/tree/file", &[]).await.expect(200).text(), "y");
     fixture.running.stop().await.unwrap();
 }
 

@@ -1,0 +1,53 @@
+//! Hadoop's ABFS driver, by its own tests: the contract of a Hadoop file system, and everything else that the project
+//! publishes of them and that needs nothing of Azure's but the storage. `hadoop/exceptions.txt` lists the others.
+
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::emulator::{Emulator, KEY};
+
+/// All of them take a quarter of an hour on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+async fn judge(classes: &str) {
+    let emulator = Emulator::start().await;
+    let running = Command::new("java")
+        .arg(format!("@{}", super::tool("LIVEDATA_JUDGE_ABFS")))
+        .arg("Judge")
+        .arg(super::tool("LIVEDATA_JUDGE_ABFS_TESTS"))
+        .arg(super::file("hadoop/exceptions.txt"))
+        .arg(classes)
+        .env("JDK_JAVA_OPTIONS", options(&emulator))
+        .current_dir(emulator.beside(""))
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, running).await;
+    let output = output.unwrap_or_else(|_| panic!("the tests of {classes} do not end")).unwrap();
+    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{classes}: {}", output.status);
+}
+
+fn options(emulator: &Emulator) -> String {
+    let property = |name: &str, value: &str| format!("-D{name}={value}");
+    let folder = |name: &str| emulator.beside(name).display().to_string();
+    [
+        "-Xmx1g".to_owned(),
+        property("judge.endpoint", &emulator.address()),
+        property("judge.key", KEY),
+        property("judge.log", &folder("log")),
+        property("test.build.data", &folder("data-of-tests")),
+        property("hadoop.tmp.dir", &folder("tmp")),
+    ]
+    .join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contract() {
+    judge(r"org\.apache\.hadoop\.fs\.azurebfs\.contract\.ITest.*").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything() {
+    judge(r"org\.apache\.hadoop\.fs\.azurebfs\..*\.?ITest.*").await;
+}
