@@ -1,8 +1,10 @@
-//! The admin endpoint: accounts, keys and counters as JSON, for whoever holds the admin token.
+//! The admin endpoint: accounts, keys, counters and [`knobs`] as JSON, for whoever holds the admin token.
 //!
 //! `PUT|GET|DELETE /accounts/{name}`, `GET /accounts`, `POST /accounts/{name}/regenerateKey` with `{"keyName": "key1"}`,
 //! `GET /counters`, `GET|PUT /accounts/{name}/roles` with `[{"principalId": object id, "role": "Reader"|"Contributor"|"Owner"}]`
 //! (the data roles of Azure RBAC on the account), `GET|PUT /tokenIssuers` with `{"issuer": …, "audiences": […], "keys": […]}`.
+
+mod knobs;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder as _, web};
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{self, Account};
 use crate::authorization::{Issuer, Role};
+use crate::faults::Limits;
 use crate::index;
 use crate::server::Service;
 use crate::service_error::ServiceError;
@@ -139,6 +142,7 @@ async fn serve(
             }
             service.accounts.remove(&service.index, name).await?;
             service.counters.forget(name);
+            service.faults.set_limits(name, Limits::default());
             service.garbage.notify_one();
             Ok(HttpResponse::Ok().finish())
         }
@@ -151,11 +155,16 @@ async fn serve(
             };
             Ok(ok(&*service.accounts.regenerate_key(&service.index, &account, which).await?))
         }
-        _ => {
-            let message = format!("The admin endpoint has no {} {}.", request.method(), request.path());
-            Err(ServiceError::new(StatusCode::NOT_FOUND, "NotFound", message))
+        (_, ["faults" | "requests" | "clock", ..] | ["accounts", _, "limits" | "traffic"]) => {
+            knobs::serve(request, &segments, body, service)
         }
+        _ => Err(no_such_call(request)),
     }
+}
+
+fn no_such_call(request: &HttpRequest) -> ServiceError {
+    let message = format!("The admin endpoint has no {} {}.", request.method(), request.path());
+    ServiceError::new(StatusCode::NOT_FOUND, "NotFound", message)
 }
 
 async fn put(

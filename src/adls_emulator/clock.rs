@@ -1,5 +1,9 @@
 //! The one place where the emulator reads the time, and the forms in which the service writes it.
+//!
+//! `now` is the machine's time, by which signatures, ETags and records go. `now_ms` is the emulated service's, by which paths are
+//! changed, leases run out and files expire: the admin endpoint moves it, for all emulators of a process together.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -7,11 +11,31 @@ use time::OffsetDateTime;
 /// Ticks of 100 ns from the year 1 to 1970, the origin of the service's ETags.
 const TICKS_TO_UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 
+/// For measuring how long something takes.
+pub(crate) fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// How far the service's time is ahead of the machine's.
+static OFFSET_MS: AtomicI64 = AtomicI64::new(0);
+
+pub(crate) fn offset_ms() -> i64 {
+    OFFSET_MS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_offset_ms(offset_ms: i64) {
+    OFFSET_MS.store(offset_ms, Ordering::Relaxed);
+}
+
 pub(crate) fn now_ms() -> i64 {
+    machine_ms().saturating_add(offset_ms())
+}
+
+pub(crate) fn machine_ms() -> i64 {
     to_ms(now())
 }
 
@@ -26,7 +50,7 @@ fn from_ms(ms: i64) -> SystemTime {
 
 /// The smallest ETag number that may be given out now. ETags only grow, also when the machine's clock is set back.
 pub(crate) fn etag_floor() -> i64 {
-    now_ms().saturating_mul(10_000).saturating_add(TICKS_TO_UNIX_EPOCH)
+    machine_ms().saturating_mul(10_000).saturating_add(TICKS_TO_UNIX_EPOCH)
 }
 
 /// The time as HTTP headers carry it (RFC 1123, whole seconds).
@@ -41,9 +65,17 @@ pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
 
 /// ISO 8601 in UTC, as error messages carry it.
 pub(crate) fn iso_now() -> String {
-    OffsetDateTime::from(now())
+    iso_of(now())
+}
+
+pub(crate) fn iso(ms: i64) -> String {
+    iso_of(from_ms(ms))
+}
+
+fn iso_of(time: SystemTime) -> String {
+    OffsetDateTime::from(time)
         .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_else(|_| http_date(now_ms()))
+        .unwrap_or_else(|_| httpdate::fmt_http_date(time))
 }
 
 /// Ticks since the year 1601 (Windows file time), the form of `creationTime` in path lists.

@@ -3,23 +3,68 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::account::AccountKey;
-use crate::emulator::{Emulator, Options};
+use crate::emulator::{Emulator, Options, Storage};
 use crate::error::EmulatorError;
+
+/// The account of whoever names none. Its key is known to everybody and protects nothing.
+const WELL_KNOWN_ACCOUNT: &str = "devlake";
+const WELL_KNOWN_KEY: &[u8; 64] = b"livedata adls-emulator: everybody knows this key, so trust none.";
+
+const EXAMPLES: &str = "\
+Try it:
+  livedata adls-emulator --in-memory
+and give any DataLake client the endpoint, account name and key that it prints. With the Python SDK:
+  DataLakeServiceClient('http://127.0.0.1:10004/devlake', credential=KEY)
+
+Accounts:
+  Without --account and --accounts-file, and with none in the data folder, there is the account devlake with a key that is the
+  same everywhere. More are made by the admin endpoint: PUT /accounts/NAME.
+
+Admin endpoint, for whoever has the admin token (Authorization: Bearer TOKEN):
+  GET /accounts, PUT|GET|DELETE /accounts/NAME, POST /accounts/NAME/regenerateKey {\"keyName\": \"key1\"}
+  GET /counters                                   requests by operation, bytes, errors
+  GET /requests?after=N&account=&operation=&pathPrefix=&status=&limit=   the last 10,000 requests; DELETE forgets them
+  GET /accounts/NAME/traffic                      body bytes by the second, and the most of any second; DELETE begins anew
+  PUT|GET|DELETE /accounts/NAME/limits            {\"requestsPerSecond\": 20000, \"ingressBitsPerSecond\": 25000000000,
+                                                  \"egressBitsPerSecond\": 50000000000}; over them: 503 ServerBusy
+  PUT|GET /clock                                  {\"offsetMs\": 61000}: how far the service's clock is ahead (leases, expiry)
+  PUT|GET|DELETE /faults/ID, GET|DELETE /faults   faults on demand
+
+Faults are rules. A rule strikes requests that its selector takes in (all of it may be left out):
+  PUT /faults/slow-appends
+  {\"selector\": {\"account\": \"devlake\", \"operation\": \"PathAppend\", \"method\": \"PATCH\", \"pathPrefix\": \"/lake/dir\"},
+   \"effect\": {\"latency\": {\"fromMs\": 10, \"toMs\": 50}}, \"probability\": 0.1, \"count\": 5, \"seed\": 7}
+with one of these effects:
+  {\"latency\": {\"fromMs\": 10, \"toMs\": 50}}       fixed without toMs
+  {\"bandwidth\": {\"ingressBytesPerSecond\": 10000000, \"egressBytesPerSecond\": 20000000}}   shared by all it strikes
+  {\"error\": {\"kind\": KIND, \"retryAfterSeconds\": 2, \"afterCommit\": true}}
+      KIND: serverBusy, ingressOverLimit, egressOverLimit, operationsOverLimit (503), operationTimedOut, internalError
+      (500), tooManyRequests (429); with afterCommit the operation is done before it is answered so
+  \"lostReply\"                                     the operation is done, the connection is closed without an answer
+  {\"reset\": \"beforeOperation\"}, {\"reset\": {\"requestBody\": {\"afterBytes\": 1000}}},
+  {\"reset\": {\"responseBody\": {\"afterBytes\": 1000}}}
+With --fault-header a request asks for an effect by itself: x-emulator-fault: {\"latency\": {\"fromMs\": 100}}";
 
 /// Runs an ADLS Gen2 storage service on this machine until it is interrupted.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Args {
     /// Folder for all data; made when missing
-    #[arg(long, value_name = "FOLDER")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "in_memory")]
+    pub data: Option<PathBuf>,
+    /// Keep everything in memory, until the end of this process
+    #[arg(long, conflicts_with = "data")]
+    pub in_memory: bool,
     /// Address of the storage endpoint (DFS and Blob)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10004")]
     pub listen: SocketAddr,
-    /// Address of the admin endpoint (accounts, keys, counters)
+    /// Address of the admin endpoint (accounts, keys, counters, faults)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10005")]
     pub admin_listen: SocketAddr,
     /// Secret for the admin endpoint; a new one is made and printed when it is not given
@@ -37,28 +82,45 @@ pub struct Args {
     /// Private key of the certificate in PEM
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// File with accounts, one NAME=BASE64KEY a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub accounts_file: Option<PathBuf>,
+    /// Let requests ask for faults of their own by the header x-emulator-fault
+    #[arg(long)]
+    pub fault_header: bool,
 }
 
-/// Serves until `stop` completes. Standard output gets the endpoints, and the admin token if it was made here.
+/// Serves until `stop` completes. Standard output gets the endpoints, and each secret that was not given.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), EmulatorError> {
     let made = args.admin_token.is_none();
     let admin_token = args.admin_token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-    let names: Vec<String> = args.accounts.iter().map(|account| account.name.clone()).collect();
+    let mut accounts = match &args.accounts_file {
+        Some(file) => read_accounts(file)?,
+        None => Vec::new(),
+    };
+    accounts.extend(args.accounts);
+    let given = !accounts.is_empty();
+    let well_known = AccountKey { name: WELL_KNOWN_ACCOUNT.to_owned(), key: WELL_KNOWN_KEY.to_vec() };
     let options = Options {
-        data_folder: args.data,
+        storage: args.data.map_or(Storage::Memory, Storage::Folder),
         storage_address: args.listen,
         admin_address: args.admin_listen,
         admin_token: admin_token.clone(),
         storage_tls: storage_tls(args.tls_certificate.as_deref(), args.tls_key.as_deref())?,
-        accounts: args.accounts,
+        accounts,
+        account_otherwise: Some(well_known),
+        fault_header: args.fault_header,
     };
     let issuers = args.token_issuers.as_deref().map(read).transpose()?;
     let running = Emulator::start(options).await?;
     if let Some(issuers) = issuers {
         running.trust(&issuers).await?;
     }
-    for name in names {
-        println!("account {name}: {}/{name}", running.storage_url());
+    for name in running.account_names() {
+        println!("account:          {}/{name}", running.storage_url());
+        if !given && name == WELL_KNOWN_ACCOUNT {
+            println!("  with the key    {}", BASE64.encode(WELL_KNOWN_KEY));
+        }
     }
     println!("storage endpoint: {}/ACCOUNT", running.storage_url());
     println!("admin endpoint:   http://{}", running.admin_address());
@@ -89,4 +151,40 @@ fn storage_tls(
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map(Some)
         .map_err(|error| unusable(&error))
+}
+
+fn read_accounts(file: &Path) -> Result<Vec<AccountKey>, EmulatorError> {
+    let text = read(file)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().map(str::trim).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(at, line)| {
+            line.parse().map_err(|error| EmulatorError::AccountsLine {
+                path: file.to_owned(),
+                line: at + 1,
+                source: Box::new(error),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts");
+        std::fs::write(&file, "# two\nlake1=a2V5\n\n  lake2=b3RoZXI=\n").unwrap();
+        let accounts = read_accounts(&file).unwrap();
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!((names, accounts[1].key.as_slice()), (vec!["lake1", "lake2"], &b"other"[..]));
+        std::fs::write(&file, "lake1=a2V5\nlake2=%\n").unwrap();
+        let error = read_accounts(&file).unwrap_err();
+        assert!(matches!(error, EmulatorError::AccountsLine { line: 2, .. }), "{error}");
+        let error = read_accounts(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(error, EmulatorError::File { .. }), "{error}");
+    }
 }

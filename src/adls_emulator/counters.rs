@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::clock;
 use crate::index::NodeKind;
+use crate::traffic::{Traffic, TrafficReply, Way};
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -22,6 +24,7 @@ pub(crate) struct AccountCounters {
     server_errors: AtomicU64,
     files_renamed: AtomicU64,
     directories_renamed: AtomicU64,
+    traffic: Mutex<Traffic>,
 }
 
 #[derive(Serialize)]
@@ -66,10 +69,24 @@ impl AccountCounters {
 
     pub(crate) fn add_ingress(&self, bytes: u64) {
         self.ingress_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.lock_traffic().add(Way::Ingress, clock::machine_ms(), bytes);
     }
 
     pub(crate) fn add_egress(&self, bytes: u64) {
         self.egress_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.lock_traffic().add(Way::Egress, clock::machine_ms(), bytes);
+    }
+
+    fn lock_traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn traffic(&self) -> TrafficReply {
+        self.lock_traffic().describe()
+    }
+
+    pub(crate) fn forget_traffic(&self) {
+        *self.lock_traffic() = Traffic::default();
     }
 
     pub(crate) fn add_rename(&self, kind: NodeKind) {

@@ -17,16 +17,17 @@ use crate::account::{Account, AccountBook, AccountKey, new_key};
 use crate::admin::{self, Admin};
 use crate::authorization::{Issuer, Issuers};
 use crate::clock;
-use crate::content::{Content, unlink};
+use crate::content::Content;
 use crate::counters::Counters;
 use crate::error::EmulatorError;
+use crate::faults::{Connection, Faults};
 use crate::index::{self, Index};
+use crate::request_log::RequestLog;
 use crate::server::{self, Service};
 use crate::service_error::ServiceError;
 
 pub struct Options {
-    /// Made when missing, readable by its owner only: it holds account keys.
-    pub data_folder: PathBuf,
+    pub storage: Storage,
     /// Port 0 takes a free one.
     pub storage_address: SocketAddr,
     pub admin_address: SocketAddr,
@@ -36,6 +37,36 @@ pub struct Options {
     pub storage_tls: Option<rustls::ServerConfig>,
     /// Made when missing, with a hierarchical namespace; the key becomes the account's first.
     pub accounts: Vec<AccountKey>,
+    /// Made when there would be no account at all.
+    pub account_otherwise: Option<AccountKey>,
+    /// Whether requests may ask for faults of their own by the header `x-emulator-fault`.
+    pub fault_header: bool,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// Made when missing, readable by its owner only: it holds account keys.
+    Folder(PathBuf),
+    /// Gone with the emulator.
+    Memory,
+}
+
+/// On free ports of the loopback interface, in memory. The admin token has to be given.
+impl Default for Options {
+    fn default() -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            storage: Storage::Memory,
+            storage_address: address,
+            admin_address: address,
+            admin_token: String::new(),
+            storage_tls: None,
+            accounts: Vec::new(),
+            account_otherwise: None,
+            fault_header: false,
+        }
+    }
 }
 
 pub struct Emulator;
@@ -49,7 +80,7 @@ pub struct Running {
     sweeper: Option<tokio::task::JoinHandle<()>>,
     thread: Option<JoinHandle<()>>,
     service: web::Data<Service>,
-    lock: File,
+    lock: Option<File>,
 }
 
 impl Emulator {
@@ -57,13 +88,16 @@ impl Emulator {
         if options.admin_token.is_empty() {
             return Err(EmulatorError::EmptyAdminToken);
         }
-        let folder = options.data_folder.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&folder)).await;
+        let (storage, faults) = (options.storage.clone(), Faults::new(options.fault_header));
+        let opened = tokio::task::spawn_blocking(move || open(&storage, faults)).await;
         let (lock, mut service) =
             opened.map_err(|error| EmulatorError::NotReady { reason: error.to_string() })??;
         ensure_delegation_secret(&mut service).await?;
         let service = web::Data::new(service);
         ensure_accounts(&service, options.accounts).await?;
+        if service.accounts.all().is_empty() {
+            ensure_accounts(&service, options.account_otherwise.into_iter().collect()).await?;
+        }
         let storage = listen(options.storage_address)?;
         let admin_listener = listen(options.admin_address)?;
         let storage_address = local(&storage, options.storage_address)?;
@@ -124,6 +158,10 @@ impl Running {
         Ok(())
     }
 
+    pub fn account_names(&self) -> Vec<String> {
+        self.service.accounts.all().iter().map(|account| account.name.clone()).collect()
+    }
+
     /// Cuts open connections (what was acknowledged is on disk already), closes the data folder and waits for all of it.
     pub async fn stop(mut self) -> Result<(), EmulatorError> {
         self.abort();
@@ -139,7 +177,7 @@ impl Running {
         let closed = tokio::task::spawn_blocking(close).await;
         closed.map_err(|error| EmulatorError::NotReady { reason: error.to_string() })??;
         // Explicitly: a worker thread that ends a little later must not keep the folder locked.
-        self.lock.unlock().map_err(|source| EmulatorError::Thread { source })
+        self.lock.as_ref().map_or(Ok(()), File::unlock).map_err(|source| EmulatorError::Thread { source })
     }
 
     fn abort(&mut self) {
@@ -159,7 +197,45 @@ impl Drop for Running {
     }
 }
 
-fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
+fn open(storage: &Storage, faults: Faults) -> Result<(Option<File>, Service), EmulatorError> {
+    let (lock, content, index) = match storage {
+        Storage::Folder(folder) => {
+            let (lock, content) = open_folder(folder)?;
+            let index = Index::open(&folder.join("index.sqlite"), content.clone())?;
+            (Some(lock), content, index)
+        }
+        Storage::Memory => {
+            let content = Arc::new(Content::in_memory());
+            (None, content.clone(), Index::in_memory(content)?)
+        }
+    };
+    let (accounts, live, issuers, secret) = index
+        .read_now(|connection| {
+            let issuers = index::setting(connection, index::TOKEN_ISSUERS)?;
+            let secret = index::setting(connection, index::DELEGATION_SECRET)?;
+            Ok((index::all_accounts(connection)?, index::live_spools(connection)?, issuers, secret))
+        })
+        .map_err(|error| EmulatorError::NotReady { reason: error.to_string() })?;
+    content
+        .remove_stale_spools(&live.into_iter().collect::<HashSet<_>>())
+        .map_err(|error| EmulatorError::NotReady { reason: error.to_string() })?;
+    let service = Service {
+        index,
+        content,
+        accounts: AccountBook::new(accounts),
+        counters: Counters::default(),
+        issuers: Issuers::new(
+            issuers.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(),
+        ),
+        delegation_secret: secret.unwrap_or_default(),
+        faults,
+        requests: RequestLog::default(),
+        garbage: tokio::sync::Notify::new(),
+    };
+    Ok((lock, service))
+}
+
+fn open_folder(folder: &Path) -> Result<(File, Arc<Content>), EmulatorError> {
     let failed = |source| EmulatorError::DataFolder { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let lock =
@@ -171,29 +247,7 @@ fn open(folder: &Path) -> Result<(File, Service), EmulatorError> {
         }
         Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
     }
-    let content = Content::open(folder).map_err(failed)?;
-    let index_path = folder.join("index.sqlite");
-    let index = Index::open(&index_path)?;
-    let (accounts, live, issuers, secret) = index
-        .read_now(|connection| {
-            let issuers = index::setting(connection, index::TOKEN_ISSUERS)?;
-            let secret = index::setting(connection, index::DELEGATION_SECRET)?;
-            Ok((index::all_accounts(connection)?, index::live_spools(connection)?, issuers, secret))
-        })
-        .map_err(|error| EmulatorError::NotReady { reason: error.to_string() })?;
-    content.remove_stale_spools(&live.into_iter().collect::<HashSet<_>>()).map_err(failed)?;
-    let service = Service {
-        index,
-        content: Arc::new(content),
-        accounts: AccountBook::new(accounts),
-        counters: Counters::default(),
-        issuers: Issuers::new(
-            issuers.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(),
-        ),
-        delegation_secret: secret.unwrap_or_default(),
-        garbage: tokio::sync::Notify::new(),
-    };
-    Ok((lock, service))
+    Ok((lock, Arc::new(Content::open(folder).map_err(failed)?)))
 }
 
 /// Made once for a data folder.
@@ -278,6 +332,7 @@ impl Servers {
         let storage = HttpServer::new(move || {
             App::new().app_data(shared.clone()).default_service(web::to(server::handle))
         })
+        .on_connect(Connection::remember)
         .disable_signals();
         let storage = match self.storage_tls {
             Some(tls) => storage.listen_rustls_0_23(self.storage, tls)?,
@@ -333,16 +388,13 @@ async fn sweep(service: web::Data<Service>) {
             };
             let content = service.content.clone();
             let remove = move || {
-                for spool in &garbage.spools {
-                    unlink(&content.spool_path(spool));
-                }
-                for node in &garbage.files {
-                    unlink(&content.node_path(*node));
+                for name in &garbage.contents {
+                    content.remove(name);
                 }
                 garbage
             };
             match tokio::task::spawn_blocking(remove).await {
-                Ok(garbage) if garbage.more => unlinked = garbage.files,
+                Ok(garbage) if garbage.more => unlinked = garbage.contents,
                 _ => break,
             }
         }

@@ -39,6 +39,8 @@ pub enum EmulatorError {
     File { path: PathBuf, source: io::Error },
     #[error("the certificate or the key for TLS cannot be used: {reason}")]
     Tls { reason: String },
+    #[error("line {line} of the accounts file {path} is not NAME=BASE64KEY; correct it")]
+    AccountsLine { path: PathBuf, line: usize, source: Box<EmulatorError> },
     #[error("the server thread could not be run")]
     Thread { source: io::Error },
     #[error("the server thread ended before it was ready: {reason}")]
@@ -52,7 +54,8 @@ impl EmulatorError {
             | Self::InvalidAccount { .. }
             | Self::InvalidIssuers { .. }
             | Self::File { .. }
-            | Self::Tls { .. } => ErrorKind::Configuration,
+            | Self::Tls { .. }
+            | Self::AccountsLine { .. } => ErrorKind::Configuration,
             Self::DataFolderInUse { .. } | Self::Listen { .. } => ErrorKind::Busy,
             Self::DataFolder { .. } | Self::Index { .. } | Self::Thread { .. } | Self::NotReady { .. } => {
                 ErrorKind::Machine

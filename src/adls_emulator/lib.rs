@@ -1,14 +1,15 @@
 //! An Azure Data Lake Storage Gen2 service on this machine: the DFS endpoint and the part of the Blob endpoint that
-//! the DataLake SDKs and rclone use, over the same data, on one port, kept on disk.
+//! the DataLake SDKs and rclone use, over the same data, on one port, kept on disk or in memory.
 //!
 //! What it promises:
 //! - requests are authenticated and authorised for real (SharedKey, shared access signatures, tokens with roles and access
 //!   control lists); a wrong signature is answered as the service answers it;
-//! - whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
+//! - on disk, whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
 //! - a rename is one row in the index, so it is atomic and costs the same for a file and for a directory of millions;
 //! - bodies are streamed: memory does not grow with file size;
 //! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it;
-//! - leases, expiry and soft delete behave as on the service, and survive the same kills.
+//! - leases, expiry and soft delete behave as on the service, and survive the same kills;
+//! - faults, limits and delays happen on demand (`faults`), and what was asked can be read afterwards (`request_log`).
 //!
 //! Where to start reading: `emulator` (start and stop), `server` (one request from socket to reply), `operations`
 //! (what each call does), `index` (the namespace on SQLite), `content` (the bytes).
@@ -25,16 +26,19 @@ mod content;
 mod counters;
 mod emulator;
 mod error;
+mod faults;
 mod index;
 mod lease;
 mod operations;
 mod permissions;
 mod properties;
 mod request;
+mod request_log;
 mod server;
 mod service_error;
+mod traffic;
 
 pub use account::AccountKey;
 pub use command::{Args, run};
-pub use emulator::{Emulator, Options, Running};
+pub use emulator::{Emulator, Options, Running, Storage};
 pub use error::{EmulatorError, ErrorKind};

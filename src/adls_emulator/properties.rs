@@ -118,6 +118,21 @@ impl ContentSettings {
         take(&mut self.content_md5, "content-md5");
     }
 
+    /// Each setting that `given` has.
+    pub(crate) fn take_over(&mut self, given: &Self) {
+        let take = |slot: &mut Option<String>, given: &Option<String>| {
+            if given.is_some() {
+                slot.clone_from(given);
+            }
+        };
+        take(&mut self.content_type, &given.content_type);
+        take(&mut self.content_encoding, &given.content_encoding);
+        take(&mut self.content_language, &given.content_language);
+        take(&mut self.content_disposition, &given.content_disposition);
+        take(&mut self.cache_control, &given.cache_control);
+        take(&mut self.content_md5, &given.content_md5);
+    }
+
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

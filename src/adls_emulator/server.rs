@@ -5,18 +5,21 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody as _};
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt as _;
 
 use crate::account::AccountBook;
 use crate::authorization::{self, Issuers};
+use crate::clock;
 use crate::content::Content;
 use crate::counters::Counters;
+use crate::faults::Faults;
 use crate::index::Index;
 use crate::operations::{self, Context, Operation};
 use crate::request::{Api, Call};
+use crate::request_log::{Entry, RequestLog};
 use crate::service_error::ServiceError;
 
 /// The first version with the DFS endpoint; it is also assumed when a request names none.
@@ -32,6 +35,8 @@ pub(crate) struct Service {
     pub issuers: Issuers,
     /// What user delegation keys are computed with.
     pub delegation_secret: Vec<u8>,
+    pub faults: Faults,
+    pub requests: RequestLog,
     /// Told when something was detached that the sweeper has to clean up.
     pub garbage: tokio::sync::Notify,
 }
@@ -41,12 +46,16 @@ pub(crate) async fn handle(
     mut payload: web::Payload,
     service: web::Data<Service>,
 ) -> HttpResponse {
+    let begun = clock::instant();
     let request_id = uuid::Uuid::new_v4().to_string();
-    let mut api = Api::Dfs;
-    let outcome = serve(&request, &mut payload, &service, &mut api).await;
+    let mut seen = Seen { api: Api::Dfs, entry: Entry::of(&request, &request_id) };
+    let outcome = serve(&request, &mut payload, &service, &mut seen).await;
+    let Seen { api, mut entry } = seen;
+    entry.duration = begun.elapsed();
     let mut response = match outcome {
         Ok(response) => response,
         Err(error) => {
+            entry.code = Some(error.code_for(api));
             drain(&mut payload).await;
             let mut response = error_response(&error, api, request.method(), &request_id);
             if error.status == StatusCode::UNAUTHORIZED
@@ -57,6 +66,7 @@ pub(crate) async fn handle(
             response
         }
     };
+    service.requests.add(entry.answered(&request, &response));
     let sent = |name: &str| request.headers().get(name).cloned();
     let headers = response.headers_mut();
     let mut put = |name: &'static str, value: Option<HeaderValue>| {
@@ -70,14 +80,21 @@ pub(crate) async fn handle(
     response
 }
 
+/// What came to light about a request while it was served, also when it was refused.
+struct Seen {
+    api: Api,
+    entry: Entry,
+}
+
 async fn serve(
     request: &HttpRequest,
     payload: &mut web::Payload,
     service: &web::Data<Service>,
-    api: &mut Api,
+    seen: &mut Seen,
 ) -> Result<HttpResponse, ServiceError> {
     let call = Call::parse(request, |name| service.accounts.get(name).is_some())?;
-    *api = call.api;
+    seen.api = call.api;
+    seen.entry.account = Some(call.location.account.clone());
     let account = service.accounts.get(&call.location.account).ok_or_else(ServiceError::account_not_found)?;
     let counters = service.counters.of(&account.name);
     let outcome = async {
@@ -85,14 +102,18 @@ async fn serve(
         let caller = authorization::authenticate(&call, &account, service).await?;
         let operation = Operation::of(&call)?;
         counters.add_request(operation.name());
+        seen.entry.operation = Some(operation.name());
         tracing::debug!(
             operation = operation.name(),
             account = account.name,
             path = call.raw_path,
             "request"
         );
+        let plan = service.faults.plan(&call, operation.name())?;
+        seen.entry.faults = plan.struck().to_vec();
         let context = Context { call, account, caller, service: service.clone(), counters: counters.clone() };
-        let response = operations::run(operation, context, payload).await?;
+        let run = async |payload: &mut web::Payload| operations::run(operation, context, payload).await;
+        let response = plan.around(request, payload, run).await?;
         // A file's bytes are counted while they are sent, and HEAD only announces a length.
         if let (BodySize::Sized(bytes), false) = (response.body().size(), operation == Operation::PathRead)
             && *request.method() != Method::HEAD
@@ -148,6 +169,9 @@ fn error_response(error: &ServiceError, api: Api, method: &Method, request_id: &
     }
     if let Some(existing) = error.existing {
         builder.insert_header(("x-ms-existing-resource-type", existing.as_str()));
+    }
+    if let Some(seconds) = error.retry_after_seconds {
+        builder.insert_header((RETRY_AFTER, seconds));
     }
     if let Some(length) = error.full_length {
         builder.insert_header(("Content-Range", format!("bytes */{length}")));

@@ -20,6 +20,8 @@ pub(crate) struct ServiceError {
     pub authentication_detail: Option<String>,
     /// Sent as `x-ms-existing-resource-type`, which the Hadoop driver reads to decide about mkdirs.
     pub existing: Option<NodeKind>,
+    /// Sent as `Retry-After`.
+    pub retry_after_seconds: Option<u32>,
     /// Sent as `Content-Range` of a 416.
     pub full_length: Option<u64>,
 }
@@ -93,7 +95,15 @@ errors! {
 impl ServiceError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        Self { status, code, message, authentication_detail: None, existing: None, full_length: None }
+        Self {
+            status,
+            code,
+            message,
+            authentication_detail: None,
+            existing: None,
+            retry_after_seconds: None,
+            full_length: None,
+        }
     }
 
     /// 403. `detail` tells what the server compared; it never holds a key.

@@ -141,12 +141,12 @@ impl Environment {
         let server = servers.issue_server(&["localhost"], &[loopback(0).ip()])?;
 
         let emulator = Emulator::start(emulator::Options {
-            data_folder: folder.join("storage"),
+            storage: emulator::Storage::Folder(folder.join("storage")),
             storage_address: loopback(ports.storage),
             admin_address: loopback(ports.storage_admin),
             admin_token: secrets.storage_admin.clone(),
-            storage_tls: None,
             accounts: Vec::new(),
+            ..emulator::Options::default()
         })
         .await?;
         let relay_config = write_relay(&folder.join("relay"), ports, &secrets, &server)?;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
+use livedata_adls_emulator::{AccountKey, Emulator, Options, Running, Storage};
 use livedata_agent_runtime::host::{Host, StorageAccess};
 use livedata_agent_runtime::ledger::Ledger;
 use livedata_agent_runtime::supervisor::{Outlets, Supervisor};
@@ -58,12 +58,12 @@ impl World {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let emulator = Emulator::start(Options {
-            data_folder: folder.path().join("emulator"),
+            storage: Storage::Folder(folder.path().join("emulator")),
             storage_address: "127.0.0.1:0".parse().unwrap(),
             admin_address: "127.0.0.1:0".parse().unwrap(),
             admin_token: "admin".into(),
-            storage_tls: None,
             accounts: vec![format!("lake={KEY}").parse::<AccountKey>().unwrap()],
+            ..Options::default()
         })
         .await
         .unwrap();

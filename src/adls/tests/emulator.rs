@@ -8,7 +8,7 @@ use livedata_adls::{
     Access, AccessControlChange, AccountKey, AdlsTarget, AfterAppend, Config, CreateOptions, Credential,
     Filesystem, ListOptions, Range, ResourceKind, Throttle,
 };
-use livedata_adls_emulator::{Emulator, Options, Running};
+use livedata_adls_emulator::{Emulator, Options, Running, Storage};
 use livedata_filesystem::throttle::Bandwidth;
 use livedata_filesystem::{
     AclEntry, AclKind, Attributes, Condition, ErrorKind, Target as _, TargetPath, Upload, conformance,
@@ -45,12 +45,13 @@ impl Service {
         let server =
             authority.map(|authority| authority.issue_server(&[HOST], &[[127, 0, 0, 1].into()]).unwrap());
         let emulator = Emulator::start(Options {
-            data_folder: folder.path().join("emulator"),
+            storage: Storage::Folder(folder.path().join("emulator")),
             storage_address: ([127, 0, 0, 1], 0).into(),
             admin_address: ([127, 0, 0, 1], 0).into(),
             admin_token: "admin".to_owned(),
             storage_tls: server.map(|server| server.server_config(None).unwrap()),
             accounts: vec![format!("account={KEY}").parse().unwrap()],
+            ..Options::default()
         })
         .await
         .unwrap();

@@ -1,27 +1,25 @@
 //! Taking one body to disk while it arrives, with its checksums.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
-
+use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use md5::{Digest as _, Md5};
 
 use super::claims::Claim;
-use super::{Content, Spool};
+use super::{Content, Handle, Name, Spool};
 use crate::service_error::ServiceError;
 
 /// Where a body goes.
 pub(crate) struct Appending {
-    file: File,
+    file: Handle,
     place: Place,
     next: u64,
     digests: Digests,
 }
 
 enum Place {
-    /// In the content file, at the claimed range.
+    /// In the content, at the claimed range.
     Direct(Claim),
-    /// In a spool file, whose first byte will be at `origin` in the file.
+    /// In a spool, whose first byte will be at `origin` in the file.
     Aside { origin: u64 },
 }
 
@@ -60,21 +58,37 @@ impl Appending {
         claim: Claim,
         node: i64,
         position: u64,
-        md5: bool,
+        digests: Digests,
     ) -> std::io::Result<Self> {
-        let file = content.open_for_writing(node)?;
-        Ok(Self { file, place: Place::Direct(claim), next: position, digests: Digests::new(md5) })
+        let file = content.open_for_writing(&Name::Node(node))?;
+        Ok(Self { file, place: Place::Direct(claim), next: position, digests })
     }
 
     /// `position`: where in the file the body will be.
-    pub(crate) fn aside(spool: &Spool, position: u64, md5: bool) -> std::io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(spool.path())?;
+    pub(crate) fn aside(spool: &Spool, position: u64, digests: Digests) -> std::io::Result<Self> {
+        let file = spool.open_for_writing()?;
         let place = Place::Aside { origin: position };
-        Ok(Self { file, place, next: position, digests: Digests::new(md5) })
+        Ok(Self { file, place, next: position, digests })
     }
 
-    pub(crate) fn write(&mut self, data: &[u8]) -> Result<(), ServiceError> {
-        self.digests.update(data);
+    /// The next bytes of the body. Where that may wait for a disk it is done on the blocking pool.
+    pub(crate) async fn write(mut self, data: Bytes) -> Result<Self, ServiceError> {
+        if !self.file.may_block() {
+            self.write_now(data)?;
+            return Ok(self);
+        }
+        let write = move || self.write_now(data).map(|()| self);
+        tokio::task::spawn_blocking(write).await.map_err(|error| ServiceError::internal(&error))?
+    }
+
+    fn write_now(&mut self, data: Bytes) -> Result<(), ServiceError> {
+        self.digests.update(&data);
+        self.store(data)
+    }
+
+    /// For bytes that the checksums know already, on the calling thread.
+    pub(crate) fn store(&mut self, data: Bytes) -> Result<(), ServiceError> {
+        let length = data.len() as u64;
         match &self.place {
             Place::Direct(claim) => {
                 if !claim.write(&self.file, data, self.next)? {
@@ -82,9 +96,9 @@ impl Appending {
                     return Err(ServiceError::invalid_flush_position());
                 }
             }
-            Place::Aside { origin } => self.file.write_all_at(data, self.next - origin)?,
+            Place::Aside { origin } => self.file.write(data, self.next - origin)?,
         }
-        self.next += data.len() as u64;
+        self.next += length;
         Ok(())
     }
 

@@ -1,14 +1,15 @@
-//! Which ranges of which content files requests are writing right now.
+//! Which ranges of which contents requests are writing right now.
 //!
-//! Two requests never write the same bytes of a content file: the second one finds the range claimed and goes to a spool
-//! file. A flush revokes claims on what it commits, so a slow writer cannot change committed bytes.
+//! Two requests never write the same bytes of a content: the second one finds the range claimed and goes to a spool. A flush revokes claims on what it commits, so a slow writer cannot change committed bytes.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::Handle;
 
 type ByNode = Mutex<HashMap<i64, Vec<Arc<ClaimState>>>>;
 
@@ -57,12 +58,12 @@ impl Claims {
 
 impl Claim {
     /// `Ok(false)` when the claim was revoked; nothing was written then.
-    pub(crate) fn write(&self, file: &File, data: &[u8], position: u64) -> io::Result<bool> {
+    pub(crate) fn write(&self, file: &Handle, data: Bytes, position: u64) -> io::Result<bool> {
         let revoked = self.state.revoked.lock().unwrap_or_else(PoisonError::into_inner);
         if *revoked {
             return Ok(false);
         }
-        file.write_all_at(data, position)?;
+        file.write(data, position)?;
         Ok(true)
     }
 }
@@ -96,12 +97,12 @@ mod tests {
 
     #[test]
     fn a_revoked_claim_writes_nothing() {
-        let file = tempfile::tempfile().unwrap();
+        let file = Handle::File(Arc::new(tempfile::tempfile().unwrap()));
         let claims = Claims::default();
         let claim = claims.claim(1, 0..10).unwrap();
-        assert!(claim.write(&file, b"ab", 0).unwrap());
+        assert!(claim.write(&file, Bytes::from_static(b"ab"), 0).unwrap());
         claims.revoke(1, 5..6);
-        assert!(!claim.write(&file, b"xy", 0).unwrap());
-        assert_eq!(file.metadata().unwrap().len(), 2);
+        assert!(!claim.write(&file, Bytes::from_static(b"xy"), 0).unwrap());
+        assert_eq!(&file.read(0..2).unwrap()[..], b"ab");
     }
 }

@@ -1,26 +1,24 @@
-//! Reading a committed range of a file in chunks, each on the blocking pool.
+//! Reading a committed range of a file in chunks, those from disk on the blocking pool.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
 
-use super::{CHUNK_BYTES, Content, Digests};
+use super::{Content, Digests, Handle, Name};
 use crate::counters::AccountCounters;
 
 /// An open file; what it reads stays readable when the path is deleted, renamed or overwritten meanwhile.
 pub(crate) struct Reading {
-    file: Arc<File>,
+    file: Handle,
     range: Range<u64>,
 }
 
 impl Reading {
     pub(crate) fn open(content: &Content, node: i64, range: Range<u64>) -> io::Result<Self> {
-        Ok(Self { file: Arc::new(File::open(content.node_path(node))?), range })
+        Ok(Self { file: content.open_for_reading(&Name::Node(node))?, range })
     }
 
     /// Checksums of the range, read once before it is sent.
@@ -28,7 +26,7 @@ impl Reading {
         let mut digests = Digests::new(true);
         let mut at = self.range.start;
         while at < self.range.end {
-            let chunk = read_chunk(&self.file, at..self.range.end)?;
+            let chunk = self.file.read(at..self.range.end)?;
             digests.update(&chunk);
             at += chunk.len() as u64;
         }
@@ -41,17 +39,13 @@ impl Reading {
                 return Ok(None);
             }
             let (file, range) = (reading.file.clone(), reading.range.clone());
-            let chunk = tokio::task::spawn_blocking(move || read_chunk(&file, range)).await??;
+            let chunk = match file.may_block() {
+                true => tokio::task::spawn_blocking(move || file.read(range)).await??,
+                false => file.read(range)?,
+            };
             reading.range.start += chunk.len() as u64;
             counters.add_egress(chunk.len() as u64);
             Ok(Some((chunk, (reading, counters))))
         })
     }
-}
-
-fn read_chunk(file: &File, range: Range<u64>) -> io::Result<Bytes> {
-    let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-    let mut chunk = vec![0; length];
-    file.read_exact_at(&mut chunk, range.start)?;
-    Ok(Bytes::from(chunk))
 }

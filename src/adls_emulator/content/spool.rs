@@ -1,30 +1,29 @@
-//! A file for bytes that have no place of their own yet.
+//! A place for bytes that have none of their own yet.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Content, unlink};
+use super::{Content, Handle, Name};
 
-/// Removes its file when dropped without [`Spool::keep`].
+/// Removes what was written to it when dropped without [`Spool::keep`].
 pub(crate) struct Spool {
     name: String,
-    path: PathBuf,
+    content: Arc<Content>,
     kept: bool,
 }
 
 impl Spool {
-    /// Only the name; whoever needs the file makes it.
-    pub(crate) fn new(content: &Content) -> Self {
-        let name = uuid::Uuid::new_v4().to_string();
-        Self { path: content.spool_path(&name), name, kept: false }
+    /// Only the name; what holds the bytes is made when it is opened.
+    pub(crate) fn new(content: &Arc<Content>) -> Self {
+        Self { name: uuid::Uuid::new_v4().to_string(), content: content.clone(), kept: false }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn open_for_writing(&self) -> io::Result<Handle> {
+        self.content.open_for_writing(&Name::Spool(self.name.clone()))
     }
 
     /// The index refers to it now.
@@ -33,8 +32,8 @@ impl Spool {
     }
 
     /// Makes it the whole content of a node, in place of what was there.
-    pub(crate) fn become_content(mut self, content: &Content, node: i64) -> io::Result<()> {
-        std::fs::rename(&self.path, content.node_path(node))?;
+    pub(crate) fn become_content(mut self, node: i64) -> io::Result<()> {
+        self.content.become_content(&self.name, node)?;
         self.kept = true;
         Ok(())
     }
@@ -43,7 +42,7 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if !self.kept {
-            unlink(&self.path);
+            self.content.remove(&Name::Spool(std::mem::take(&mut self.name)));
         }
     }
 }

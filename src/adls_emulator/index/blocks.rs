@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::writer::Writing;
-use crate::content::Content;
+use crate::content::Name;
 use crate::service_error::ServiceError;
 
 /// Where uncommitted blocks belong.
@@ -59,13 +59,12 @@ pub(crate) struct ListedBlock {
 /// A block of the same id that was there before is gone.
 pub(crate) fn put_block(
     writing: &mut Writing<'_>,
-    content: &Content,
     place: &BlockPlace,
     id: &str,
     block: &Block,
 ) -> Result<(), ServiceError> {
     if let Some(old) = find_block(writing.connection, place, id)? {
-        writing.unlink.push(content.spool_path(&old.spool));
+        writing.unlink.push(Name::Spool(old.spool));
     }
     let length = signed(block.length)?;
     writing
@@ -178,17 +177,13 @@ pub(crate) fn uncommitted_blocks(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(crate) fn discard_blocks(
-    writing: &mut Writing<'_>,
-    content: &Content,
-    place: &BlockPlace,
-) -> Result<(), ServiceError> {
+pub(crate) fn discard_blocks(writing: &mut Writing<'_>, place: &BlockPlace) -> Result<(), ServiceError> {
     let connection = writing.connection;
     let mut statement =
         connection.prepare_cached("DELETE FROM blocks WHERE root = ?1 AND path = ?2 RETURNING spool")?;
     let spools = statement.query_map(params![place.root, place.path], |row| row.get::<_, String>(0))?;
     for spool in spools {
-        writing.unlink.push(content.spool_path(&spool?));
+        writing.unlink.push(Name::Spool(spool?));
     }
     Ok(())
 }

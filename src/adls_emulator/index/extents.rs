@@ -1,21 +1,16 @@
 //! Ranges of appended data that no flush has committed yet.
 //!
-//! The data of a range lies in the node's content file at its own position, or, when it overlaps a range that was there
-//! first, in a spool file of its own. So data once acknowledged is not overwritten before a flush decides.
-
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+//! The data of a range lies in the node's content at its own position, or, when it overlaps a range that was there
+//! first, in a spool of its own. So data once acknowledged is not overwritten before a flush decides.
 
 use rusqlite::{Connection, Row, params};
 
 use super::node::Node;
-use super::tree;
 use super::writer::Writing;
-use crate::content::Content;
+use crate::content::{Content, Name};
 use crate::service_error::ServiceError;
 
 pub(crate) struct NewExtent {
-    pub node: i64,
     pub first: u64,
     /// One past the last byte.
     pub past: u64,
@@ -63,30 +58,43 @@ pub(crate) fn overlaps_extents(
 }
 
 /// Records appended data. Where it overlaps earlier data the later one counts.
-pub(crate) fn add_extent(
-    writing: &mut Writing<'_>,
-    content: &Content,
-    new: &NewExtent,
-) -> Result<Node, ServiceError> {
-    let node = tree::node_by_id(writing.connection, new.node)?.ok_or_else(ServiceError::path_not_found)?;
+pub(crate) fn add_extent(writing: &mut Writing<'_>, node: &Node, new: NewExtent) -> Result<(), ServiceError> {
     if new.first < node.length {
         return Err(ServiceError::invalid_flush_position());
     }
     let (first, past) = (offset(new.first)?, offset(new.past)?);
-    for old in extents_between(writing.connection, new.node, first, past)? {
-        delete(writing.connection, new.node, old.first)?;
+    for old in extents_between(writing.connection, node.id, first, past)? {
+        delete(writing.connection, node.id, old.first)?;
         if old.first < first {
             let head = Extent { first: old.first, past: first, spool: old.spool.clone(), origin: old.origin };
-            insert(writing.connection, new.node, &head)?;
+            insert(writing.connection, node.id, &head)?;
         }
         if old.past > past {
             let tail = Extent { first: past, past: old.past, spool: old.spool.clone(), origin: old.origin };
-            insert(writing.connection, new.node, &tail)?;
+            insert(writing.connection, node.id, &tail)?;
         }
-        drop_unused_spool(writing, content, old.spool)?;
+        drop_unused_spool(writing, old.spool)?;
     }
-    insert(writing.connection, new.node, &Extent { first, past, spool: new.spool.clone(), origin: first })?;
-    Ok(node)
+    insert(writing.connection, node.id, &Extent { first, past, spool: new.spool, origin: first })
+}
+
+/// `add_extent` and `commit_up_to` its end, for a file's usual life in two steps instead of many.
+pub(crate) fn add_and_commit(
+    writing: &mut Writing<'_>,
+    content: &Content,
+    node: &mut Node,
+    new: NewExtent,
+    retain: bool,
+) -> Result<(), ServiceError> {
+    let position = new.past;
+    let continues = new.first == node.length && new.spool.is_none();
+    if continues && extents_between(writing.connection, node.id, 0, i64::MAX)?.is_empty() {
+        content.claims().revoke(node.id, node.length..position);
+        node.length = position;
+        return Ok(());
+    }
+    add_extent(writing, node, new)?;
+    commit_up_to(writing, content, node, position, retain)
 }
 
 /// Makes the data below `position` part of the file. Refused unless every byte up to there was appended.
@@ -126,7 +134,7 @@ pub(crate) fn commit_up_to(
         }
     }
     for extent in extents {
-        drop_unused_spool(writing, content, extent.spool)?;
+        drop_unused_spool(writing, extent.spool)?;
     }
     node.length = position;
     Ok(())
@@ -154,18 +162,14 @@ fn delete(connection: &Connection, node: i64, first: i64) -> Result<(), ServiceE
     Ok(())
 }
 
-fn drop_unused_spool(
-    writing: &mut Writing<'_>,
-    content: &Content,
-    spool: Option<String>,
-) -> Result<(), ServiceError> {
+fn drop_unused_spool(writing: &mut Writing<'_>, spool: Option<String>) -> Result<(), ServiceError> {
     if let Some(spool) = spool
         && !writing
             .connection
             .prepare_cached("SELECT 1 FROM extents WHERE spool = ?1 LIMIT 1")?
             .exists([&spool])?
     {
-        writing.unlink.push(content.spool_path(&spool));
+        writing.unlink.push(Name::Spool(spool));
     }
     Ok(())
 }
@@ -178,17 +182,9 @@ fn copy_from_spool(
     extent: &Extent,
     past: i64,
 ) -> Result<(), ServiceError> {
-    let source = File::open(content.spool_path(spool))?;
-    let target = content.open_for_writing(node)?;
-    let mut buffer = vec![0; 256 * 1024];
-    let (mut at, past) = (extent.first.unsigned_abs(), extent.past.min(past).unsigned_abs());
+    let source = content.open_for_reading(&Name::Spool(spool.to_owned()))?;
+    let target = content.open_for_writing(&Name::Node(node))?;
+    let (first, past) = (extent.first.unsigned_abs(), extent.past.min(past).unsigned_abs());
     let origin = extent.origin.unsigned_abs();
-    while at < past {
-        let wanted = usize::try_from(past - at).unwrap_or(usize::MAX).min(buffer.len());
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        source.read_exact_at(part, at - origin)?;
-        target.write_all_at(part, at)?;
-        at += wanted as u64;
-    }
-    Ok(())
+    Ok(source.copy(first - origin..past - origin, &target, first)?)
 }

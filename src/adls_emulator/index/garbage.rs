@@ -4,34 +4,36 @@ use rusqlite::{Connection, params};
 
 use super::writer::Writing;
 use super::{blocks, deleted, tree};
+use crate::content::Name;
 use crate::service_error::ServiceError;
 
 /// Rows that one step moves or removes at most.
 const STEP: usize = 500;
 
-/// What a step found: content files to unlink, and whether there may be more to do.
+/// What a step found: contents to remove, and whether there may be more to do.
 pub(crate) struct Garbage {
-    pub files: Vec<i64>,
-    pub spools: Vec<String>,
+    pub contents: Vec<Name>,
     pub more: bool,
 }
 
 /// Files whose unlinking is cut short by a kill leave a content file without a node; they cost space and are never read,
-/// because node ids are not used twice. To make that rare the caller unlinks `files` before it asks for the next step, and a
-/// file's garbage row goes only with the step after the unlinking (`unlinked`).
-pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<Garbage, ServiceError> {
+/// because node ids are not used twice. To make that rare the caller removes `contents` before it asks for the next step, and a
+/// file's garbage row goes only with the step after the removal (`removed`).
+pub(crate) fn sweep_step(writing: &mut Writing<'_>, removed: &[Name]) -> Result<Garbage, ServiceError> {
     let connection = writing.connection;
     remove_expired(writing)?;
     deleted::remove_overdue(writing, STEP)?;
     let mut forget = connection.prepare_cached("DELETE FROM garbage WHERE node = ?1")?;
-    for node in unlinked {
-        forget.execute([node])?;
+    for name in removed {
+        if let Name::Node(node) = name {
+            forget.execute([node])?;
+        }
     }
     let mut pick = connection.prepare_cached("SELECT node, is_directory FROM garbage LIMIT ?1")?;
     let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
     let picked = pick.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let picked = picked.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?;
-    let (mut files, mut spools, mut budget) = (Vec::new(), Vec::new(), STEP);
+    let (mut contents, mut budget) = (Vec::new(), STEP);
     for (node, is_directory) in &picked {
         if *is_directory {
             let adopted = adopt_children(connection, *node, budget)?;
@@ -46,14 +48,14 @@ pub(crate) fn sweep_step(writing: &mut Writing<'_>, unlinked: &[i64]) -> Result<
             let mut held = connection
                 .prepare_cached("SELECT DISTINCT spool FROM extents WHERE node = ?1 AND spool IS NOT NULL")?;
             for spool in held.query_map([node], |row| row.get::<_, String>(0))? {
-                spools.push(spool?);
+                contents.push(Name::Spool(spool?));
             }
             connection.prepare_cached("DELETE FROM extents WHERE node = ?1")?.execute([node])?;
             blocks::forget_committed_blocks(connection, *node)?;
-            files.push(*node);
+            contents.push(Name::Node(*node));
         }
     }
-    Ok(Garbage { files, spools, more: !picked.is_empty() })
+    Ok(Garbage { contents, more: !picked.is_empty() })
 }
 
 /// When the next file expires, or the next deleted path need not be kept any more.

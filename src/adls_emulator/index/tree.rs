@@ -32,7 +32,7 @@ pub(super) fn child(connection: &Connection, parent: i64, name: &str) -> Result<
         .map(|(entry, _)| entry))
 }
 
-pub(super) fn node_by_id(connection: &Connection, id: i64) -> Result<Option<Node>, ServiceError> {
+pub(crate) fn node_by_id(connection: &Connection, id: i64) -> Result<Option<Node>, ServiceError> {
     let sql = format!("SELECT {COLUMNS} FROM nodes WHERE id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([id], Node::from_row).optional()?)
 }

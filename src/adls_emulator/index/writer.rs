@@ -1,15 +1,15 @@
-//! The writer thread: group commit.
+//! Mutations: each in a transaction, or in a savepoint of one that it shares, so a refused one leaves nothing.
 //!
-//! Each mutation runs inside a savepoint, so a refused one leaves nothing while its neighbours in the same transaction go on.
+//! On disk a thread runs them in arrival order, as many as are waiting in one transaction, and answers them after the commit.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::clock;
+use crate::content::{Content, Name};
 use crate::service_error::ServiceError;
 
 /// Mutations in one transaction at most, so that the first of a burst does not wait for all of it.
@@ -23,8 +23,8 @@ pub(crate) struct Writing<'a> {
     pub connection: &'a Connection,
     pub now_ms: i64,
     last_etag: i64,
-    /// Files to unlink once the transaction is committed.
-    pub unlink: Vec<PathBuf>,
+    /// To be removed once the transaction is committed.
+    pub unlink: Vec<Name>,
 }
 
 impl Writing<'_> {
@@ -34,21 +34,105 @@ impl Writing<'_> {
     }
 }
 
-pub(super) struct Writer {
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+/// The connection that mutations run on, and what goes with it.
+pub(super) struct Mutable {
+    pub(super) connection: Connection,
+    pub(super) last_etag: i64,
+    pub(super) content: Arc<Content>,
+}
+
+impl Mutable {
+    /// One mutation in a transaction of its own. For an index that is not kept: the last ETag is not saved.
+    pub(super) fn run_one<T>(
+        &mut self,
+        mutation: impl FnOnce(&mut Writing<'_>) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        execute(&self.connection, "BEGIN IMMEDIATE")?;
+        let mut writing = self.writing();
+        let outcome = mutation(&mut writing);
+        let Writing { last_etag, unlink, .. } = writing;
+        self.last_etag = last_etag;
+        let ended = outcome.and_then(|value| Ok((value, execute(&self.connection, "COMMIT")?)));
+        match ended {
+            Ok((value, ())) => {
+                for name in unlink {
+                    self.content.remove(&name);
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                execute(&self.connection, "ROLLBACK")?;
+                Err(error)
+            }
+        }
+    }
+
+    fn writing(&self) -> Writing<'_> {
+        Writing {
+            connection: &self.connection,
+            now_ms: clock::now_ms(),
+            last_etag: self.last_etag,
+            unlink: Vec::new(),
+        }
+    }
+
+    /// The mutations that wait, in one transaction; then their answers.
+    fn run_batch(&mut self, first: Job, queue: &mpsc::Receiver<Job>) {
+        if let Err(error) = execute(&self.connection, "BEGIN IMMEDIATE") {
+            // The job is dropped, which its caller sees as `stopping`.
+            tracing::error!(%error, "the index cannot be written");
+            return;
+        }
+        let mut writing = self.writing();
+        let jobs = std::iter::once(first).chain(queue.try_iter()).take(MAX_BATCH);
+        let answers: Vec<Answer> = jobs.map(|job| job(&mut writing)).collect();
+        let Writing { last_etag, unlink, .. } = writing;
+        self.last_etag = last_etag;
+        let committed = self.commit();
+        let unlink = if committed.is_ok() { unlink } else { Vec::new() };
+        for answer in answers {
+            answer(committed.clone());
+        }
+        for name in unlink {
+            self.content.remove(&name);
+        }
+    }
+
+    fn commit(&self) -> Result<(), ServiceError> {
+        let save = || {
+            let mut statement =
+                self.connection.prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'etag'")?;
+            statement.execute([self.last_etag])?;
+            execute(&self.connection, "COMMIT")
+        };
+        save().or_else(|error: rusqlite::Error| {
+            execute(&self.connection, "ROLLBACK")?;
+            Err(error.into())
+        })
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 pub(super) fn last_etag(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT value FROM counters WHERE name = 'etag'", [], |row| row.get(0))
 }
 
+pub(super) struct Writer {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
 impl Writer {
-    pub(super) fn start(connection: Connection, last_etag: i64) -> std::io::Result<Self> {
+    pub(super) fn start(mut mutable: Mutable) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("adls-index-writer".to_owned())
-            .spawn(move || run(connection, last_etag, &queue))?;
+        let thread = std::thread::Builder::new().name("adls-index-writer".to_owned()).spawn(move || {
+            while let Ok(first) = queue.recv() {
+                mutable.run_batch(first, &queue);
+            }
+        })?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) })
     }
 
@@ -59,7 +143,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |writing| {
-            let outcome = in_savepoint(writing, mutation);
+            let outcome = alone(writing, mutation);
             // A caller that went away does not want the answer.
             Box::new(move |committed| drop(reply.send(committed.and(outcome))))
         });
@@ -83,68 +167,23 @@ impl Writer {
     }
 }
 
-fn run(mut connection: Connection, mut last_etag: i64, queue: &mpsc::Receiver<Job>) {
-    while let Ok(first) = queue.recv() {
-        let batch = std::iter::once(first).chain(queue.try_iter().take(MAX_BATCH - 1));
-        let mut answers = Vec::new();
-        let (outcome, unlink) = transact(&mut connection, &mut last_etag, batch, &mut answers);
-        for answer in answers {
-            answer(outcome.clone());
-        }
-        for path in unlink {
-            crate::content::unlink(&path);
-        }
-    }
-}
-
-fn transact(
-    connection: &mut Connection,
-    last_etag: &mut i64,
-    batch: impl Iterator<Item = Job>,
-    answers: &mut Vec<Answer>,
-) -> (Result<(), ServiceError>, Vec<PathBuf>) {
-    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
-        Ok(transaction) => transaction,
-        // The jobs are dropped, which their callers see as `stopping`.
-        Err(error) => return (Err(error.into()), Vec::new()),
-    };
-    let mut writing = Writing {
-        connection: &transaction,
-        now_ms: clock::now_ms(),
-        last_etag: *last_etag,
-        unlink: Vec::new(),
-    };
-    for job in batch {
-        answers.push(job(&mut writing));
-    }
-    *last_etag = writing.last_etag;
-    let unlink = writing.unlink;
-    let saved = transaction
-        .prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'etag'")
-        .and_then(|mut statement| statement.execute([*last_etag]));
-    match saved.and_then(|_| transaction.commit()) {
-        Ok(()) => (Ok(()), unlink),
-        Err(error) => (Err(error.into()), Vec::new()),
-    }
-}
-
-fn in_savepoint<T>(
+/// Undoes the mutation if it is refused, and nothing else of the transaction.
+fn alone<T>(
     writing: &mut Writing<'_>,
     mutation: impl FnOnce(&mut Writing<'_>) -> Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     let connection = writing.connection;
-    let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
-    run("SAVEPOINT mutation")?;
+    execute(connection, "SAVEPOINT mutation")?;
     let planned_unlinks = writing.unlink.len();
     match mutation(writing) {
         Ok(value) => {
-            run("RELEASE mutation")?;
+            execute(connection, "RELEASE mutation")?;
             Ok(value)
         }
         Err(error) => {
             writing.unlink.truncate(planned_unlinks);
-            run("ROLLBACK TO mutation")?;
-            run("RELEASE mutation")?;
+            execute(connection, "ROLLBACK TO mutation")?;
+            execute(connection, "RELEASE mutation")?;
             Err(error)
         }
     }

@@ -6,13 +6,15 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use rusqlite::Connection;
 
-use super::body::{self, Announced, Checksums};
+use super::body::{self, Announced, Body, Checksums};
 use super::flush::Flush;
-use super::{Context, reply};
+use super::{Context, Place, reply};
 use crate::clock;
-use crate::content::{Appending, Content, Spool};
-use crate::index::{self, NewExtent, Node};
+use crate::content::{Appending, CHUNK_BYTES, Content, Digests, Spool};
+use crate::index::{self, NewExtent, Node, Writing};
 use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
@@ -29,38 +31,26 @@ pub(super) async fn append(
     let checksums = Checksums::of(call)?;
     let flush = if call.query.flag("flush")? { Some(Flush::of(call, past)?) } else { None };
     let lease = LeaseUse::of_append(call, flush.is_some())?;
-    let conditions = Conditions::of(call)?;
-
-    let place = context.place()?;
-    let node = context.service.index.read(move |connection| place.node(connection)).await?;
-    check_target(&node, position)?;
-    conditions.check(&node)?;
-    lease.check_write(&node.lease, clock::now_ms())?;
-    let content = context.service.content.clone();
-    let with_md5 = checksums.md5.is_some();
-    let open = move |connection: &_| open_target(connection, &content, node.id, position, past, with_md5);
-    let (appending, spool) = context.service.index.read(open).await?;
-
-    let appending = body::receive(context, payload, appending, &announced).await?;
-    checksums.check(appending.digests())?;
-    let crc64 = BASE64.encode(appending.digests().crc64());
-    let name = spool.as_ref().map(|spool| spool.name().to_owned());
-    let extent = NewExtent { node: node.id, first: position, past, spool: name };
-    let node = record(context, appending, spool, extent, Commit { flush, lease }).await?;
-
+    let target = Target {
+        place: context.place()?,
+        position,
+        past,
+        conditions: Conditions::of(call)?,
+        lease,
+        flush,
+        content: context.service.content.clone(),
+    };
+    let (node, crc64) = match announced.length <= CHUNK_BYTES as u64 {
+        true => target.append_small(context, payload, &announced, &checksums).await?,
+        false => target.append_large(context, payload, &announced, &checksums).await?,
+    };
     let mut response = reply::changed(StatusCode::ACCEPTED, &node);
-    reply::insert(&mut response, "x-ms-content-crc64", &crc64);
+    reply::insert(&mut response, "x-ms-content-crc64", &BASE64.encode(crc64));
     announced.confirm(&mut response);
     if lease.renews() {
         reply::insert(&mut response, "x-ms-lease-renewed", "true");
     }
     Ok(response)
-}
-
-/// What else is done together with the append.
-struct Commit {
-    flush: Option<Flush>,
-    lease: LeaseUse,
 }
 
 fn body_announced(call: &Call) -> Result<Announced, ServiceError> {
@@ -72,63 +62,134 @@ fn body_announced(call: &Call) -> Result<Announced, ServiceError> {
     }
 }
 
-fn check_target(node: &Node, position: u64) -> Result<(), ServiceError> {
-    if node.kind.is_directory() {
-        return Err(ServiceError::path_conflict().about(node.kind));
-    }
-    if position < node.length {
-        // No flush could ever commit it, so it is refused here rather than dropped there.
-        return Err(ServiceError::invalid_flush_position());
-    }
-    Ok(())
-}
-
-/// The spool is there when the body goes aside. The claim comes before the first query: a range that another request
-/// recorded before it gave up its claim is seen.
-fn open_target(
-    connection: &rusqlite::Connection,
-    content: &Arc<Content>,
-    node: i64,
+/// Where a body goes.
+struct Target {
+    place: Place,
     position: u64,
     past: u64,
-    with_md5: bool,
-) -> Result<(Appending, Option<Spool>), ServiceError> {
-    let claim = content.claims().claim(node, position..past);
-    let overlaps = index::overlaps_extents(connection, node, position, past)?;
-    match claim {
-        Some(claim) if !overlaps => Ok((Appending::direct(content, claim, node, position, with_md5)?, None)),
-        _ => {
-            let spool = Spool::new(content);
-            Ok((Appending::aside(&spool, position, with_md5)?, Some(spool)))
-        }
-    }
+    conditions: Conditions,
+    lease: LeaseUse,
+    flush: Option<Flush>,
+    content: Arc<Content>,
 }
 
-/// The claim goes along and is given up only after the commit, whether or not the client still waits.
-async fn record(
-    context: &Context,
-    appending: Appending,
-    spool: Option<Spool>,
-    extent: NewExtent,
-    commit: Commit,
-) -> Result<Node, ServiceError> {
-    let content = context.service.content.clone();
-    let record = move |writing: &mut index::Writing<'_>| {
-        let mut node = index::add_extent(writing, &content, &extent)?;
-        let Commit { flush, lease } = &commit;
+/// The CRC64 of the body.
+type Crc64 = [u8; 8];
+
+impl Target {
+    /// A body that fits into one chunk is taken in first; looking at the file, writing and recording are one step then.
+    async fn append_small(
+        self,
+        context: &Context,
+        payload: &mut web::Payload,
+        announced: &Announced,
+        checksums: &Checksums,
+    ) -> Result<(Node, Crc64), ServiceError> {
+        let (mut body, mut digests, mut data) =
+            (Body::new(context, payload, announced), checksums.digests(), Bytes::new());
+        while let Some(chunk) = body.next().await? {
+            data = chunk;
+        }
+        digests.update(&data);
+        checksums.check(&digests)?;
+        let crc64 = digests.crc64();
+        let append = move |writing: &mut Writing<'_>| {
+            let node = self.look(writing.connection)?;
+            let (mut appending, spool) = self.open(writing.connection, node.id, digests)?;
+            appending.store(data)?;
+            let node = self.record(writing, node, spool)?;
+            Ok((node, appending))
+        };
+        let (node, _claim) = context.service.index.write(append).await?;
+        Ok((node, crc64))
+    }
+
+    /// A larger one is written while it arrives.
+    async fn append_large(
+        self,
+        context: &Context,
+        payload: &mut web::Payload,
+        announced: &Announced,
+        checksums: &Checksums,
+    ) -> Result<(Node, Crc64), ServiceError> {
+        let digests = checksums.digests();
+        let open = move |connection: &Connection| {
+            let node = self.look(connection)?;
+            let (appending, spool) = self.open(connection, node.id, digests)?;
+            Ok((self, node.id, appending, spool))
+        };
+        let (target, node, appending, spool) = context.service.index.read(open).await?;
+        let appending = body::receive(context, payload, appending, announced).await?;
+        checksums.check(appending.digests())?;
+        let crc64 = appending.digests().crc64();
+        let record = move |writing: &mut Writing<'_>| {
+            let node = index::node_by_id(writing.connection, node)?;
+            let node = node.ok_or_else(ServiceError::path_not_found)?;
+            let node = target.record(writing, node, spool)?;
+            Ok((node, appending))
+        };
+        let (node, _claim) = context.service.index.write(record).await?;
+        Ok((node, crc64))
+    }
+
+    fn look(&self, connection: &Connection) -> Result<Node, ServiceError> {
+        let node = self.place.node(connection)?;
+        if node.kind.is_directory() {
+            return Err(ServiceError::path_conflict().about(node.kind));
+        }
+        if self.position < node.length {
+            // No flush could ever commit it, so it is refused here rather than dropped there.
+            return Err(ServiceError::invalid_flush_position());
+        }
+        self.conditions.check(&node)?;
+        self.lease.check_write(&node.lease, clock::now_ms())?;
+        Ok(node)
+    }
+
+    /// The spool is there when the body goes aside. The claim comes before the query: a range that another request recorded
+    /// before it gave up its claim is seen.
+    ///
+    /// The claim is part of what is returned. It is given up only after the commit, whether or not the client still waits.
+    fn open(
+        &self,
+        connection: &Connection,
+        node: i64,
+        digests: Digests,
+    ) -> Result<(Appending, Option<Spool>), ServiceError> {
+        let claim = self.content.claims().claim(node, self.position..self.past);
+        let overlaps = index::overlaps_extents(connection, node, self.position, self.past)?;
+        match claim {
+            Some(claim) if !overlaps => {
+                Ok((Appending::direct(&self.content, claim, node, self.position, digests)?, None))
+            }
+            _ => {
+                let spool = Spool::new(&self.content);
+                Ok((Appending::aside(&spool, self.position, digests)?, Some(spool)))
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        writing: &mut Writing<'_>,
+        mut node: Node,
+        spool: Option<Spool>,
+    ) -> Result<Node, ServiceError> {
+        let name = spool.as_ref().map(|spool| spool.name().to_owned());
+        let extent = NewExtent { first: self.position, past: self.past, spool: name };
         let before = node.lease.clone();
-        lease.begin(&mut node.lease, writing.now_ms)?;
-        lease.finish(&mut node.lease, writing.now_ms)?;
-        if let Some(flush) = flush {
-            flush.apply(writing, &content, &mut node)?;
-        } else if node.lease != before {
+        self.lease.begin(&mut node.lease, writing.now_ms)?;
+        self.lease.finish(&mut node.lease, writing.now_ms)?;
+        match &self.flush {
+            Some(flush) => flush.apply_with(writing, &self.content, &mut node, extent)?,
+            None => index::add_extent(writing, &node, extent)?,
+        }
+        if self.flush.is_none() && node.lease != before {
             index::save_lease(writing, node.id, &node.lease)?;
         }
         if let Some(spool) = spool {
             spool.keep();
         }
-        Ok((node, appending))
-    };
-    let (node, _claim) = context.service.index.write(record).await?;
-    Ok(node)
+        Ok(node)
+    }
 }

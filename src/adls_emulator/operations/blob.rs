@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::body::{self, Announced, Checksums};
 use super::{Context, Place, reply};
-use crate::content::{Appending, Spool};
+use crate::content::{Appending, Digests, Spool};
 use crate::index::{self, Block, BlockId, BlockPlace, Create, NamedBlock, Node, NodeKind, Writing};
 use crate::lease::Lease;
 use crate::permissions::{self, NewAccess};
@@ -34,7 +34,8 @@ pub(super) async fn put_blob(
     let announced = Announced::of(&context.call)?;
     let checksums = Checksums::of(&context.call)?;
     let spool = Spool::new(&context.service.content);
-    let appending = body::receive(context, payload, Appending::aside(&spool, 0, true)?, &announced).await?;
+    let appending =
+        body::receive(context, payload, Appending::aside(&spool, 0, Digests::new(true))?, &announced).await?;
     checksums.check(appending.digests())?;
     let (crc64, md5) = (appending.digests().crc64(), appending.digests().md5());
     let md5 = md5.map(|md5| BASE64.encode(md5));
@@ -60,7 +61,7 @@ pub(super) async fn put_block(
     }
     let checksums = Checksums::of(call)?;
     let spool = Spool::new(&context.service.content);
-    let appending = Appending::aside(&spool, 0, checksums.md5.is_some())?;
+    let appending = Appending::aside(&spool, 0, checksums.digests())?;
     let appending = body::receive(context, payload, appending, &announced).await?;
     checksums.check(appending.digests())?;
     let crc64 = BASE64.encode(appending.digests().crc64());
@@ -100,7 +101,6 @@ impl PutBlock {
         length: u64,
     ) -> Result<(), ServiceError> {
         let Self { place, id, lease } = self;
-        let content = context.service.content.clone();
         let record = move |writing: &mut Writing<'_>| {
             let root = place.root(writing.connection)?;
             match index::find(writing.connection, root, &place.path)? {
@@ -109,7 +109,7 @@ impl PutBlock {
             }
             let block = Block { spool: spool.name().to_owned(), length };
             let blocks = BlockPlace { root, path: place.path.join("/") };
-            index::put_block(writing, &content, &blocks, &id, &block)?;
+            index::put_block(writing, &blocks, &id, &block)?;
             spool.keep();
             Ok(())
         };
@@ -161,7 +161,6 @@ impl Write {
         length: u64,
         blocks: Vec<(BlockId, NamedBlock)>,
     ) -> Result<Node, ServiceError> {
-        let content = context.service.content.clone();
         let mut new = Create {
             kind: NodeKind::File,
             owner: context.caller.owner().map(str::to_owned),
@@ -201,12 +200,12 @@ impl Write {
                 }
                 None => lease.check_absent()?,
             }
-            index::discard_blocks(writing, &content, &block_place)?;
+            index::discard_blocks(writing, &block_place)?;
             let mut node = index::create(writing, root, &place.path, &new)?;
             node.length = length;
             index::update_node(writing, &mut node, true)?;
             index::save_committed_blocks(writing, node.id, &blocks)?;
-            spool.become_content(&content, node.id)?;
+            spool.become_content(node.id)?;
             Ok(node)
         };
         let node = context.service.index.write(commit).await?;

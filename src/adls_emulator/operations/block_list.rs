@@ -1,7 +1,6 @@
 //! Put Block List and Get Block List.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -13,7 +12,7 @@ use quick_xml::events::Event;
 use super::blob::Write;
 use super::{Context, read_text, reply};
 use crate::clock;
-use crate::content::{Content, Spool};
+use crate::content::{Content, Name, Spool};
 use crate::index::{self, BlockId, BlockPlace, BlockSource, ListedBlock, NamedBlock};
 use crate::request::LeaseUse;
 use crate::service_error::ServiceError;
@@ -52,22 +51,17 @@ fn gone(error: io::Error) -> ServiceError {
     }
 }
 
-/// One spool file out of all the blocks.
+/// One spool out of all the blocks.
 fn join(content: &Arc<Content>, blocks: &[NamedBlock]) -> io::Result<Spool> {
     let spool = Spool::new(content);
-    let mut joined = OpenOptions::new().write(true).create_new(true).open(spool.path())?;
+    let (joined, mut at) = (spool.open_for_writing()?, 0);
     for block in blocks {
-        let copied = match &block.source {
-            BlockSource::Spool(name) => io::copy(&mut File::open(content.spool_path(name))?, &mut joined)?,
-            BlockSource::File { node, first } => {
-                let mut file = File::open(content.node_path(*node))?;
-                file.seek(SeekFrom::Start(*first))?;
-                io::copy(&mut file.take(block.length), &mut joined)?
-            }
+        let (source, first) = match &block.source {
+            BlockSource::Spool(name) => (Name::Spool(name.clone()), 0),
+            BlockSource::File { node, first } => (Name::Node(*node), *first),
         };
-        if copied != block.length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        content.open_for_reading(&source)?.copy(first..first + block.length, &joined, at)?;
+        at += block.length;
     }
     Ok(spool)
 }

@@ -1,14 +1,15 @@
-//! Taking a request's content to disk while it arrives, and checking it against the checksums that came with it.
+//! Taking a request's content in while it arrives, and checking it against the checksums that came with it.
 
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 
 use super::{Context, reply};
 use crate::content::structured::{self, Decoder};
 use crate::content::{Appending, CHUNK_BYTES, Digests};
+use crate::counters::AccountCounters;
 use crate::request::Call;
 use crate::service_error::ServiceError;
 
@@ -17,7 +18,7 @@ const MAX_BODY_BYTES: u64 = 4000 * 1024 * 1024;
 
 /// What the client says that its body's checksums are.
 pub(super) struct Checksums {
-    pub md5: Option<Vec<u8>>,
+    md5: Option<Vec<u8>>,
     crc64: Option<Vec<u8>>,
 }
 
@@ -34,6 +35,11 @@ impl Checksums {
 
     pub(super) fn are_given(&self) -> bool {
         self.md5.is_some() || self.crc64.is_some()
+    }
+
+    /// Of a body whose checksums will be checked.
+    pub(super) fn digests(&self) -> Digests {
+        Digests::new(self.md5.is_some())
     }
 
     pub(super) fn check(&self, digests: &Digests) -> Result<(), ServiceError> {
@@ -105,44 +111,92 @@ fn length(call: &Call, name: &str) -> Result<Option<u64>, ServiceError> {
     }
 }
 
+/// A request's content as it arrives.
+pub(super) struct Body<'a> {
+    payload: &'a mut web::Payload,
+    counters: &'a AccountCounters,
+    decoder: Option<Decoder>,
+    /// Of the body that was announced.
+    left_to_arrive: u64,
+    /// Of the content that was announced.
+    left_to_give: u64,
+    /// Content that has arrived and was not given out yet.
+    rest: Bytes,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(context: &'a Context, payload: &'a mut web::Payload, announced: &Announced) -> Self {
+        Self {
+            payload,
+            counters: &context.counters,
+            decoder: announced.decoder(),
+            left_to_arrive: announced.sent,
+            left_to_give: announced.length,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// The next `CHUNK_BYTES`, or what is left; nothing at the end. Each in memory of exactly its size, in which it may be kept.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ServiceError> {
+        let size = usize::try_from(self.left_to_give).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+        if size == 0 {
+            return match self.arriving().await? {
+                None if self.rest.is_empty() => Ok(None),
+                _ => Err(longer()),
+            };
+        }
+        let mut buffer = BytesMut::with_capacity(size);
+        while buffer.len() < size {
+            if self.rest.is_empty() {
+                self.rest = self.arriving().await?.ok_or_else(ServiceError::body_cut)?;
+            }
+            let part = self.rest.split_to(self.rest.len().min(size - buffer.len()));
+            buffer.extend_from_slice(&part);
+        }
+        self.left_to_give -= size as u64;
+        Ok(Some(buffer.freeze()))
+    }
+
+    /// Some content, or nothing at the end of the body.
+    async fn arriving(&mut self) -> Result<Option<Bytes>, ServiceError> {
+        while let Some(chunk) = self.payload.next().await {
+            let chunk = chunk.map_err(|_| ServiceError::body_cut())?;
+            let length = chunk.len() as u64;
+            self.counters.add_ingress(length);
+            self.left_to_arrive = self.left_to_arrive.checked_sub(length).ok_or_else(longer)?;
+            let content = match &mut self.decoder {
+                None => chunk,
+                Some(decoder) => {
+                    let mut content = BytesMut::with_capacity(chunk.len());
+                    decoder.feed(&chunk, &mut content)?;
+                    content.freeze()
+                }
+            };
+            if !content.is_empty() {
+                return Ok(Some(content));
+            }
+        }
+        if self.left_to_arrive > 0 {
+            return Err(ServiceError::body_cut());
+        }
+        self.decoder.as_ref().map_or(Ok(()), Decoder::finish)?;
+        Ok(None)
+    }
+}
+
+fn longer() -> ServiceError {
+    ServiceError::invalid_header("Content-Length", "the body is longer")
+}
+
 pub(super) async fn receive(
     context: &Context,
     payload: &mut web::Payload,
     mut appending: Appending,
     announced: &Announced,
 ) -> Result<Appending, ServiceError> {
-    let length = announced.sent;
-    let mut decoder = announced.decoder();
-    let (mut received, mut buffer) =
-        (0, BytesMut::with_capacity(CHUNK_BYTES.min(usize::try_from(length).unwrap_or(CHUNK_BYTES))));
-    loop {
-        let chunk = payload.next().await.transpose().map_err(|_| ServiceError::body_cut())?;
-        let ended = chunk.is_none();
-        if let Some(chunk) = chunk {
-            context.counters.add_ingress(chunk.len() as u64);
-            received += chunk.len() as u64;
-            if received > length {
-                return Err(ServiceError::invalid_header("Content-Length", "the body is longer"));
-            }
-            match &mut decoder {
-                Some(decoder) => decoder.feed(&chunk, &mut buffer)?,
-                None => buffer.extend_from_slice(&chunk),
-            }
-        }
-        if buffer.len() >= CHUNK_BYTES || (ended && !buffer.is_empty()) {
-            let data = buffer.split();
-            let write = move || appending.write(&data).map(|()| appending);
-            let written = tokio::task::spawn_blocking(write).await;
-            appending = written.map_err(|error| ServiceError::internal(&error))??;
-        }
-        if ended {
-            if received != length {
-                return Err(ServiceError::body_cut());
-            }
-            if let Some(decoder) = &decoder {
-                decoder.finish()?;
-            }
-            return Ok(appending);
-        }
+    let mut body = Body::new(context, payload, announced);
+    while let Some(data) = body.next().await? {
+        appending = appending.write(data).await?;
     }
+    Ok(appending)
 }

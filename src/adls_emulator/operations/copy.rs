@@ -3,9 +3,9 @@
 //! The source is named by a URL of this emulator and lies in the same account; that its caller may read it was looked at
 //! before (`authorization`). A copy is done when it is answered; there is never a pending one.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -15,7 +15,7 @@ use super::body::Checksums;
 use super::read::parse_range;
 use super::{Context, Place, reply};
 use crate::clock;
-use crate::content::{Content, Digests, Reading, Spool};
+use crate::content::{Content, Digests, Name, Reading, Spool};
 use crate::index::Node;
 use crate::properties::{ContentSettings, Copied};
 use crate::request::{Conditions, LeaseUse, Location, lease_id};
@@ -124,16 +124,11 @@ fn gone(error: io::Error) -> ServiceError {
     }
 }
 
-fn copy_range(content: &Content, node: i64, range: Range<u64>) -> io::Result<Spool> {
+fn copy_range(content: &Arc<Content>, node: i64, range: Range<u64>) -> io::Result<Spool> {
     let spool = Spool::new(content);
-    let mut target = OpenOptions::new().write(true).create_new(true).open(spool.path())?;
+    let target = spool.open_for_writing()?;
     if !range.is_empty() {
-        let mut file = File::open(content.node_path(node))?;
-        file.seek(SeekFrom::Start(range.start))?;
-        let length = range.end - range.start;
-        if io::copy(&mut file.take(length), &mut target)? != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        content.open_for_reading(&Name::Node(node))?.copy(range, &target, 0)?;
     }
     Ok(spool)
 }

@@ -26,7 +26,6 @@ pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceErr
             return Err(ServiceError::invalid_header("x-ms-delete-snapshots", "expected include or only"));
         }
     };
-    let content = context.service.content.clone();
     let delete = move |writing: &mut Writing<'_>| {
         let node = place.node(writing.connection)?;
         conditions.check(&node)?;
@@ -38,7 +37,7 @@ pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceErr
             return Err(ServiceError::directory_not_empty());
         }
         let blocks = BlockPlace { root: place.root(writing.connection)?, path: place.path.join("/") };
-        index::discard_blocks(writing, &content, &blocks)?;
+        index::discard_blocks(writing, &blocks)?;
         match index::delete_retention_days(writing.connection, &place.account)? {
             0 => index::remove(writing, node.id).map(|()| None),
             days => index::soft_delete(writing, blocks.root, &blocks.path, node.id, days).map(Some),

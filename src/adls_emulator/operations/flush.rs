@@ -2,11 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
 
 use super::{Context, reply};
 use crate::content::Content;
-use crate::index::{self, Node, Writing};
+use crate::index::{self, NewExtent, Node, Writing};
 use crate::properties::ContentSettings;
 use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
@@ -15,7 +14,8 @@ use crate::service_error::ServiceError;
 pub(super) struct Flush {
     position: u64,
     retain: bool,
-    headers: HeaderMap,
+    /// What of the content settings the request sets.
+    settings: ContentSettings,
 }
 
 impl Flush {
@@ -23,10 +23,12 @@ impl Flush {
         // `close` only marks the event that the service would raise, and there are no events here.
         call.query.flag("close")?;
         let retain = call.query.flag("retainUncommittedData")?;
-        Ok(Self { position, retain, headers: call.headers.clone() })
+        let mut settings = ContentSettings::default();
+        settings.update_from(&call.headers, "x-ms-");
+        Ok(Self { position, retain, settings })
     }
 
-    pub(super) fn apply(
+    fn apply(
         &self,
         writing: &mut Writing<'_>,
         content: &Content,
@@ -36,9 +38,30 @@ impl Flush {
             index::forget_committed_blocks(writing.connection, node.id)?;
         }
         index::commit_up_to(writing, content, node, self.position, self.retain)?;
-        let mut settings = ContentSettings::stored(&node.settings);
-        settings.update_from(&self.headers, "x-ms-");
-        node.settings = settings.to_text();
+        self.finish(writing, node)
+    }
+
+    /// The flush at the end of an append.
+    pub(super) fn apply_with(
+        &self,
+        writing: &mut Writing<'_>,
+        content: &Content,
+        node: &mut Node,
+        appended: NewExtent,
+    ) -> Result<(), ServiceError> {
+        if node.length > 0 {
+            index::forget_committed_blocks(writing.connection, node.id)?;
+        }
+        index::add_and_commit(writing, content, node, appended, self.retain)?;
+        self.finish(writing, node)
+    }
+
+    fn finish(&self, writing: &mut Writing<'_>, node: &mut Node) -> Result<(), ServiceError> {
+        if self.settings != ContentSettings::default() {
+            let mut settings = ContentSettings::stored(&node.settings);
+            settings.take_over(&self.settings);
+            node.settings = settings.to_text();
+        }
         index::update_node(writing, node, true)
     }
 }

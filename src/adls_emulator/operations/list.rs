@@ -48,6 +48,11 @@ impl Entry {
     }
 }
 
+#[derive(Serialize)]
+struct Listing {
+    paths: Vec<Entry>,
+}
+
 pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError> {
     let query = &context.call.query;
     let recursive = match query.get("recursive") {
@@ -93,7 +98,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         response.insert_header(("x-ms-continuation", encode_token(&next)));
     }
     let paths: Vec<Entry> = page.entries.into_iter().map(|(name, node)| Entry::new(name, node)).collect();
-    let body = serde_json::to_string(&serde_json::json!({ "paths": paths }));
+    let body = serde_json::to_vec(&Listing { paths });
     let body = body.map_err(|error| ServiceError::internal(&error))?;
     Ok(response.content_type("application/json;charset=utf-8").body(body))
 }

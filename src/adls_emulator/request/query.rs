@@ -26,7 +26,7 @@ impl Query {
     /// `None` also for a value that is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found =
-            self.pairs.iter().find(|(known, value)| known == &name.to_lowercase() && !value.is_empty());
+            self.pairs.iter().find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
-use livedata_adls_emulator::{Emulator, Options};
+use livedata_adls_emulator::{Emulator, Options, Storage};
 use livedata_filesystem::local::LocalSource;
 use livedata_filesystem::{ByteStream, Condition, Entry, Error, ErrorKind, Extras, Page, Result};
 use livedata_model::node::NodeId;
@@ -217,12 +217,12 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("lake")).unwrap();
         let emulator = Emulator::start(Options {
-            data_folder: folder.path().join("emulator"),
+            storage: Storage::Folder(folder.path().join("emulator")),
             storage_address: "127.0.0.1:0".parse().unwrap(),
             admin_address: "127.0.0.1:0".parse().unwrap(),
             admin_token: "admin".into(),
-            storage_tls: None,
             accounts: vec![format!("lake={KEY}").parse().unwrap()],
+            ..Options::default()
         })
         .await
         .unwrap();

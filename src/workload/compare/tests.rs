@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use livedata_adls::{
     Access, AccountKey as ClientKey, AfterAppend, Config, CreateOptions, Credential, Filesystem, ResourceKind,
 };
-use livedata_adls_emulator::{Emulator, Options, Running};
+use livedata_adls_emulator::{Emulator, Options, Running, Storage};
 use livedata_filesystem::{Condition, TargetPath, Upload};
 
 use super::*;
@@ -29,12 +29,12 @@ impl Pair {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let emulator = Emulator::start(Options {
-            data_folder: folder.path().join("emulator"),
+            storage: Storage::Folder(folder.path().join("emulator")),
             storage_address: ([127, 0, 0, 1], 0).into(),
             admin_address: ([127, 0, 0, 1], 0).into(),
             admin_token: "admin".to_owned(),
-            storage_tls: None,
             accounts: vec![format!("account={KEY}").parse().unwrap()],
+            ..Options::default()
         })
         .await
         .unwrap();

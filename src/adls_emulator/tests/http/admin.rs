@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use livedata_adls_emulator::{Emulator, EmulatorError, ErrorKind, Options};
+use livedata_adls_emulator::{Emulator, EmulatorError, ErrorKind, Options, Storage};
 use reqwest::Method;
 
 use crate::client::{ACCOUNT, ADMIN_TOKEN, Client, Fixture};
@@ -100,12 +100,12 @@ async fn a_data_folder_serves_one_emulator() {
     let fixture = Fixture::start().await;
     let address = "127.0.0.1:0".parse().unwrap();
     let options = |token: &str| Options {
-        data_folder: fixture.folder.path().to_owned(),
+        storage: Storage::Folder(fixture.folder.path().to_owned()),
         storage_address: address,
         admin_address: address,
         admin_token: token.to_owned(),
-        storage_tls: None,
         accounts: Vec::new(),
+        ..Options::default()
     };
     let error = Emulator::start(options("secret")).await.err().unwrap();
     assert!(matches!(error, EmulatorError::DataFolderInUse { .. }), "{error}");

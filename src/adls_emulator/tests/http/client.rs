@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use livedata_adls_emulator::{AccountKey, Emulator, Options, Running};
+use livedata_adls_emulator::{AccountKey, Emulator, Options, Running, Storage};
 use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -36,23 +36,34 @@ pub struct Reply {
 }
 
 pub async fn start_in(folder: &Path) -> Running {
-    let address = "127.0.0.1:0".parse().unwrap();
-    let options = Options {
-        data_folder: folder.to_owned(),
-        storage_address: address,
-        admin_address: address,
+    Emulator::start(options(Storage::Folder(folder.to_owned()))).await.unwrap()
+}
+
+/// With the account of the tests.
+pub fn options(storage: Storage) -> Options {
+    Options {
+        storage,
         admin_token: ADMIN_TOKEN.to_owned(),
-        storage_tls: None,
         accounts: vec![AccountKey { name: ACCOUNT.to_owned(), key: KEY.to_vec() }],
-    };
-    Emulator::start(options).await.unwrap()
+        ..Options::default()
+    }
 }
 
 impl Fixture {
-    /// With the filesystem `lake`.
+    /// With the filesystem `lake`, on disk.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let running = start_in(folder.path()).await;
+        let options = options(Storage::Folder(folder.path().to_owned()));
+        Self::start_with(options, folder).await
+    }
+
+    /// With the filesystem `lake`, in memory.
+    pub async fn in_memory() -> Self {
+        Self::start_with(options(Storage::Memory), tempfile::tempdir().unwrap()).await
+    }
+
+    pub async fn start_with(options: Options, folder: tempfile::TempDir) -> Self {
+        let running = Emulator::start(options).await.unwrap();
         let client = Client::to(&running);
         client.put("lake?resource=filesystem", &[]).await.expect(201);
         Self { running, client, folder }
@@ -174,11 +185,34 @@ impl Client {
         headers: &[(String, String)],
         body: Vec<u8>,
     ) -> Reply {
+        self.attempt_unsigned(method, target, headers, body).await.unwrap()
+    }
+
+    /// As `send`, where the connection may break.
+    pub async fn attempt(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> reqwest::Result<Reply> {
+        let target = format!("/{ACCOUNT}/{target}");
+        let headers = self.signed(&method, &target, headers, body.len());
+        self.attempt_unsigned(method, &target, &headers, body).await
+    }
+
+    async fn attempt_unsigned(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> reqwest::Result<Reply> {
         let mut request = self.http.request(method, format!("{}{target}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        Reply::of(request.send().await.unwrap()).await
+        Reply::of(request.send().await?).await
     }
 
     /// With this token instead of a signature.
@@ -216,7 +250,12 @@ impl Client {
 
     pub async fn admin(&self, method: Method, path: &str, token: &str, body: &str) -> Reply {
         let request = self.http.request(method, format!("{}{path}", self.admin_url)).bearer_auth(token);
-        Reply::of(request.body(body.to_owned()).send().await.unwrap()).await
+        Reply::of(request.body(body.to_owned()).send().await.unwrap()).await.unwrap()
+    }
+
+    /// Puts a rule of this emulator's faults.
+    pub async fn fault(&self, id: &str, rule: serde_json::Value) {
+        self.admin(Method::PUT, &format!("/faults/{id}"), ADMIN_TOKEN, &rule.to_string()).await.expect(200);
     }
 }
 
@@ -252,9 +291,9 @@ fn string_to_sign(method: &Method, target: &str, headers: &[(String, String)]) -
 }
 
 impl Reply {
-    async fn of(response: reqwest::Response) -> Self {
+    async fn of(response: reqwest::Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
     }
 
     #[track_caller]

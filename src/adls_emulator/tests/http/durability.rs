@@ -8,13 +8,13 @@ use crate::client::{Client, Fixture, start_in};
 const FOLDER_VARIABLE: &str = "ADLS_EMULATOR_TEST_FOLDER";
 
 /// The emulator in a process of its own: this test binary again, running only `serve_until_killed`.
-struct Process {
+pub struct Process {
     child: Child,
-    client: Client,
+    pub client: Client,
 }
 
 impl Process {
-    fn start(folder: &std::path::Path) -> Self {
+    pub fn start(folder: &std::path::Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "durability::serve_until_killed", "--nocapture"])
             .env(FOLDER_VARIABLE, folder)
@@ -31,7 +31,7 @@ impl Process {
     }
 
     /// SIGKILL.
-    fn kill(self) {
+    pub fn kill(self) {
         drop(self);
     }
 }

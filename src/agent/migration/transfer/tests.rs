@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use livedata_adls::{AccountKey, AdlsTarget, Config, Credential, Filesystem};
-use livedata_adls_emulator::{Emulator, Options, Running};
+use livedata_adls_emulator::{Emulator, Options, Running, Storage};
 use livedata_engine::Phase;
 use livedata_filesystem::chaos::{Chaos, Rates};
 use livedata_filesystem::local::LocalSource;
@@ -228,12 +228,12 @@ impl World {
             (0..length / 8).flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
         std::fs::write(folder.path().join("lake/file"), data).unwrap();
         let emulator = Emulator::start(Options {
-            data_folder: folder.path().join("emulator"),
+            storage: Storage::Folder(folder.path().join("emulator")),
             storage_address: "127.0.0.1:0".parse().unwrap(),
             admin_address: "127.0.0.1:0".parse().unwrap(),
             admin_token: "admin".into(),
-            storage_tls: None,
             accounts: vec![format!("lake={KEY}").parse().unwrap()],
+            ..Options::default()
         })
         .await
         .unwrap();

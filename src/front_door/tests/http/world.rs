@@ -53,12 +53,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(&folder.path().join("ca"), "Test").unwrap();
         let emulator = emulator::Emulator::start(emulator::Options {
-            data_folder: folder.path().join("emulator"),
+            storage: emulator::Storage::Folder(folder.path().join("emulator")),
             storage_address: "127.0.0.1:0".parse().unwrap(),
             admin_address: "127.0.0.1:0".parse().unwrap(),
             admin_token: ADMIN_TOKEN.to_owned(),
-            storage_tls: None,
             accounts: Vec::new(),
+            ..emulator::Options::default()
         })
         .await
         .unwrap();
