@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measurements, by hand. Figures count when their command, commit, machine and date stand in
 //! `docs/performance.md`.
 //!
-//! `migration` brings what `benches/migration` needs, a Hadoop and the peers, and hands its arguments on. The Hadoop keeps
+//! `adls` needs nothing but the program itself. `migration` brings what `benches/migration` needs, a Hadoop and the peers, and hands its arguments on. The Hadoop keeps
 //! its sample data in the cache folder, because making that takes longer than most measurements.
 
 use std::path::PathBuf;
@@ -14,6 +14,12 @@ use crate::{cache, command, tools};
 
 #[derive(Debug, Subcommand)]
 pub enum Bench {
+    /// The storage emulator's own speed, asked by a raw loader; `--help` lists the cases
+    #[command(disable_help_flag = true)]
+    Adls {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// From a real HDFS to the emulator, beside DistCp and rclone; `--help` lists the cases
     #[command(disable_help_flag = true)]
     Migration {
@@ -26,7 +32,18 @@ pub enum Bench {
 const HEAP: &str = "1g";
 
 pub fn run(bench: &Bench) -> Result<()> {
-    let Bench::Migration { arguments } = bench;
+    match bench {
+        Bench::Adls { arguments } => {
+            let mut program = command::cargo("bench")?;
+            // All of the workspace, as below.
+            program.args(["--locked", "--workspace", "--bench", "adls", "--"]).args(arguments);
+            command::run(&mut program)
+        }
+        Bench::Migration { arguments } => migration(arguments),
+    }
+}
+
+fn migration(arguments: &[String]) -> Result<()> {
     let mut program = command::cargo("bench")?;
     // All of the workspace, so that what the other commands have built is not built again with other features.
     program.args(["--locked", "--workspace", "--bench", "migration"]);

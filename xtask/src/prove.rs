@@ -24,6 +24,11 @@ const PROOFS: &[Proof] = &[
         run: || real::kills(50),
     },
     Proof {
+        name: "adls-kills",
+        about: "the storage emulator killed 100 times under load (LIVEDATA_SEED: another history)",
+        run: || adls_kills(100),
+    },
+    Proof {
         name: "rename",
         about: "a directory of 1,000,000 entries on HDFS (LIVEDATA_ENTRIES: another number), renamed during the scan",
         run: || real::rename(1_000_000),
@@ -83,6 +88,14 @@ fn target_histories(seeds: u64) -> Result<()> {
 
 fn simulated() -> Result<()> {
     sim::run(&sim::Sim { seeds: 1_000_000, from: 0, trace: false })
+}
+
+/// As a test of the emulator does a few times.
+fn adls_kills(kills: u64) -> Result<()> {
+    let mut tests = tier::workspace_tests()?;
+    tests.args(["--test", "http", "--", "kills::", "--nocapture"]);
+    tests.env("LIVEDATA_KILLS", kills.to_string());
+    counted::run(&mut tests)
 }
 
 pub fn run(name: Option<&str>) -> Result<()> {
