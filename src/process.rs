@@ -1,5 +1,5 @@
 //! What every program of the project does first: one TLS provider, a runtime, and a polite end when it is asked for. And one
-//! allocator: small files are all small allocations, and glibc's took a fifth of the agent's time with them.
+//! allocator: small files are all small allocations, and glibc's took a sixth of the agent's time with them.
 
 use std::process::ExitCode;
 

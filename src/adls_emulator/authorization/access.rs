@@ -105,10 +105,18 @@ impl Lists<'_> {
                 Some(node) => self.require(node, READ | EXECUTE),
                 None => Ok(()),
             },
-            Access::Create | Access::Rename => match way.itself() {
+            Access::Create => match way.itself() {
                 Some(node) if node.kind.is_directory() => Ok(()),
                 Some(node) => self.require(node, WRITE),
-                None => way.found.last().map_or(Ok(()), |parent| self.require(parent, WRITE | EXECUTE)),
+                None => self.may_enter(way),
+            },
+            Access::Rename => match way.itself() {
+                // What is there goes; or what is renamed moves into it, if it is a directory.
+                Some(node) => {
+                    self.may_delete(way, false)?;
+                    if node.kind.is_directory() { self.require(node, WRITE | EXECUTE) } else { Ok(()) }
+                }
+                None => self.may_enter(way),
             },
             Access::Delete { recursive } => self.may_delete(way, recursive),
             Access::ByOwner => match way.itself() {
@@ -117,6 +125,11 @@ impl Lists<'_> {
                 None => Ok(()),
             },
         }
+    }
+
+    /// Something new gets into the last directory that there is.
+    fn may_enter(&self, way: &Way) -> Result<(), ServiceError> {
+        way.found.last().map_or(Ok(()), |directory| self.require(directory, WRITE | EXECUTE))
     }
 
     fn may_delete(&self, way: &Way, recursive: bool) -> Result<(), ServiceError> {

@@ -59,7 +59,7 @@ pub(super) enum Access {
     Create,
     /// Write and execute on the parent; everything on every directory that goes with it.
     Delete { recursive: bool },
-    /// Leaving the one directory and entering the other.
+    /// Of a rename's destination: entering its directory, and removing or entering what is there.
     Rename,
     /// Only the owner of the path.
     ByOwner,

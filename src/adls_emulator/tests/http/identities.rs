@@ -233,6 +233,32 @@ async fn owners_change_access_and_sticky_directories_keep_what_is_others() {
 }
 
 #[tokio::test]
+async fn a_rename_enters_and_replaces_only_where_its_caller_may_write() {
+    let fixture = Fixture::start().await;
+    let tokens = Tokens::trusted_by(&fixture).await;
+    lake(&fixture, "user::rwx,group::---,other::rwx").await;
+    let client = &fixture.client;
+    let make = async |path: &str, owner: &str, mode: &str, kind: &str| {
+        let headers = [("x-ms-owner", owner), ("x-ms-permissions", mode), ("x-ms-umask", "0000")];
+        client.put(&format!("lake/top/{path}?resource={kind}"), &headers).await.expect(201);
+    };
+    make("closed", ALICE, "0755", "directory").await;
+    make("closed/file", ALICE, "0666", "file").await;
+    make("shared/b", BOB, "0600", "file").await;
+    let bob = tokens.of(BOB, &[]);
+    let rename = async |to: &str| {
+        let source = [("x-ms-rename-source", "/lake/top/shared/b")];
+        client.send_as(&bob, Method::PUT, to, &source, b"").await
+    };
+    // Into a directory, beside what is in it, and in place of it, though that may be written.
+    rename("lake/top/closed").await.refused(403, DENIED);
+    rename("lake/top/closed/new").await.refused(403, DENIED);
+    rename("lake/top/closed/file").await.refused(403, DENIED);
+    rename("lake/top/shared/a").await.expect(201);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn check_access_tells_what_the_lists_say() {
     let fixture = Fixture::start().await;
     let tokens = Tokens::trusted_by(&fixture).await;
