@@ -194,6 +194,7 @@ impl ServiceError {
             (Api::Blob, "LeaseIdMismatch") => "LeaseIdMismatchWithBlobOperation",
             (Api::Blob, "LeaseNotPresent") => "LeaseNotPresentWithBlobOperation",
             (Api::Blob, "PathNotFound") => "BlobNotFound",
+            (Api::Blob, "DirectoryNotEmpty") => "DirectoryIsNotEmpty",
             (Api::Blob, "PathAlreadyExists") => "BlobAlreadyExists",
             (Api::Blob, "FilesystemNotFound") => "ContainerNotFound",
             (Api::Blob, "FilesystemAlreadyExists") => "ContainerAlreadyExists",

@@ -30,6 +30,12 @@ impl Azcopy {
         format!("{}/{path}?{}", self.emulator.account_url(), self.signature)
     }
 
+    /// By the name of a host, which resolves nowhere: the emulator is the proxy for it. Where the account is in the path AzCopy
+    /// takes that for the container when it lists.
+    fn dfs_url(&self, path: &str) -> String {
+        format!("http://{ACCOUNT}.dfs.judge.test/{path}?{}", self.signature)
+    }
+
     async fn run(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(crate::judges::tool("LIVEDATA_JUDGE_AZCOPY"));
         command
@@ -38,15 +44,17 @@ impl Azcopy {
             .env("AZCOPY_LOG_LOCATION", self.emulator.beside("logs"))
             .env("AZCOPY_JOB_PLAN_LOCATION", self.emulator.beside("plans"))
             .env("AZCOPY_CONCURRENCY_VALUE", "8")
+            .env("http_proxy", self.emulator.endpoint())
+            .env("no_proxy", "127.0.0.1")
             .env("AZCOPY_CRED_TYPE", "Anonymous");
         run(&mut command).await
     }
 
-    async fn fetched(&self, remote: &str, name: &str, from_to: &str) -> Tree {
+    /// What is at an address.
+    async fn fetched(&self, url: &str, name: &str, from_to: &str) -> Tree {
         let folder = self.emulator.beside(name);
-        let into = folder.to_str().unwrap();
-        self.run(&["copy", &self.url(&format!("{remote}/*")), into, "--recursive", "--from-to", from_to])
-            .await;
+        std::fs::create_dir(&folder).unwrap();
+        self.run(&["copy", url, folder.to_str().unwrap(), "--recursive", "--from-to", from_to]).await;
         tree(&folder)
     }
 }
@@ -71,7 +79,8 @@ async fn blob_endpoint() {
             checksums,
         ];
         azcopy.run(&up).await;
-        assert_same(&azcopy.fetched(&remote, folder, "BlobLocal").await, &planted);
+        let all = azcopy.url(&format!("{remote}/*"));
+        assert_same(&azcopy.fetched(&all, folder, "BlobLocal").await, &planted);
     }
 
     std::fs::write(local.join("small"), "other").unwrap();
@@ -79,11 +88,15 @@ async fn blob_endpoint() {
     let remote = azcopy.url("container/plain");
     let sync = ["sync", here, &remote, "--recursive", "--delete-destination=true", "--from-to", "LocalBlob"];
     azcopy.run(&sync).await;
-    assert_same(&azcopy.fetched("container/plain", "synced", "BlobLocal").await, &tree(&local));
+    let all = azcopy.url("container/plain/*");
+    assert_same(&azcopy.fetched(&all, "synced", "BlobLocal").await, &tree(&local));
 
-    azcopy.run(&["remove", &azcopy.url("container/plain"), "--recursive", "--from-to", "BlobTrash"]).await;
-    let rest = azcopy.fetched("container", "rest", "BlobLocal").await;
-    assert!(!rest.contains_key("plain") && rest.contains_key("checked/large"), "{:?}", rest.keys());
+    // Not a directory: it sends the deletions of all at a time, and the service refuses those of directories that are not
+    // empty yet (https://github.com/Azure/azure-storage-azcopy/issues/2219).
+    azcopy.run(&["remove", &azcopy.url("container/plain/small"), "--from-to", "BlobTrash"]).await;
+    let mut rest = tree(&local);
+    rest.remove("small");
+    assert_same(&azcopy.fetched(&all, "rest", "BlobLocal").await, &rest);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,12 +107,20 @@ async fn dfs_endpoint() {
     let up = [
         "copy",
         &format!("{}/*", local.display()),
-        &azcopy.url("container/tree"),
+        &azcopy.dfs_url("container/tree"),
         "--recursive",
         "--from-to",
         "LocalBlobFS",
     ];
     azcopy.run(&up).await;
-    assert_same(&azcopy.fetched("container/tree", "back", "BlobFSLocal").await, &planted);
-    azcopy.run(&["remove", &azcopy.url("container/tree"), "--recursive", "--from-to", "BlobFSTrash"]).await;
+    let all = azcopy.dfs_url("container/tree/*");
+    assert_same(&azcopy.fetched(&all, "back", "BlobFSLocal").await, &planted);
+
+    let small = local.join("small").display().to_string();
+    azcopy.run(&["copy", &small, &azcopy.dfs_url("container/left"), "--from-to", "LocalBlobFS"]).await;
+    azcopy
+        .run(&["remove", &azcopy.dfs_url("container/tree"), "--recursive", "--from-to", "BlobFSTrash"])
+        .await;
+    let left = Tree::from([("left".to_owned(), planted["small"].clone())]);
+    assert_same(&azcopy.fetched(&azcopy.url("container/*"), "rest", "BlobLocal").await, &left);
 }
