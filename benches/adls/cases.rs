@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod cap;
 mod large;
 mod small;
 mod tree;
@@ -15,12 +16,14 @@ use crate::{machine, process};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Case {
-    /// 100,000 files of 4 KiB in 100 directories: create, append with flush
+    /// 100,000 files of 4 KiB in 100 directories: create, append with flush; by the loader and by our client
     Small,
-    /// 1 file of 8 GiB, in pieces of 8 MiB over 4 connections, in any order
+    /// 1 file of 8 GiB, in pieces of 8 MiB over 4 connections, in any order; by the loader and by our client
     Large,
     /// A directory of 1,000,000 files: made, listed, renamed; memory
     Tree,
+    /// Our client with a bandwidth cap of 10, 50, 200 MB/s, 20 s each: what arrives at the emulator
+    Cap,
 }
 
 pub struct Plan {
@@ -31,28 +34,34 @@ pub struct Plan {
 }
 
 impl Case {
-    pub const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Tree];
+    pub const ALL: [Self; 4] = [Self::Small, Self::Large, Self::Tree, Self::Cap];
 
     pub fn storages(self) -> &'static [Storage] {
         match self {
             Self::Small => &[Storage::Memory, Storage::Disk],
-            Self::Large => &[Storage::Memory],
+            Self::Large | Self::Cap => &[Storage::Memory],
             Self::Tree => &[Storage::Disk],
         }
     }
 
     pub async fn run(self, plan: &Plan, storage: Storage, table: &mut Table) -> Result<()> {
-        let emulator = Emulator::start(storage).await?;
-        machine::ensure_quiet(&[emulator.pid()], plan.force).await?;
         match self {
-            Self::Small => small::run(plan, &emulator, table),
-            Self::Large => large::run(plan, &emulator, table),
-            Self::Tree => tree::run(plan, &emulator, table).await,
+            Self::Small => small::run(plan, storage, table).await,
+            Self::Large => large::run(plan, storage, table).await,
+            Self::Tree => tree::run(plan, storage, table).await,
+            Self::Cap => cap::run(plan, storage, table).await,
         }
     }
 }
 
 impl Plan {
+    /// A new one, on a machine that is quiet.
+    async fn emulator(&self, storage: Storage) -> Result<Emulator> {
+        let emulator = Emulator::start(storage).await?;
+        machine::ensure_quiet(&[emulator.pid()], self.force).await?;
+        Ok(emulator)
+    }
+
     fn scaled(&self, full: u64) -> u64 {
         ((full as f64 * self.scale).round() as u64).max(1)
     }

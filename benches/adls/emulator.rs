@@ -12,6 +12,8 @@ pub const ACCOUNT: &str = "lake";
 /// base64 of the key
 const KEY: &str = "bGl2ZWRhdGEgYmVuY2htYXJrczogdGhpcyBrZXkgaXMgbm8gc2VjcmV0";
 
+const ADMIN_TOKEN: &str = "benchmarks";
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Storage {
     Memory,
@@ -31,6 +33,7 @@ pub struct Emulator {
     running: Running,
     pub storage: Storage,
     pub address: SocketAddr,
+    admin: String,
     folder: tempfile::TempDir,
 }
 
@@ -45,6 +48,7 @@ impl Emulator {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_livedata"));
         command.args(["adls-emulator", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(["--admin-token", ADMIN_TOKEN]);
         command.arg("--account").arg(format!("{ACCOUNT}={KEY}"));
         match storage {
             Storage::Memory => command.arg("--in-memory"),
@@ -56,7 +60,9 @@ impl Emulator {
         let url = said.lines().find_map(|line| line.strip_prefix("storage endpoint: http://"));
         let address = url.and_then(|url| url.split_once('/')).and_then(|(address, _)| address.parse().ok());
         let address = address.with_context(|| format!("the emulator did not say where it is:\n{said}"))?;
-        Ok(Self { running, storage, address, folder })
+        let admin =
+            said.lines().find_map(|line| line.strip_prefix("admin endpoint:")).unwrap_or_default().trim();
+        Ok(Self { running, storage, address, admin: admin.to_owned(), folder })
     }
 
     pub fn pid(&self) -> u32 {
@@ -65,6 +71,16 @@ impl Emulator {
 
     pub fn key() -> &'static str {
         KEY
+    }
+
+    /// The most body bytes that arrived in any 1000 ms, since this was asked before.
+    pub async fn peak_bytes_per_second(&self) -> Result<u64> {
+        let url = format!("{}/accounts/{ACCOUNT}/traffic", self.admin);
+        let client = reqwest::Client::new();
+        let reply = client.get(&url).bearer_auth(ADMIN_TOKEN).send().await?.error_for_status()?;
+        let told: serde_json::Value = reply.json().await?;
+        client.delete(&url).bearer_auth(ADMIN_TOKEN).send().await?.error_for_status()?;
+        told["peakIngressBytesPerSecond"].as_u64().context("the emulator does not tell its traffic")
     }
 
     /// What it holds now.

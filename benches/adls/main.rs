@@ -1,14 +1,15 @@
 //! How fast the storage emulator is, asked by a loader that does as little as possible: connections that stay open, requests that
-//! were written and signed before the clock starts. What a client of ours reaches is a share of these figures.
+//! were written and signed before the clock starts. What our client reaches is given as a share of these figures.
 //!
 //! `cargo xtask bench adls` builds and runs this. `docs/performance.md` has the figures.
 //!
 //! - [`cases`]: what is measured, one file each;
 //! - [`emulator`]: `livedata adls-emulator`, a process of its own;
-//! - [`loader`]: connections and threads; [`signed`]: requests, ready to be sent;
+//! - [`loader`]: connections and threads; [`signed`]: requests, ready to be sent; [`client`]: ours;
 //! - [`table`]: the figures.
 
 mod cases;
+mod client;
 mod emulator;
 mod loader;
 #[path = "../migration/machine.rs"]
@@ -26,7 +27,10 @@ use anyhow::Result;
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask bench adls", about = "Measures the storage emulator with a raw loader")]
+#[command(
+    bin_name = "cargo xtask bench adls",
+    about = "Measures the storage emulator with a raw loader, and our client beside it"
+)]
 struct Arguments {
     /// What to measure, may be repeated [default: all]
     #[arg(long = "case", value_enum)]

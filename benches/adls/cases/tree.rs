@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::{Plan, measured};
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Storage};
 use crate::loader::{self, Exchange};
 use crate::machine;
 use crate::signed::Signer;
@@ -16,8 +16,9 @@ const ENTRIES: u64 = 1_000_000;
 const AT_ONCE: u64 = 100_000;
 const RENAMES: usize = 11;
 
-pub async fn run(plan: &Plan, emulator: &Emulator, table: &mut Table) -> Result<()> {
+pub async fn run(plan: &Plan, storage: Storage, table: &mut Table) -> Result<()> {
     let entries = plan.scaled(ENTRIES);
+    let emulator = &plan.emulator(storage).await?;
     let signer = Signer::new(emulator);
     loader::ask(emulator, &signer.request("PUT", "lake?resource=filesystem", &[], 0), &[], 201)?;
     loader::ask(emulator, &signer.request("PUT", "lake/tree?resource=directory", &[], 0), &[], 201)?;
