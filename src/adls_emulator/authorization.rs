@@ -21,8 +21,9 @@ use crate::operations::{Context, Operation};
 use crate::request::Call;
 use crate::server::Service;
 use crate::service_error::ServiceError;
-pub(crate) use access::allowed_bits;
+pub(crate) use access::{Authority, allowed_bits};
 pub(crate) use delegation::user_delegation_key;
+use needs::Access;
 pub(crate) use needs::Role;
 pub(crate) use sas::{Grant, Policies};
 use source::Source;
@@ -116,6 +117,9 @@ pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result
         }
         Caller::Signature(grant) => {
             grant.check(&need)?;
+            if need.access == (Access::Create { overwrites: true }) && !grant.may_overwrite() {
+                access::check_absent(context).await?;
+            }
             if let Some(source) = &source {
                 grant.check_source(source)?;
             }

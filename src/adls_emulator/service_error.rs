@@ -82,6 +82,7 @@ errors! {
     unsupported_http_verb = METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.";
     authorization_failure = FORBIDDEN, "AuthorizationFailure", "This request is not authorized to perform this operation.";
     permission_mismatch = FORBIDDEN, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.";
+    unauthorized_overwrite = FORBIDDEN, "UnauthorizedBlobOverwrite", "This request is not authorized to perform blob overwrites.";
     protocol_mismatch = FORBIDDEN, "AuthorizationProtocolMismatch", "This request is not authorized to perform this operation using this protocol.";
     signed_resource_type_mismatch = FORBIDDEN, "AuthorizationResourceTypeMismatch", "This request is not authorized to perform this operation using this resource type.";
     service_mismatch = FORBIDDEN, "AuthorizationServiceMismatch", "This request is not authorized to perform this operation using this service.";

@@ -5,9 +5,9 @@
 
 use rusqlite::Connection;
 
-use super::Identity;
 use super::needs::{Access, Need, Role};
 use super::source::Source;
+use super::{Caller, Identity};
 use crate::index::{self, Node};
 use crate::operations::Context;
 use crate::permissions::STICKY;
@@ -54,6 +54,51 @@ pub(super) async fn check(
         }
     };
     context.service.index.read(look).await
+}
+
+/// For who may make what is new and nothing else.
+pub(super) async fn check_absent(context: &Context) -> Result<(), ServiceError> {
+    let account = context.account.name.clone();
+    let Some(filesystem) = context.call.location.filesystem.clone() else { return Ok(()) };
+    let path = addressed_path(&context.call)?;
+    let look = move |connection: &_| match Way::find(connection, &account, &filesystem, &path)?.itself() {
+        Some(_) => Err(ServiceError::unauthorized_overwrite()),
+        None => Ok(()),
+    };
+    context.service.index.read(look).await
+}
+
+/// Whose access control lists a caller may change: everybody's, or those of paths that all of these own.
+pub(crate) struct Authority {
+    owners: Vec<String>,
+}
+
+impl Authority {
+    pub(crate) async fn of(context: &Context) -> Result<Self, ServiceError> {
+        let identities = match &context.caller {
+            Caller::Key => Vec::new(),
+            Caller::Signature(grant) => grant.checked_as(),
+            Caller::Identity(identity) => vec![identity.clone()],
+        };
+        let account = context.account.name.clone();
+        let look = move |connection: &_| {
+            let mut owners = Vec::new();
+            for identity in identities {
+                if index::role_of(connection, &account, &identity)? < Some(Role::Owner) {
+                    owners.push(identity.object_id);
+                }
+            }
+            Ok(Self { owners })
+        };
+        context.service.index.read(look).await
+    }
+
+    pub(crate) fn check(&self, node: &Node) -> Result<(), ServiceError> {
+        match self.owners.iter().all(|owner| node.owner.eq_ignore_ascii_case(owner)) {
+            true => Ok(()),
+            false => Err(ServiceError::permission_mismatch()),
+        }
+    }
 }
 
 /// The nodes from the root of a filesystem to a path, as far as they exist.
@@ -105,9 +150,12 @@ impl Lists<'_> {
                 Some(node) => self.require(node, READ | EXECUTE),
                 None => Ok(()),
             },
-            Access::Create => match way.itself() {
-                Some(node) if node.kind.is_directory() => Ok(()),
-                Some(node) => self.require(node, WRITE),
+            Access::Create { overwrites } => match way.itself() {
+                Some(node) if overwrites => {
+                    self.require(node, WRITE).map_err(|_| ServiceError::unauthorized_overwrite())
+                }
+                // Which the operation refuses.
+                Some(_) => Ok(()),
                 None => self.may_enter(way),
             },
             Access::Rename => match way.itself() {

@@ -4,9 +4,11 @@ use crate::operations::Operation;
 use crate::request::{Api, Call};
 use crate::service_error::ServiceError;
 
-/// The built-in data roles: Storage Blob Data Reader, Contributor, Owner. Each includes the ones before.
+/// The built-in roles: Storage Blob Delegator, and Storage Blob Data Reader, Contributor, Owner. Each includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Role {
+    /// May ask for the key that signs for it, and nothing else.
+    Delegator,
     Reader,
     Contributor,
     Owner,
@@ -15,6 +17,7 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Delegator => "Delegator",
             Self::Reader => "Reader",
             Self::Contributor => "Contributor",
             Self::Owner => "Owner",
@@ -22,7 +25,8 @@ impl Role {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Reader, Self::Contributor, Self::Owner].into_iter().find(|role| role.as_str() == text)
+        let all = [Self::Delegator, Self::Reader, Self::Contributor, Self::Owner];
+        all.into_iter().find(|role| role.as_str() == text)
     }
 }
 
@@ -55,8 +59,9 @@ pub(super) enum Access {
     Own(u16),
     /// Read and execute on the directory, and on all below it where the listing goes there.
     List { recursive: bool },
-    /// Write and execute on the directory that gets a new entry, or write on the file that is there.
-    Create,
+    /// Write and execute on the directory that gets a new entry, or write on what is there; unless the request itself wants to
+    /// be refused then.
+    Create { overwrites: bool },
     /// Write and execute on the parent; everything on every directory that goes with it.
     Delete { recursive: bool },
     /// Of a rename's destination: entering its directory, and removing or entering what is there.
@@ -95,13 +100,14 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
     let need = |letters, resource_type, role, access| Need { letters, resource_type, role, access };
     let reads = |access| need(&["r"], Object, Role::Reader, access);
     let writes = |access| need(&["w"], Object, Role::Contributor, access);
+    let create = Access::Create { overwrites: call.header("if-none-match") != Some("*") };
     Ok(match operation {
         // Everybody who is let in may ask what kind of account it is.
         O::AccountInformation => need(&[""], Service, Role::Reader, Access::RoleOnly),
         O::ServiceProperties => need(&["r"], Service, Role::Reader, Access::RoleOnly),
         O::FilesystemList | O::ContainerList => need(&["l"], Service, Role::Reader, Access::RoleOnly),
         // No signature can ask for the key that signs others.
-        O::UserDelegationKey => need(&[], Service, Role::Reader, Access::RoleOnly),
+        O::UserDelegationKey => need(&[], Service, Role::Delegator, Access::RoleOnly),
         O::FilesystemCreate => need(&["c", "w"], Container, Role::Contributor, Access::RoleOnly),
         O::FilesystemDelete => need(&["d"], Container, Role::Contributor, Access::RoleOnly),
         O::FilesystemProperties => need(&["r"], Container, Role::Reader, Access::RoleOnly),
@@ -131,15 +137,12 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
             _ => reads(Access::Reach),
         },
         O::PathCreate if call.header("x-ms-owner").or(call.header("x-ms-group")).is_some() => {
-            need(&["wo", "co"], Object, Role::Contributor, Access::Create)
+            need(&["wo", "co"], Object, Role::Contributor, create)
         }
-        O::PathCreate
-        | O::BlobPut
-        | O::BlobPutBlock
-        | O::BlobPutBlockList
-        | O::BlobPutFromUrl
-        | O::BlobPutBlockFromUrl
-        | O::BlobCopy => need(&["w", "c"], Object, Role::Contributor, Access::Create),
+        O::PathCreate | O::BlobPut | O::BlobPutFromUrl | O::BlobCopy => {
+            need(&["w", "c"], Object, Role::Contributor, create)
+        }
+        O::BlobPutBlock | O::BlobPutBlockList | O::BlobPutBlockFromUrl => writes(create),
         O::PathAppend | O::PathFlush => {
             need(&["w", "a"], Object, Role::Contributor, Access::Own(READ | WRITE))
         }
@@ -151,8 +154,8 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
         | O::BlobSetTier => writes(Access::Own(WRITE)),
         // What is deleted has no list any more that could grant it.
         O::PathUndelete => writes(Access::RoleOnly),
-        // With lists it would have to be decided path by path; the service does, this emulator asks for the role.
-        O::PathSetAccessControlRecursive => need(&["p"], Object, Role::Owner, Access::RoleOnly),
+        // Who gets there may begin; the operation itself decides path by path.
+        O::PathSetAccessControlRecursive => need(&["p"], Object, Role::Owner, Access::Reach),
         O::PathDelete => {
             let recursive = call.query.flag("recursive")?;
             need(&["d"], Object, Role::Contributor, Access::Delete { recursive })

@@ -94,6 +94,11 @@ impl Grant {
         Ok(())
     }
 
+    /// The letter `c` is for what is not there yet.
+    pub(super) fn may_overwrite(&self) -> bool {
+        self.letters.contains('w')
+    }
+
     /// The source of a rename or a copy, which the signature of the request does not name.
     pub(super) fn check_source(&self, source: &Source) -> Result<(), ServiceError> {
         let reached = match &self.scope {

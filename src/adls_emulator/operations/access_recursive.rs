@@ -1,5 +1,8 @@
 //! Path - Update, action setAccessControlRecursive: a directory and all below it, in steps that give other writers their
-//! turn.
+//! turn. Whoever is no superuser changes only what it owns.
+//!
+//! A path that cannot be changed is told of. Unless the caller wants to go on then (`forceFlag`), the walk ends before it, with a
+//! continuation that begins with it again.
 
 use std::sync::Arc;
 
@@ -8,6 +11,7 @@ use serde::Serialize;
 
 use super::account::{decode_token, encode_token};
 use super::{Context, Place};
+use crate::authorization::Authority;
 use crate::index::{self, Node, NodeKind, Start, Writing};
 use crate::permissions::AclChange;
 use crate::service_error::ServiceError;
@@ -76,12 +80,18 @@ pub(super) async fn set_access_control_recursive(context: &Context) -> Result<Ht
         }
         records => records.unwrap_or(MAX_RECORDS),
     };
+    let authority = Arc::new(Authority::of(context).await?);
     let mut position = Position::of_token(query.get("continuation"))?;
     let (mut left, mut tally) = (usize::try_from(records).unwrap_or(STEP), Tally::default());
-    while left > 0 && position != Position::End {
-        let (place, change) = (context.place()?, change.clone());
+    while left > 0 && position != Position::End && (go_on || tally.failure_count == 0) {
+        let (place, change, authority) = (context.place()?, change.clone(), authority.clone());
         let step = move |writing: &mut Writing<'_>| {
-            Step { change: &change, go_on, tally }.run(writing, &place, position, left.min(STEP))
+            Step { change: &change, authority: &authority, go_on, tally }.run(
+                writing,
+                &place,
+                position,
+                left.min(STEP),
+            )
         };
         let done;
         (tally, position, done) = context.service.index.write(step).await?;
@@ -96,6 +106,7 @@ pub(super) async fn set_access_control_recursive(context: &Context) -> Result<Ht
 
 struct Step<'a> {
     change: &'a AclChange,
+    authority: &'a Authority,
     /// Whether a path that cannot be changed is passed over.
     go_on: bool,
     tally: Tally,
@@ -119,7 +130,10 @@ impl Step<'_> {
             Position::Beginning => {
                 let kind = top.kind;
                 done = 1;
-                if !self.apply(writing, place, "", top)? || kind == NodeKind::File {
+                if !self.apply(writing, place, "", top)? {
+                    return Ok((self.tally, Position::Beginning, done));
+                }
+                if kind == NodeKind::File {
                     return Ok((self.tally, Position::End, done));
                 }
                 Start::Beginning
@@ -129,11 +143,16 @@ impl Step<'_> {
             return Ok((self.tally, Position::After(String::new()), done));
         }
         let page = index::list_paths(writing.connection, directory, "", true, start, limit - done)?;
+        let mut last = match position {
+            Position::After(path) => path,
+            Position::Beginning | Position::End => String::new(),
+        };
         for (path, node) in page.entries {
             done += 1;
             if !self.apply(writing, place, &path, node)? {
-                return Ok((self.tally, Position::End, done));
+                return Ok((self.tally, Position::After(last), done));
             }
+            last = path;
         }
         Ok((self.tally, page.next.map_or(Position::End, Position::After), done))
     }
@@ -147,7 +166,9 @@ impl Step<'_> {
         mut node: Node,
     ) -> Result<bool, ServiceError> {
         let is_directory = node.kind.is_directory();
-        match self.change.apply_to(&mut node.access, is_directory) {
+        let changed =
+            self.authority.check(&node).and_then(|()| self.change.apply_to(&mut node.access, is_directory));
+        match changed {
             Ok(()) => {
                 index::update_node(writing, &mut node, false)?;
                 let count = match is_directory {

@@ -55,7 +55,7 @@ async fn check_access(context: &Context, node: Node) -> Result<(), ServiceError>
     let account = context.account.name.clone();
     let look = move |connection: &_| {
         let by_role = match index::role_of(connection, &account, &identity)? {
-            None => 0,
+            None | Some(Role::Delegator) => 0,
             Some(Role::Reader) => parse_triple("r-x").unwrap_or(0),
             Some(Role::Contributor | Role::Owner) => parse_triple("rwx").unwrap_or(0),
         };

@@ -259,6 +259,77 @@ async fn a_rename_enters_and_replaces_only_where_its_caller_may_write() {
 }
 
 #[tokio::test]
+async fn what_is_there_is_overwritten_only_by_who_may_write_it() {
+    let fixture = Fixture::start().await;
+    let tokens = Tokens::trusted_by(&fixture).await;
+    lake(&fixture, "user::rwx,group::---,other::rwx").await;
+    let client = &fixture.client;
+    let (alice, bob) = (tokens.of(ALICE, &[STAFF]), tokens.of(BOB, &[]));
+    let make = |token: &str, target: &'static str, headers: &'static [(&str, &str)]| {
+        let token = token.to_owned();
+        async move { client.send_as(&token, Method::PUT, target, headers, b"").await }
+    };
+    let closed = &[("x-ms-permissions", "0700"), ("x-ms-umask", "0000")];
+    make(&alice, "lake/top/shared/mine?resource=directory", closed).await.expect(201);
+    let refused = "UnauthorizedBlobOverwrite";
+    make(&bob, "lake/top/shared/mine?resource=directory", &[]).await.refused(403, refused);
+    let absent = &[("if-none-match", "*")];
+    make(&bob, "lake/top/shared/mine?resource=directory", absent).await.refused(409, "PathAlreadyExists");
+    make(&alice, "lake/top/shared/mine?resource=directory", &[]).await.expect(201);
+    make(&alice, "lake/top/shared/file?resource=file", closed).await.expect(201);
+    let before = client.head("lake/top/shared/file", &[]).await.expect(200);
+    make(&bob, "lake/top/shared/file?resource=file", &[]).await.refused(403, refused);
+    let after = client.head("lake/top/shared/file", &[]).await.expect(200);
+    assert_eq!(before.header("etag"), after.header("etag"));
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_recursive_change_of_access_is_decided_path_by_path() {
+    let fixture = Fixture::start().await;
+    let tokens = Tokens::trusted_by(&fixture).await;
+    lake(&fixture, "user::rwx,group::---,other::rwx").await;
+    let client = &fixture.client;
+    let (alice, bob) = (tokens.of(ALICE, &[STAFF]), tokens.of(BOB, &[]));
+    let open = [("x-ms-permissions", "0777"), ("x-ms-umask", "0000")];
+    for (token, target) in [
+        (&alice, "lake/top/shared/t?resource=directory"),
+        (&alice, "lake/top/shared/t/a?resource=file"),
+        (&bob, "lake/top/shared/t/b?resource=file"),
+        (&alice, "lake/top/shared/t/c?resource=file"),
+    ] {
+        client.send_as(token, Method::PUT, target, &open, b"").await.expect(201);
+    }
+    let entry = [("x-ms-acl", "user:carol:r--")];
+    let change = |token: &str, more: String| {
+        let target = format!("lake/top/shared/t?action=setAccessControlRecursive&mode=modify{more}");
+        let token = token.to_owned();
+        async move { client.send_as(&token, Method::PATCH, &target, &entry, b"").await.expect(200) }
+    };
+    let counts = |reply: &Reply| {
+        let tally = reply.json();
+        let number = |name: &str| tally[name].as_u64().unwrap();
+        (number("directoriesSuccessful"), number("filesSuccessful"), number("failureCount"))
+    };
+    // Stops at what is Bob's, and begins there again when Bob asks.
+    let stopped = change(&alice, String::new()).await;
+    assert_eq!(counts(&stopped), (1, 1, 1));
+    let failed = &stopped.json()["failedEntries"][0];
+    assert_eq!((&failed["name"], &failed["type"]), (&"top/shared/t/b".into(), &"FILE".into()));
+    assert!(failed["errorMessage"].as_str().unwrap().contains("not authorized"), "{failed}");
+    let continuation = format!("&continuation={}", stopped.header("x-ms-continuation"));
+    assert_eq!(counts(&change(&bob, continuation).await), (0, 1, 1));
+    let forced = change(&alice, "&forceFlag=true".to_owned()).await;
+    assert_eq!((counts(&forced), forced.header("x-ms-continuation")), ((1, 2, 1), ""));
+    // Nothing of the first path: there is no place to go on from.
+    let foreign = change(&bob, String::new()).await;
+    assert_eq!((counts(&foreign), foreign.header("x-ms-continuation")), ((0, 0, 1), ""));
+    give(&fixture, &[(BOB, "Owner")]).await;
+    assert_eq!(counts(&change(&bob, String::new()).await), (1, 3, 0));
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn check_access_tells_what_the_lists_say() {
     let fixture = Fixture::start().await;
     let tokens = Tokens::trusted_by(&fixture).await;
@@ -324,6 +395,11 @@ async fn a_user_delegation_key_signs_no_more_than_its_user_may() {
     let soon = iso_in(3600);
     let info = format!("<KeyInfo><Start></Start><Expiry>{soon}</Expiry></KeyInfo>");
     ask(tokens.of(BOB, &[]), info.clone()).await.refused(403, DENIED);
+    // The smallest role is enough for a key, and for nothing else.
+    give(&fixture, &[(ALICE, "Contributor"), (BOB, "Delegator")]).await;
+    ask(tokens.of(BOB, &[]), info.clone()).await.expect(200);
+    let bob = tokens.of(BOB, &[]);
+    client.send_as(&bob, Method::GET, "lake/file", &[], b"").await.refused(403, DENIED);
     let key = ask(tokens.of(ALICE, &[]), info.clone()).await.expect(200);
     assert_eq!(element(&key, "SignedOid"), ALICE);
     let far = format!("<KeyInfo><Start></Start><Expiry>{}</Expiry></KeyInfo>", iso_in(8 * 86_400));

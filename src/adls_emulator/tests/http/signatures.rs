@@ -125,6 +125,35 @@ async fn a_resources_signature_reaches_only_that_resource() {
 }
 
 #[tokio::test]
+async fn who_may_only_create_overwrites_nothing() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/dir?resource=directory", &[]).await.expect(201);
+    client.write("lake/file", b"content").await;
+    let creates = service("rc", "c", "lake");
+    let send = |target: &'static str, headers: &'static [(&str, &str)], body: &'static [u8]| {
+        client.send_with(&creates, Method::PUT, target, headers, body)
+    };
+    let overwrites = "UnauthorizedBlobOverwrite";
+    let blob: &[(&str, &str)] = &[("x-ms-blob-type", "BlockBlob")];
+    send("lake/file?resource=file", &[], b"").await.refused(403, overwrites);
+    send("lake/dir?resource=directory", &[], b"").await.refused(403, overwrites);
+    send("lake/file", blob, b"other").await.refused(403, overwrites);
+    // Who wants to overwrite nothing is told what is there.
+    send("lake/file?resource=file", &[("if-none-match", "*")], b"").await.refused(409, "PathAlreadyExists");
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "content");
+    // Blocks are writes, also of something new.
+    let denied = "AuthorizationPermissionMismatch";
+    send("lake/blocks?comp=block&blockid=MQ%3D%3D", &[], b"block").await.refused(403, denied);
+
+    send("lake/new?resource=file", &[], b"").await.expect(201);
+    send("lake/blob", blob, b"new").await.expect(201);
+    send("lake/blob", blob, b"other").await.refused(403, overwrites);
+    assert_eq!(client.get("lake/blob", &[]).await.expect(200).text(), "new");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_rename_needs_its_source_too() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
