@@ -1,5 +1,5 @@
 //! Tests of the whole: our programs as processes, driven and judged from outside. What needs programs of others is in the
-//! modules `hdfs`, `az` and `judges`, which `cargo xtask test` runs in stages of their own, and so is `demo`.
+//! modules `hdfs`, `postgres`, `az` and `judges`, which `cargo xtask test` runs in stages of their own, and so is `demo`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
@@ -10,5 +10,6 @@ mod findings;
 mod hdfs;
 mod judges;
 mod outages;
+mod postgres;
 mod site;
 mod workspace;

@@ -5,12 +5,15 @@
 //! together or not at all, durable when the call returns. That is all: resources, operations, leases, agents and keys
 //! are records of the crates that own them. Compare-and-swap on versions replaces locks.
 //!
-//! Implementations: [`sqlite`] (default; one writer that group-commits) and [`memory`] (tests). Both pass
-//! [`conformance`]. [`sealed`] encrypts secrets before they become a body. Start reading at [`Store`].
+//! Implementations: [`sqlite`] (default), [`postgres`] (several providers) and [`memory`] (tests). All pass
+//! [`conformance`]; the first two write through one [`group_commit`]. [`sealed`] encrypts secrets before they become a body. Start reading at [`Store`].
 
 mod change;
 pub mod conformance;
+pub mod group_commit;
 pub mod memory;
+pub mod postgres;
+mod range;
 pub mod sealed;
 pub mod sqlite;
 
@@ -38,6 +41,10 @@ pub enum Error {
     /// A stored body cannot be read (wrong key, damaged).
     #[error("a stored record cannot be read: {0}")]
     Damaged(String),
+}
+
+fn failed(error: &sqlx::Error) -> Error {
+    Error::Unavailable(error.to_string())
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -3,19 +3,12 @@
 //! Promises: what [`Store::commit`] has returned is on disk (write-ahead log, `synchronous = FULL`); each change is
 //! atomic, also across a crash; reads see every commit that returned before they began.
 //!
-//! One [`writer`] task owns the only writing connection. It drains the changes that queued while the previous
-//! transaction reached the disk and commits them together, so that the cost of one flush is shared. Readers use a small
-//! pool; the write-ahead log lets them read while the writer writes. A caller that stops waiting for its commit does not
-//! undo it.
-//!
-//! The writer lives on the tokio runtime in which [`SqliteStore::open`] was called and ends when the store is dropped.
-//! The file is readable by its owner only; secrets in it are [`crate::sealed`] besides.
+//! [`GroupCommit`] owns the only writing connection. Readers use a small pool; the write-ahead log lets them read while the
+//! writer writes. The file is readable by its owner only; secrets in it are [`crate::sealed`] besides.
 
 mod batch;
-mod range;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +21,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row};
 
-use crate::{Change, Error, Record, Result, Store};
-use writer::{Counters, Writer};
+use crate::group_commit::{Counters, GroupCommit};
+use crate::{Change, Error, Record, Result, Store, failed, range};
+use batch::Writer;
 
 /// Reads are short and served from the page cache: more readers than this only compete for the processor.
 const READERS: u32 = 4;
@@ -39,7 +33,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: SqlitePool,
-    writer: Writer,
+    writer: GroupCommit,
     path: PathBuf,
 }
 
@@ -53,7 +47,7 @@ impl SqliteStore {
         let options = options(path);
         let mut connection =
             SqliteConnection::connect_with(&options).await.map_err(|error| unusable(error.to_string()))?;
-        sqlx::migrate!("./migrations")
+        sqlx::migrate!("./migrations/sqlite")
             .run(&mut connection)
             .await
             .map_err(|error| unusable(error.to_string()))?;
@@ -68,7 +62,11 @@ impl SqliteStore {
             .connect_with(options.clone().pragma("query_only", "on"))
             .await
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { readers, writer: Writer::start(options, connection), path: path.to_owned() })
+        Ok(Self {
+            readers,
+            writer: GroupCommit::start(Writer::new(options, connection)),
+            path: path.to_owned(),
+        })
     }
 
     /// Transactions and changes written since the store was opened.
@@ -152,8 +150,4 @@ fn record(row: &SqliteRow) -> Result<Record> {
         version: row.try_get::<i64, _>(1).map_err(damaged)?.cast_unsigned(),
         body: row.try_get(2).map_err(damaged)?,
     })
-}
-
-fn failed(error: &sqlx::Error) -> Error {
-    Error::Unavailable(error.to_string())
 }

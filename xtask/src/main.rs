@@ -5,7 +5,7 @@
 //! - `prove` runs the longer proofs by hand: [`prove`];
 //! - `sim` plays histories of the migration engine: [`sim`];
 //! - `bench` measures, for `docs/performance.md`: [`bench`];
-//! - `hadoop` is a real Hadoop on this machine: [`hadoop`];
+//! - `hadoop` is a real Hadoop on this machine: [`hadoop`]; a real PostgreSQL is started for its stage alone: [`postgres`];
 //! - `tools` installs what tests need and the repository does not hold: [`tools`].
 //!
 //! Everything downloaded or built lies outside the clone, see [`cache`].
@@ -15,6 +15,7 @@ mod cache;
 mod command;
 mod dependencies;
 mod hadoop;
+mod postgres;
 mod prove;
 mod sim;
 mod tier;
@@ -29,7 +30,7 @@ use clap::Parser;
 enum Xtask {
     /// Run the tests that every change must pass, all of them or the stages named
     Test {
-        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, az, judges, demo
+        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, postgres, az, judges, demo
         stages: Vec<tier::Stage>,
     },
     /// Let suites that others wrote judge the storage emulator, all of them or those named

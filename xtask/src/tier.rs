@@ -20,7 +20,7 @@ use table::{Outcome, Table};
 const PROFILE: [&str; 3] = ["--profile", "ci", "--locked"];
 
 /// Modules of the integration tests that drive real clients or servers, each in the stage of that name.
-const REAL: [Stage; 4] = [Stage::Hdfs, Stage::Az, Stage::Judges, Stage::Demo];
+const REAL: [Stage; 5] = [Stage::Hdfs, Stage::Postgres, Stage::Az, Stage::Judges, Stage::Demo];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Stage {
@@ -32,6 +32,7 @@ pub enum Stage {
     Unit,
     Integration,
     Hdfs,
+    Postgres,
     Az,
     Judges,
     Demo,
@@ -78,6 +79,7 @@ impl Stage {
                 counted::run(&mut tests)
             }
             Self::Hdfs => real::hdfs(),
+            Self::Postgres => real::postgres(),
             Self::Az => real::az(),
             Self::Judges => judges::short(),
             Self::Demo => real::demo(),

@@ -1,13 +1,46 @@
 //! One transaction for many changes.
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
 
-use crate::{Change, Error, Expectation, Result, Write};
+use crate::group_commit::Committer;
+use crate::{Change, Error, Expectation, Result, Write, failed};
+
+pub struct Writer {
+    options: SqliteConnectOptions,
+    /// `None` after a transaction failed as a whole: the next batch starts on a new connection.
+    connection: Option<SqliteConnection>,
+}
+
+impl Writer {
+    pub fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        Self { options, connection: Some(connection) }
+    }
+}
+
+impl Committer for Writer {
+    async fn commit(&mut self, changes: &[Change]) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => SqliteConnection::connect_with(&self.options).await?,
+        };
+        let outcomes = commit(&mut connection, changes).await?;
+        self.connection = Some(connection);
+        Ok(outcomes)
+    }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the store's file did not close cleanly; its log is replayed at the next start");
+        }
+    }
+}
 
 /// One outcome per change, in order, known to be on disk. `Err`: the transaction as a whole failed and none of the changes
 /// happened.
-pub async fn commit(
+async fn commit(
     connection: &mut SqliteConnection,
     changes: &[Change],
 ) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
@@ -37,7 +70,7 @@ async fn apply(
     for one in &change.writes {
         if let Err(error) = write(&mut savepoint, one).await {
             savepoint.rollback().await?;
-            return Ok(Err(super::failed(&error)));
+            return Ok(Err(failed(&error)));
         }
     }
     savepoint.commit().await?;

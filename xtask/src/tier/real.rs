@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LIVEDATA_PYTHON` | a Python that has the data lake SDK and azure-identity |
 //! | `LIVEDATA_AZ` | the Azure CLI |
+//! | `LIVEDATA_POSTGRES` | address of a PostgreSQL in which databases may be made |
 //! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 use super::counted;
 use super::{Stage, integration_tests, workspace_tests};
 use crate::hadoop::{self, HadoopCommand};
+use crate::postgres::Postgres;
 use crate::{cache, tools};
 
 /// Two daemons beside tests and agents, on machines with little memory.
@@ -85,6 +87,14 @@ pub fn rename(entries: u64) -> Result<()> {
         .env("LIVEDATA_ENTRIES", entries);
     let outcome = counted::run(&mut tests);
     cluster.stop(outcome)
+}
+
+pub fn postgres() -> Result<()> {
+    let server = Postgres::start()?;
+    let mut tests = integration_tests()?;
+    tests.arg(Stage::Postgres.module()).env("LIVEDATA_POSTGRES", server.url());
+    let outcome = counted::run(&mut tests);
+    server.stop(outcome)
 }
 
 pub fn az() -> Result<()> {
