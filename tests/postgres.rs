@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use livedata_store::postgres::PostgresStore;
 use livedata_store::{Change, Error, Record, Store, conformance};
+use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use url::Url;
+
+use crate::site::Site;
 
 /// Address of a new database.
 async fn database() -> Url {
@@ -145,6 +148,27 @@ async fn changes_that_come_together_share_transactions() {
     let counters = store.counters();
     assert_eq!(counters.changes(), 200);
     assert!(counters.transactions() < 100, "{} transactions", counters.transactions());
+}
+
+/// The provider as a process: what it answered with is there after kill -9, and nowhere in its folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_plane_keeps_its_resources_in_it() {
+    let url = database().await;
+    let mut site = Site::bare(&["--store", url.as_str()]).await;
+    let arm = site.arm();
+    arm.put(&arm.id("/resourcegroups/rg"), &json!({"location": "westeurope"})).await.unwrap();
+    arm.post(&arm.id("/providers/LiveData.Platform/register")).await.unwrap();
+    let source = json!({"kind": "LocalDirectory", "uri": "file:///srv"});
+    let id = site.migrator_id("m");
+    let body = json!({"location": "westeurope", "properties": {"source": source}});
+    let made = arm.put(&id, &body).await.unwrap();
+    site.kill().await;
+    assert!(!site.data().join("provider.db").exists());
+    site.bring_up().await;
+    let found = site.arm().get(&id).await.unwrap();
+    assert_eq!((&found["etag"], &found["properties"]["source"]), (&made["etag"], &source));
+    site.arm().delete(&id).await.unwrap();
+    assert!(open(&url).await.get("migrators", &id.to_lowercase()).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// Nothing is created yet.
-    pub async fn bare(arguments: &[&'static str]) -> Self {
+    pub async fn bare(arguments: &[&str]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned());

@@ -22,6 +22,9 @@ pub struct Args {
     /// Seconds that clients are asked to wait between looks at an operation
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     retry_after: u32,
+    /// PostgreSQL database that the provider keeps its resources in: postgres://USER:PASSWORD@HOST:PORT/DATABASE [default: a file]
+    #[arg(long, value_name = "ADDRESS", env = "LIVEDATA_STORE", hide_env_values = true)]
+    store: Option<String>,
 }
 
 /// `stop` completes when the process was asked to end.
@@ -35,6 +38,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
         },
         relay: if args.without_relay { Relay::Apart } else { Relay::Embedded },
         retry_after_seconds: args.retry_after,
+        provider_store: args.store,
     })
     .await?;
     println!("{}", addresses(&environment));

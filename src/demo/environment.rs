@@ -34,6 +34,8 @@ use livedata_provider::{self as provider, API_VERSIONS, Clock, Provider, RelaySe
 use livedata_relay_server::{self as relay, Key, Limits, RelayConfig, RelayServer, Right, Rules};
 use livedata_session::AgentAuthority;
 use livedata_storage_account::{LookUpError, ManagementClient, Settings};
+use livedata_store::Store;
+use livedata_store::postgres::PostgresStore;
 use livedata_store::sealed::SealingKey;
 use livedata_store::sqlite::SqliteStore;
 use livedata_telemetry::LogTo;
@@ -115,6 +117,15 @@ pub struct Options {
     pub relay: Relay,
     /// What the front door and the provider ask clients to wait before they ask again.
     pub retry_after_seconds: u32,
+    /// Address of the PostgreSQL database of the provider; `None`: a file in the folder.
+    pub provider_store: Option<String>,
+}
+
+async fn provider_store(folder: &Path, database: Option<&str>) -> Result<Arc<dyn Store>, Error> {
+    Ok(match database {
+        Some(address) => Arc::new(PostgresStore::open(address).await?),
+        None => Arc::new(SqliteStore::open(folder.join("provider.db")).await?),
+    })
 }
 
 /// A control plane at work.
@@ -165,7 +176,7 @@ impl Environment {
         };
         let front_door_url: Url = format!("https://localhost:{}/", ports.front_door).parse()?;
         let provider = Provider::start(provider::Options {
-            store: Arc::new(SqliteStore::open(folder.join("provider.db")).await?),
+            store: provider_store(&folder, options.provider_store.as_deref()).await?,
             sealing_key: SealingKey::load_or_create(folder.join("sealing.key"))?,
             namespace: NAMESPACE.to_owned(),
             arm_listen: loopback(ports.provider),
