@@ -41,17 +41,9 @@ impl AccessControl {
         self.extended = acl.is_extended().then_some(acl);
     }
 
-    /// Takes a list from a request. One of default entries alone leaves the access entries as they are.
+    /// Takes a list from a request, which may be incomplete.
     pub(crate) fn set_acl_text(&mut self, text: &str, is_directory: bool) -> Result<(), ServiceError> {
-        let is_default = |entry: &&str| entry.trim().starts_with("default:");
-        let acl = if text.split(',').all(|entry| is_default(&entry)) {
-            let kept = self.acl_text();
-            let kept = kept.split(',').filter(|entry| !is_default(entry));
-            Acl::parse(&kept.chain([text]).collect::<Vec<_>>().join(","), is_directory)?
-        } else {
-            Acl::parse(text, is_directory)?
-        };
-        self.set_acl(acl);
+        self.set_acl(Acl::parse_over(&self.acl(), text, is_directory)?);
         Ok(())
     }
 
@@ -219,7 +211,36 @@ mod tests {
         );
         access.set_acl_text("user::rwx,group::r-x,other::---", true).unwrap();
         assert_eq!(access.acl_text(), "user::rwx,group::r-x,other::---");
-        assert!(access.set_acl_text("user:alice:rwx", true).is_err());
+    }
+
+    #[test]
+    fn base_entries_that_a_list_leaves_out_stay() {
+        let after = |text: &str| {
+            let mut access = AccessControl::from_mode(0);
+            access.set_acl_text("user::rwx,user:alice:rw-,group::r-x,other::--x", true).unwrap();
+            access.set_acl_text(text, true).unwrap();
+            (access.acl_text(), access.permissions_text())
+        };
+        let changed = |acl: &str, permissions: &str| (acl.to_owned(), permissions.to_owned());
+        assert_eq!(after("other::r--"), changed("user::rwx,group::r-x,other::r--", "rwxr-xr--"));
+        assert_eq!(
+            after("user:bob:-w-"),
+            changed("user::rwx,user:bob:-w-,group::r-x,mask::rwx,other::--x", "rwxrwx--x+")
+        );
+        assert_eq!(after("mask::--x"), changed("user::rwx,group::r-x,mask::--x,other::--x", "rwx--x--x+"));
+        assert_eq!(
+            after("group::r--,default:mask::--x"),
+            changed(
+                "user::rwx,group::r--,other::--x,\
+                 default:user::rwx,default:group::r--,default:mask::--x,default:other::--x",
+                "rwxr----x+"
+            )
+        );
+        let mut access = AccessControl::from_mode(0o640);
+        for text in ["", "user::rw", "mask::r--,mask::r--", "default:mask::r--"] {
+            assert!(access.set_acl_text(text, false).is_err(), "{text}");
+        }
+        assert_eq!(access, AccessControl::from_mode(0o640));
     }
 
     #[test]

@@ -55,6 +55,55 @@ async fn access_control_is_set_and_read() {
 }
 
 #[tokio::test]
+async fn incomplete_lists_are_completed_by_what_is_there() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    client.put("lake/dir?resource=directory", &[("x-ms-permissions", "0750")]).await.expect(201);
+    let set = async |path: &str, acl: &str| {
+        client.patch(&format!("lake/{path}?action=setAccessControl"), &[("x-ms-acl", acl)], b"").await
+    };
+    let told = async |path: &str| {
+        let reply = client.head(&format!("lake/{path}?action=getAccessControl"), &[]).await.expect(200);
+        (reply.header("x-ms-acl").to_owned(), reply.header("x-ms-permissions").to_owned())
+    };
+    for (given, acl, permissions) in [
+        ("mask::--x", "user::rwx,group::r-x,mask::--x,other::---", "rwx--x---+"),
+        ("user::rw-,mask::--x", "user::rw-,group::r-x,mask::--x,other::---", "rw---x---+"),
+        ("other::r-x", "user::rw-,group::r-x,other::r-x", "rw-r-xr-x"),
+        (
+            "default:mask::--x",
+            "user::rw-,group::r-x,other::r-x,\
+             default:user::rw-,default:group::r-x,default:mask::--x,default:other::r-x",
+            "rw-r-xr-x+",
+        ),
+        (
+            "group:crew:rwx,default:group:team:-w-",
+            "user::rw-,group::r-x,group:crew:rwx,mask::rwx,other::r-x,\
+             default:user::rw-,default:group::r-x,default:group:team:-w-,default:mask::rwx,default:other::r-x",
+            "rw-rwxr-x+",
+        ),
+    ] {
+        set("dir", given).await.expect(200);
+        assert_eq!(told("dir").await, (acl.to_owned(), permissions.to_owned()), "{given}");
+        set("", given).await.expect(200);
+    }
+    let before = told("dir").await;
+    for refused in ["user::rw", "mask::r--,mask::r--", "mask:al:r--", "user::rwx,"] {
+        set("dir", refused).await.refused(400, "InvalidHeaderValue");
+    }
+    assert_eq!(told("dir").await, before);
+    set("file", "default:mask::--x").await.refused(400, "InvalidHeaderValue");
+    set("file", "user:al:rwx").await.expect(200);
+    assert_eq!(told("file").await.0, "user::rw-,user:al:rwx,group::r--,mask::rwx,other::---");
+    // There is nothing to complete the list of a new path with.
+    let part = [("x-ms-acl", "mask::--x")];
+    client.put("lake/new?resource=directory", &part).await.refused(400, "InvalidHeaderValue");
+    client.head("lake/new", &[]).await.expect(404);
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_list_is_taken_at_creation_and_default_entries_are_handed_on() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
@@ -94,7 +143,7 @@ async fn bad_access_control_is_refused() {
     let client = &fixture.client;
     client.write("lake/file", b"x").await;
     for headers in [
-        &[("x-ms-acl", "user::rwx")][..],
+        &[("x-ms-acl", "user::rw")][..],
         &[("x-ms-acl", "user::rwx,group::r-x,other::---,default:user:a:rwx")],
         &[("x-ms-acl", "user::rwx,group::r-x,other::---"), ("x-ms-permissions", "0700")],
         &[("x-ms-permissions", "rwx")],
