@@ -124,6 +124,11 @@ async fn appends<T: ReadableTarget>(subject: &T, root: &TargetPath) {
 
     let again = append(target, &path, 10, b"!", true).await.unwrap();
     assert_eq!(again, etag, "an append that flushed already succeeds again and changes nothing");
+    let behind = append(target, &path, 5, b"WORLD", false).await.unwrap();
+    assert_eq!(behind, None, "bytes that are flushed already may come again");
+    let across = append(target, &path, 5, b"WORLD!?", true).await.unwrap_err();
+    assert!(!across.kind().is_retryable(), "bytes across the end of the file are refused for good: {across}");
+    assert_eq!(subject.content(&path).await, b"helloworld!", "what is flushed does not change");
 
     assert_eq!(append(target, &path, 11, b"", false).await.unwrap(), None, "no bytes are no append");
     assert_eq!(subject.content(&path).await, b"helloworld!");

@@ -118,7 +118,8 @@ pub trait Target: Send + Sync + 'static {
     /// Uploads bytes that stay invisible until a flush passes them; the service checks a CRC64 over them. Appends of one
     /// file may be under way together and arrive in any order. With `flush` they become the end of the file in the same
     /// request, which closes it and whose etag is returned. Appending the same bytes at the same position again is
-    /// harmless, until a flush has passed them: then only repeating an append that flushed is.
+    /// harmless. Bytes that begin below the flushed length change nothing: they are dropped, and refused with `flush`
+    /// unless they end where the file does.
     async fn append(&self, path: &TargetPath, upload: Upload, flush: bool) -> Result<Option<Etag>>;
 
     /// Makes everything up to `length_bytes` durable and visible; refused unless all of it was uploaded. A flush that

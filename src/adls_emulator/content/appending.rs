@@ -14,6 +14,7 @@ pub(crate) struct Appending {
     place: Place,
     next: u64,
     digests: Digests,
+    whole: bool,
 }
 
 enum Place {
@@ -61,14 +62,14 @@ impl Appending {
         digests: Digests,
     ) -> std::io::Result<Self> {
         let file = content.open_for_writing(&Name::Node(node))?;
-        Ok(Self { file, place: Place::Direct(claim), next: position, digests })
+        Ok(Self { file, place: Place::Direct(claim), next: position, digests, whole: true })
     }
 
     /// `position`: where in the file the body will be.
     pub(crate) fn aside(spool: &Spool, position: u64, digests: Digests) -> std::io::Result<Self> {
         let file = spool.open_for_writing()?;
         let place = Place::Aside { origin: position };
-        Ok(Self { file, place, next: position, digests })
+        Ok(Self { file, place, next: position, digests, whole: true })
     }
 
     /// The next bytes of the body. Where that may wait for a disk it is done on the blocking pool.
@@ -90,12 +91,7 @@ impl Appending {
     pub(crate) fn store(&mut self, data: Bytes) -> Result<(), ServiceError> {
         let length = data.len() as u64;
         match &self.place {
-            Place::Direct(claim) => {
-                if !claim.write(&self.file, data, self.next)? {
-                    // A flush committed other data for this range while the body was on its way.
-                    return Err(ServiceError::invalid_flush_position());
-                }
-            }
+            Place::Direct(claim) => self.whole &= claim.write(&self.file, data, self.next)?,
             Place::Aside { origin } => self.file.write(data, self.next - origin)?,
         }
         self.next += length;
@@ -104,5 +100,10 @@ impl Appending {
 
     pub(crate) fn digests(&self) -> &Digests {
         &self.digests
+    }
+
+    /// `false`: a flush committed other data for this range while the body was on its way, and the rest was not written.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 }

@@ -1,4 +1,10 @@
 //! Path - Update, action append: any position, any order, several at a time.
+//!
+//! Data that would begin below the committed length is taken and dropped: nothing changes what is committed, and a client that
+//! repeats an append whose answer it lost must not fail because a flush came between. That the service answers such an append
+//! with success, and the flush of the committed length as well, is what the tests of Hadoop's driver expect of it (two writers
+//! of one file, `ITestAzureBlobFileSystemLease`). With `flush=true` the position after the data has to be the length that the
+//! file has already.
 
 use std::sync::Arc;
 
@@ -95,9 +101,9 @@ impl Target {
         let crc64 = digests.crc64();
         let append = move |writing: &mut Writing<'_>| {
             let node = self.look(writing.connection)?;
-            let (mut appending, spool) = self.open(writing.connection, node.id, digests)?;
+            let (mut appending, spool) = self.open(writing.connection, &node, digests)?;
             appending.store(data)?;
-            let node = self.record(writing, node, spool)?;
+            let node = self.record(writing, node, &appending, spool)?;
             Ok((node, appending))
         };
         let (node, _claim) = context.service.index.write(append).await?;
@@ -115,7 +121,7 @@ impl Target {
         let digests = checksums.digests();
         let open = move |connection: &Connection| {
             let node = self.look(connection)?;
-            let (appending, spool) = self.open(connection, node.id, digests)?;
+            let (appending, spool) = self.open(connection, &node, digests)?;
             Ok((self, node.id, appending, spool))
         };
         let (target, node, appending, spool) = context.service.index.read(open).await?;
@@ -125,7 +131,7 @@ impl Target {
         let record = move |writing: &mut Writing<'_>| {
             let node = index::node_by_id(writing.connection, node)?;
             let node = node.ok_or_else(ServiceError::path_not_found)?;
-            let node = target.record(writing, node, spool)?;
+            let node = target.record(writing, node, &appending, spool)?;
             Ok((node, appending))
         };
         let (node, _claim) = context.service.index.write(record).await?;
@@ -137,13 +143,19 @@ impl Target {
         if node.kind.is_directory() {
             return Err(ServiceError::path_conflict().about(node.kind));
         }
-        if self.position < node.length {
-            // No flush could ever commit it, so it is refused here rather than dropped there.
-            return Err(ServiceError::invalid_flush_position());
-        }
+        self.is_behind(&node)?;
         self.conditions.check(&node)?;
         self.lease.check_write(&node.lease, clock::now_ms())?;
         Ok(node)
+    }
+
+    /// Whether the data begins below what is committed.
+    fn is_behind(&self, node: &Node) -> Result<bool, ServiceError> {
+        let behind = self.position < node.length;
+        if behind && self.flush.is_some() && self.past != node.length {
+            return Err(ServiceError::invalid_flush_position());
+        }
+        Ok(behind)
     }
 
     /// The spool is there when the body goes aside. The claim comes before the query: a range that another request recorded
@@ -153,14 +165,17 @@ impl Target {
     fn open(
         &self,
         connection: &Connection,
-        node: i64,
+        node: &Node,
         digests: Digests,
     ) -> Result<(Appending, Option<Spool>), ServiceError> {
-        let claim = self.content.claims().claim(node, self.position..self.past);
-        let overlaps = index::overlaps_extents(connection, node, self.position, self.past)?;
+        let claim = match self.is_behind(node)? {
+            true => None,
+            false => self.content.claims().claim(node.id, self.position..self.past),
+        };
+        let overlaps = index::overlaps_extents(connection, node.id, self.position, self.past)?;
         match claim {
             Some(claim) if !overlaps => {
-                Ok((Appending::direct(&self.content, claim, node, self.position, digests)?, None))
+                Ok((Appending::direct(&self.content, claim, node.id, self.position, digests)?, None))
             }
             _ => {
                 let spool = Spool::new(&self.content);
@@ -173,6 +188,7 @@ impl Target {
         &self,
         writing: &mut Writing<'_>,
         mut node: Node,
+        appending: &Appending,
         spool: Option<Spool>,
     ) -> Result<Node, ServiceError> {
         let name = spool.as_ref().map(|spool| spool.name().to_owned());
@@ -180,14 +196,19 @@ impl Target {
         let before = node.lease.clone();
         self.lease.begin(&mut node.lease, writing.now_ms)?;
         self.lease.finish(&mut node.lease, writing.now_ms)?;
+        let behind = self.is_behind(&node)?;
+        if !behind && !appending.is_whole() {
+            return Err(ServiceError::invalid_flush_position());
+        }
         match &self.flush {
+            _ if behind => {}
             Some(flush) => flush.apply_with(writing, &self.content, &mut node, extent)?,
             None => index::add_extent(writing, &node, extent)?,
         }
-        if self.flush.is_none() && node.lease != before {
+        if (behind || self.flush.is_none()) && node.lease != before {
             index::save_lease(writing, node.id, &node.lease)?;
         }
-        if let Some(spool) = spool {
+        if let Some(spool) = spool.filter(|_| !behind) {
             spool.keep();
         }
         Ok(node)

@@ -177,7 +177,7 @@ impl State {
             return Ok(self.nodes.get(path).map(|node| etag(node.etag)));
         }
         if upload.position < length {
-            return refused(ErrorKind::Fatal, path);
+            return if flush { refused(ErrorKind::Fatal, path) } else { Ok(None) };
         }
         let before = content.clone();
         content.upload(upload);

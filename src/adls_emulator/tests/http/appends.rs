@@ -9,6 +9,8 @@ fn crc64(data: &[u8]) -> String {
     BASE64.encode(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, data).to_le_bytes())
 }
 
+const LEASE: &str = "11111111-1111-1111-1111-111111111111";
+
 /// Bytes that differ from position to position.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
@@ -59,7 +61,6 @@ async fn flush_positions_are_checked() {
     assert_eq!(content(client).await, b"0123456789");
     flush(client, 10).await.expect(200);
     flush(client, 9).await.refused(400, "InvalidFlushPosition");
-    append(client, 9, b"x").await.refused(400, "InvalidFlushPosition");
     client.patch("lake/file?action=flush", &[], b"").await.refused(400, "InvalidQueryParameterValue");
     client.patch("lake/file?action=flush&position=10", &[], b"x").await.refused(400, "InvalidHeaderValue");
     client.put("lake/dir?resource=directory", &[]).await.expect(201);
@@ -108,6 +109,74 @@ async fn of_overlapping_parts_the_later_counts() {
     let spools = std::fs::read_dir(fixture.folder.path().join("spool")).unwrap();
     fixture.running.stop().await.unwrap();
     assert_eq!(spools.count(), 0);
+}
+
+#[tokio::test]
+async fn data_below_the_committed_length_is_taken_and_dropped() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let committed = pattern(300_000);
+    append(client, 0, &committed).await.expect(202);
+    let flushed = flush(client, committed.len()).await.expect(200);
+    // As a client that has lost the answers sends them again, and with other bytes; small and large.
+    for (position, data) in [(0, &committed[..]), (0, &[7; 300_000]), (299_999, b"x"), (299_998, b"1234")] {
+        let reply = append(client, position, data).await.expect(202);
+        assert_eq!((reply.etag(), reply.header("x-ms-content-crc64")), (flushed.etag(), &*crc64(data)));
+    }
+    let flushing = async |position: usize, data: &[u8]| {
+        client.patch(&format!("lake/file?action=append&position={position}&flush=true"), &[], data).await
+    };
+    assert_eq!(flushing(299_999, b"x").await.expect(202).etag(), flushed.etag());
+    flushing(299_998, b"x").await.refused(400, "InvalidFlushPosition");
+    flushing(299_998, b"1234").await.refused(400, "InvalidFlushPosition");
+    assert!(content(client).await == committed);
+    // Nothing of it counts as data for what follows, and what was appended behind it is still there.
+    flush(client, 300_002).await.refused(400, "InvalidFlushPosition");
+    append(client, 300_000, b"more").await.expect(202);
+    append(client, 299_999, b"XXXXXX").await.expect(202);
+    flush(client, 300_004).await.expect(200);
+    assert!(content(client).await == [&committed[..], b"more"].concat());
+    let spools = std::fs::read_dir(fixture.folder.path().join("spool")).unwrap();
+    // It is still a request: checked, leased, conditional.
+    let wrong = [("x-ms-content-crc64", "AAAAAAAAAAA=")];
+    client.patch("lake/file?action=append&position=0", &wrong, b"x").await.refused(400, "Crc64Mismatch");
+    let absent = [("if-match", "\"0x1\"")];
+    client.patch("lake/file?action=append&position=0", &absent, b"x").await.refused(412, "ConditionNotMet");
+    let lease =
+        [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "15"), ("x-ms-proposed-lease-id", LEASE)];
+    client.patch("lake/file?action=append&position=0", &lease, b"x").await.expect(202);
+    append(client, 0, b"x").await.refused(412, "LeaseIdMissing");
+    let release = [("x-ms-lease-action", "release"), ("x-ms-lease-id", LEASE)];
+    client.patch("lake/file?action=append&position=300003&flush=true", &release, b"x").await.expect(202);
+    append(client, 0, b"x").await.expect(202);
+    fixture.running.stop().await.unwrap();
+    assert_eq!(spools.count(), 0);
+}
+
+/// A body that is on its way while a flush commits other data for its range.
+#[tokio::test]
+async fn data_that_a_flush_overtakes_is_dropped() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    let request = client.signed_head("PATCH", "lake/file?action=append&position=0", 1_000_000);
+    let request = request.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+    let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.write_all(&[1; 600_000]).await.unwrap();
+    // Lies aside once the other one has claimed the range.
+    let overtaking = pattern(500_000);
+    append(client, 0, &overtaking).await.expect(202);
+    flush(client, overtaking.len()).await.expect(200);
+    socket.write_all(&[1; 400_000]).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&answer));
+    assert!(content(client).await == overtaking);
+    flush(client, 1_000_000).await.refused(400, "InvalidFlushPosition");
+    fixture.running.stop().await.unwrap();
 }
 
 #[tokio::test]
