@@ -52,7 +52,7 @@ pub(crate) use filesystems::{
     update_filesystem,
 };
 pub(crate) use garbage::{next_expiry, sweep_step};
-pub(crate) use listing::{Page, Start, list_paths};
+pub(crate) use listing::{Page, list_paths};
 pub(crate) use node::{Node, NodeKind};
 use readers::Readers;
 pub(crate) use rename::{RenameRequest, rename};

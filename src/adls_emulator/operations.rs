@@ -7,6 +7,7 @@ mod blob;
 mod blob_list;
 mod block_list;
 mod body;
+mod continuation;
 mod copy;
 mod create;
 mod delete;

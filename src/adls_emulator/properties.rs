@@ -91,6 +91,12 @@ pub(crate) struct ContentSettings {
     /// How the content came here, if by Copy Blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<Copied>,
+    /// Of the Path - Create or rename that the path comes from: a client that lost the answer knows by it what it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// A file of Path - Create does not consist of blocks, and takes none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_blocks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,6 +36,7 @@ macro_rules! errors {
 
 errors! {
     account_not_found = NOT_FOUND, "ResourceNotFound", "The specified resource does not exist: no such storage account in this emulator.";
+    blob_operation_not_supported = CONFLICT, "BlobOperationNotSupported", "The operation is not supported in this scenario: the file was made through the Data Lake endpoint and does not consist of blocks. Append to it there, or replace it with Put Blob.";
     block_list_too_long = BAD_REQUEST, "BlockListTooLong", "The block list may not contain more than 50,000 blocks.";
     cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this account of this emulator.";
     condition_not_met = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";

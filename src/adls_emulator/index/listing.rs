@@ -1,7 +1,7 @@
 //! Listing paths, a page at a time, in depth-first order with the names of one directory sorted by their bytes.
 //!
-//! A page costs what it holds plus the depth of where it starts: the continuation is the last path given out, and the walk
-//! starts right after that place, also when the path is gone by then.
+//! A page costs what it holds plus the depth of where it starts: the continuation is the path that the next page begins
+//! with, and the walk starts at that place, also when the path is gone by then.
 
 use std::collections::VecDeque;
 
@@ -15,20 +15,10 @@ use crate::service_error::ServiceError;
 /// Rows read ahead per directory: few enough that a walk through many small directories reads little in vain.
 const READ_AHEAD: usize = 256;
 
-/// Where a listing begins, relative to the directory that is listed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Start<'a> {
-    Beginning,
-    /// After this path and, unless it is passed over, what lies below it.
-    After(&'a str),
-    /// At this path, whether or not something is there.
-    From(&'a str),
-}
-
 pub(crate) struct Page {
     /// Path relative to the directory that is listed, and the node.
     pub entries: Vec<(String, Node)>,
-    /// Where the next page starts; `None` after the last.
+    /// The path that the next page begins with, relative to the directory; `None` after the last page.
     pub next: Option<String>,
 }
 
@@ -84,16 +74,17 @@ impl Level {
     }
 }
 
-/// `named`: how the names of the directory's own children begin.
+/// `named`: how the names of the directory's own children begin. `from`: where to begin, relative to the directory and
+/// whether or not something is there; empty for its first child.
 pub(crate) fn list_paths(
     connection: &Connection,
     directory: i64,
     named: &str,
     recursive: bool,
-    start: Start<'_>,
+    from: &str,
     limit: usize,
 ) -> Result<Page, ServiceError> {
-    let mut levels = starting_levels(connection, directory, recursive, start)?;
+    let mut levels = starting_levels(connection, directory, from)?;
     if let Some(level) = levels.first_mut()
         && !named.is_empty()
     {
@@ -109,11 +100,10 @@ pub(crate) fn list_paths(
             levels.pop();
             continue;
         };
-        if entries.len() == limit {
-            let next = entries.last().map(|(path, _)| path.clone());
-            return Ok(Page { entries, next });
-        }
         let path = format!("{}{}", level.prefix, node.name);
+        if entries.len() == limit {
+            return Ok(Page { entries, next: Some(path) });
+        }
         if recursive && node.kind.is_directory() {
             levels.push(Level::new(node.id, format!("{path}/"), String::new()));
         }
@@ -122,35 +112,23 @@ pub(crate) fn list_paths(
     Ok(Page { entries, next: None })
 }
 
-fn starting_levels(
-    connection: &Connection,
-    directory: i64,
-    recursive: bool,
-    start: Start<'_>,
-) -> Result<Vec<Level>, ServiceError> {
-    let (path, inclusive) = match start {
-        Start::Beginning => return Ok(vec![Level::new(directory, String::new(), String::new())]),
-        Start::After(path) => (path, false),
-        Start::From(path) => (path, true),
-    };
+/// Those above the path on the way to it start behind the step down.
+fn starting_levels(connection: &Connection, directory: i64, from: &str) -> Result<Vec<Level>, ServiceError> {
     let mut levels = Vec::new();
     let (mut parent, mut prefix) = (directory, String::new());
-    let mut names = path.split('/').peekable();
+    let mut names = from.split('/').peekable();
     while let Some(name) = names.next() {
-        if inclusive && names.peek().is_none() {
+        if names.peek().is_none() {
             let level = Level::new(parent, prefix, String::new());
             levels.push(Level { from: name.to_owned(), ..level });
-            return Ok(levels);
+            break;
         }
         levels.push(Level::new(parent, prefix.clone(), name.to_owned()));
         match tree::child(connection, parent, name)? {
             Some(entry) if entry.kind.is_directory() => parent = entry.id,
-            _ => return Ok(levels),
+            _ => break,
         }
         prefix = format!("{prefix}{name}/");
-    }
-    if recursive {
-        levels.push(Level::new(parent, prefix, String::new()));
     }
     Ok(levels)
 }

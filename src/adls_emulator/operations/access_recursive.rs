@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::account::{decode_token, encode_token};
 use super::{Context, Place};
 use crate::authorization::Authority;
-use crate::index::{self, Node, NodeKind, Start, Writing};
+use crate::index::{self, Node, NodeKind, Writing};
 use crate::permissions::AclChange;
 use crate::service_error::ServiceError;
 
@@ -43,8 +43,8 @@ struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Position {
     Beginning,
-    /// This path, relative to where the walk began, is done; empty for that place itself.
-    After(String),
+    /// Goes on with this path, relative to where the walk began; empty for the first path below that place, which is done.
+    From(String),
     End,
 }
 
@@ -54,7 +54,7 @@ impl Position {
             None => Ok(Self::Beginning),
             // The mark keeps the place itself apart from no token at all.
             Some(text) => match text.strip_prefix(':') {
-                Some(path) => Ok(Self::After(path.to_owned())),
+                Some(path) => Ok(Self::From(path.to_owned())),
                 None => Err(ServiceError::invalid_query("continuation", "it is of another operation")),
             },
         }
@@ -62,7 +62,7 @@ impl Position {
 
     fn token(&self) -> Option<String> {
         match self {
-            Self::After(path) => Some(encode_token(&format!(":{path}"))),
+            Self::From(path) => Some(encode_token(&format!(":{path}"))),
             Self::Beginning | Self::End => None,
         }
     }
@@ -123,10 +123,9 @@ impl Step<'_> {
     ) -> Result<(Tally, Position, usize), ServiceError> {
         let top = place.node(writing.connection)?;
         let (directory, mut done) = (top.id, 0);
-        let start = match &position {
+        let from = match position {
             Position::End => return Ok((self.tally, Position::End, 0)),
-            Position::After(path) if path.is_empty() => Start::Beginning,
-            Position::After(path) => Start::After(path),
+            Position::From(path) => path,
             Position::Beginning => {
                 let kind = top.kind;
                 done = 1;
@@ -136,25 +135,20 @@ impl Step<'_> {
                 if kind == NodeKind::File {
                     return Ok((self.tally, Position::End, done));
                 }
-                Start::Beginning
+                String::new()
             }
         };
         if done == limit {
-            return Ok((self.tally, Position::After(String::new()), done));
+            return Ok((self.tally, Position::From(from), done));
         }
-        let page = index::list_paths(writing.connection, directory, "", true, start, limit - done)?;
-        let mut last = match position {
-            Position::After(path) => path,
-            Position::Beginning | Position::End => String::new(),
-        };
+        let page = index::list_paths(writing.connection, directory, "", true, &from, limit - done)?;
         for (path, node) in page.entries {
             done += 1;
             if !self.apply(writing, place, &path, node)? {
-                return Ok((self.tally, Position::After(last), done));
+                return Ok((self.tally, Position::From(path), done));
             }
-            last = path;
         }
-        Ok((self.tally, page.next.map_or(Position::End, Position::After), done))
+        Ok((self.tally, page.next.map_or(Position::End, Position::From), done))
     }
 
     /// Answers whether to go on.

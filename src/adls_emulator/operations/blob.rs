@@ -104,7 +104,10 @@ impl PutBlock {
         let record = move |writing: &mut Writing<'_>| {
             let root = place.root(writing.connection)?;
             match index::find(writing.connection, root, &place.path)? {
-                Some(node) => lease.check_write(&node.lease, writing.now_ms)?,
+                Some(node) => {
+                    check_blocks(&node)?;
+                    lease.check_write(&node.lease, writing.now_ms)?;
+                }
                 None => lease.check_absent()?,
             }
             let block = Block { spool: spool.name().to_owned(), length };
@@ -114,6 +117,14 @@ impl PutBlock {
             Ok(())
         };
         context.service.index.write(record).await
+    }
+}
+
+/// Only a file that was written through the Blob endpoint consists of blocks.
+fn check_blocks(node: &Node) -> Result<(), ServiceError> {
+    match ContentSettings::stored(&node.settings).without_blocks {
+        true => Err(ServiceError::blob_operation_not_supported()),
+        false => Ok(()),
     }
 }
 
@@ -133,6 +144,8 @@ pub(super) struct Write {
     lease: LeaseUse,
     pub settings: ContentSettings,
     pub properties: String,
+    /// Out of blocks, which need a file that can have some.
+    pub of_blocks: bool,
 }
 
 impl Write {
@@ -150,6 +163,7 @@ impl Write {
             lease: LeaseUse::of(&context.call)?,
             settings,
             properties: UserProperties::from_metadata_headers(headers).to_text(),
+            of_blocks: false,
         })
     }
 
@@ -177,7 +191,7 @@ impl Write {
             expires_ms: None,
             encryption_context: None,
         };
-        let Self { place, conditions, lease, .. } = self;
+        let Self { place, conditions, lease, of_blocks, .. } = self;
         let commit = move |writing: &mut Writing<'_>| {
             let root = place.root(writing.connection)?;
             let block_place = BlockPlace { root, path: place.path.join("/") };
@@ -194,6 +208,9 @@ impl Write {
                     return Err(ServiceError::path_conflict().about(node.kind));
                 }
                 Some(node) => {
+                    if of_blocks {
+                        check_blocks(&node)?;
+                    }
                     new.lease = node.lease;
                     lease.begin(&mut new.lease, writing.now_ms)?;
                     index::remove(writing, node.id)?;

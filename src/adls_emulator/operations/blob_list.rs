@@ -9,7 +9,7 @@ use quick_xml::escape::escape;
 use super::account::{decode_token, encode_token, page_size};
 use super::{Context, deleted_list};
 use crate::clock;
-use crate::index::{self, Node, Page, Start};
+use crate::index::{self, Node, Page};
 use crate::lease::Lease;
 use crate::properties::{ContentSettings, FOLDER_MARK, UserProperties};
 use crate::service_error::ServiceError;
@@ -27,10 +27,13 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         Some(_) => return Err(ServiceError::invalid_query("delimiter", "only / divides paths here")),
     };
     let limit = page_size(query.number("maxresults")?)?;
-    let after = decode_token(query.get("marker"), "marker")?;
+    let marker = decode_token(query.get("marker"), "marker")?;
     let prefix = query.get("prefix").unwrap_or("").to_owned();
     let (directory, name) = prefix.rsplit_once('/').unwrap_or(("", &prefix));
-    let from = from_below(query.get("startFrom"), directory);
+    let from = match marker {
+        Some(marker) => FirstName::Below(marker),
+        None => from_below(query.get("startFrom"), directory),
+    };
     if query.get("endBefore").is_some() {
         return Err(ServiceError::not_implemented("endBefore in List Blobs"));
     }
@@ -43,13 +46,12 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
         let Some(node) = index::find(connection, root, &path)?.filter(|node| node.kind.is_directory()) else {
             return Ok(Page { entries: Vec::new(), next: None });
         };
-        let start = match (&after, &from) {
-            (Some(after), _) => Start::After(after),
-            (None, FirstName::Below(from)) => Start::From(from),
-            (None, FirstName::Beginning) => Start::Beginning,
-            (None, FirstName::Behind) => return Ok(Page { entries: Vec::new(), next: None }),
+        let from = match &from {
+            FirstName::Below(from) => from,
+            FirstName::Beginning => "",
+            FirstName::Behind => return Ok(Page { entries: Vec::new(), next: None }),
         };
-        let mut page = index::list_paths(connection, node.id, &name, flat, start, limit)?;
+        let mut page = index::list_paths(connection, node.id, &name, flat, from, limit)?;
         if !directory.is_empty() {
             for (name, _) in &mut page.entries {
                 *name = format!("{directory}/{name}");

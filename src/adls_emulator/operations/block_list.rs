@@ -25,7 +25,8 @@ pub(super) async fn put_block_list(
     context: &Context,
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
-    let write = Write::of(context)?;
+    let mut write = Write::of(context)?;
+    write.of_blocks = true;
     let ids = block_ids(&read_text(payload, MAX_BLOCK_LIST_BYTES).await?)?;
     let content = context.service.content.clone();
     let place = write.place.clone();

@@ -57,6 +57,8 @@ async fn copy(context: &Context) -> Result<(Node, Copied), ServiceError> {
     write.settings = ContentSettings {
         access_tier: asked.access_tier.or(stored.access_tier.clone()),
         copy: Some(copied.clone()),
+        transaction: None,
+        without_blocks: false,
         ..stored
     };
     write.settings.update_from(&context.call.headers, "x-ms-blob-");

@@ -12,6 +12,9 @@ use crate::properties::{ContentSettings, UserProperties};
 use crate::request::{Call, Conditions, LeaseUse, Location, lease_duration, lease_id};
 use crate::service_error::ServiceError;
 
+/// The header by which a client names its create or rename, and which a HEAD tells again.
+pub(super) const TRANSACTION: &str = "x-ms-client-transaction-id";
+
 const MAX_ENCRYPTION_CONTEXT_BYTES: usize = 1024;
 
 pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -112,6 +115,8 @@ pub(super) fn description(context: &Context, kind: NodeKind) -> Result<Create, S
     };
     let mut settings = ContentSettings::default();
     settings.update_from(&call.headers, "x-ms-");
+    settings.transaction = call.header(TRANSACTION).map(str::to_owned);
+    settings.without_blocks = kind == NodeKind::File;
     Ok(Create {
         kind,
         owner: call.header("x-ms-owner").or(context.caller.owner()).map(str::to_owned),

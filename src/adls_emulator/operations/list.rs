@@ -4,9 +4,10 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 
 use super::Context;
-use super::account::{decode_token, encode_token, page_size};
+use super::account::page_size;
+use super::continuation;
 use crate::clock;
-use crate::index::{self, Node, Page, Start};
+use crate::index::{self, Node, Page};
 use crate::request::split_path;
 use crate::service_error::ServiceError;
 
@@ -62,11 +63,16 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     let limit = page_size(query.number("maxResults")?)?;
     // Names are the same for people and for programs here: there is no directory of users to ask.
     query.flag("upn")?;
-    let after = decode_token(query.get("continuation"), "continuation")?;
-    let from = query.get("beginFrom").map(split_path).transpose()?.unwrap_or_default();
-    if from.len() > 1 && !recursive {
+    let (parameter, from) = match query.get("continuation") {
+        Some(token) => ("continuation", continuation::parse(token)?),
+        None => {
+            let from = query.get("beginFrom").map(split_path).transpose()?.unwrap_or_default();
+            ("beginFrom", from.join("/"))
+        }
+    };
+    if from.contains('/') && !recursive {
         let reason = "without recursive=true it is one name";
-        return Err(ServiceError::invalid_query("beginFrom", reason));
+        return Err(ServiceError::invalid_query(parameter, reason));
     }
     let directory = query.get("directory").map(split_path).transpose()?.unwrap_or_default();
     let place = context.place()?;
@@ -77,13 +83,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
         if !node.kind.is_directory() {
             return Ok(Page { entries: vec![(path, node)], next: None });
         }
-        let from = from.join("/");
-        let start = match &after {
-            Some(after) => Start::After(after),
-            None if from.is_empty() => Start::Beginning,
-            None => Start::From(&from),
-        };
-        let mut page = index::list_paths(connection, node.id, "", recursive, start, limit)?;
+        let mut page = index::list_paths(connection, node.id, "", recursive, &from, limit)?;
         if !path.is_empty() {
             path.push('/');
             for (name, _) in &mut page.entries {
@@ -95,7 +95,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     let page = context.service.index.read(read).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = page.next {
-        response.insert_header(("x-ms-continuation", encode_token(&next)));
+        response.insert_header(("x-ms-continuation", continuation::token(&next)));
     }
     let paths: Vec<Entry> = page.entries.into_iter().map(|(name, node)| Entry::new(name, node)).collect();
     let body = serde_json::to_vec(&Listing { paths });

@@ -9,8 +9,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use rusqlite::Connection;
 
+use super::create::TRANSACTION;
 use super::{Context, reply};
 use crate::index::{self, RenameRequest};
+use crate::properties::ContentSettings;
 use crate::request::{Call, Conditions, LeaseUse, Location, decode_path};
 use crate::service_error::ServiceError;
 
@@ -27,6 +29,7 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
     let conditions = Conditions::of(call)?;
     let source_conditions = Conditions::of_rename_source(call)?;
     let (lease, source_lease) = (LeaseUse::of(call)?, LeaseUse::of_rename_source(call)?);
+    let transaction = call.header(TRANSACTION).map(str::to_owned);
     let rename = move |writing: &mut index::Writing<'_>| {
         let connection = writing.connection;
         let root = place.root(connection)?;
@@ -53,7 +56,12 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             conditions,
             lease,
         };
-        index::rename(writing, &request)
+        let node = index::rename(writing, &request)?;
+        if transaction.is_some() {
+            let settings = ContentSettings { transaction, ..ContentSettings::stored(&node.settings) };
+            index::save_settings(writing, node.id, &settings.to_text())?;
+        }
+        Ok(node)
     };
     let node = context.service.index.write(rename).await?;
     context.counters.add_rename(node.kind);

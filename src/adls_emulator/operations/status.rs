@@ -4,11 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use bytes::Bytes;
 
+use super::create::TRANSACTION;
 use super::{Context, reply};
 use crate::authorization::{Caller, Role, allowed_bits};
 use crate::clock;
 use crate::index::{self, Node};
 use crate::permissions::parse_triple;
+use crate::properties::ContentSettings;
 use crate::request::{Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
@@ -19,6 +21,10 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
         return Err(ServiceError::flat_namespace());
     }
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    // The root has a status and access control, and no properties of its own: those are the filesystem's.
+    if place.path.is_empty() && action.is_empty() {
+        return Err(ServiceError::root_operation());
+    }
     let lease = LeaseUse::of(&context.call)?;
     // Names are the same for people and for programs here: there is no directory of users to ask.
     context.call.query.flag("upn")?;
@@ -30,6 +36,9 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
         "" | "getStatus" => {
             reply::describe(&mut response, &node, action.is_empty());
             reply::content_settings(&mut response, &node, true);
+            if let Some(transaction) = ContentSettings::stored(&node.settings).transaction {
+                reply::insert_text(&mut response, TRANSACTION, &transaction);
+            }
         }
         "getAccessControl" => {
             reply::describe(&mut response, &node, false);

@@ -33,6 +33,9 @@ async fn change(
 
 /// Replaces all user properties.
 pub(super) async fn set_properties(context: &Context) -> Result<HttpResponse, ServiceError> {
+    if context.call.location.path.is_empty() {
+        return Err(ServiceError::root_operation());
+    }
     let headers = context.call.headers.clone();
     let properties = context.call.header("x-ms-properties").map(UserProperties::parse).transpose()?;
     let apply = move |node: &mut Node| {
@@ -92,8 +95,14 @@ pub(super) async fn set_http_headers(context: &Context) -> Result<HttpResponse, 
     settings.update_from(&context.call.headers, "x-ms-blob-");
     let apply = move |node: &mut Node| {
         let stored = ContentSettings::stored(&node.settings);
-        settings.access_tier = stored.access_tier;
-        settings.copy = stored.copy;
+        let given = std::mem::take(&mut settings);
+        settings = ContentSettings {
+            access_tier: stored.access_tier,
+            copy: stored.copy,
+            transaction: stored.transaction,
+            without_blocks: stored.without_blocks,
+            ..given
+        };
         node.settings = settings.to_text();
         Ok(())
     };

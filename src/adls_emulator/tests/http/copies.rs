@@ -158,6 +158,40 @@ async fn committed_blocks_can_be_listed_and_named_again() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_other_endpoint_takes_no_blocks() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    put_block(client, "lake/file", "YQ==", b"early").await.expect(201);
+    let written = client.write("lake/file", b"content").await;
+    put_block(client, "lake/file", "Yg==", b"late").await.refused(409, "BlobOperationNotSupported");
+    put_list(client, "lake/file", &[("Latest", "YQ==")]).await.refused(409, "BlobOperationNotSupported");
+    put_list(client, "lake/file", &[]).await.refused(409, "BlobOperationNotSupported");
+    let from = url(client, "lake/file");
+    let block = "lake/file?comp=block&blockid=Yw%3D%3D";
+    client.put(block, &[("x-ms-copy-source", &from)]).await.refused(409, "BlobOperationNotSupported");
+    // Whatever its properties, and wherever it is moved.
+    client.put("lake/file?comp=properties", &[("x-ms-blob-content-type", "text/x")]).await.expect(200);
+    client.put("lake/moved", &[("x-ms-rename-source", "/lake/file")]).await.expect(201);
+    put_block(client, "lake/moved", "Yg==", b"late").await.refused(409, "BlobOperationNotSupported");
+    let read = client.get("lake/moved", &[]).await.expect(200);
+    assert_eq!(
+        (read.text().as_str(), read.header("last-modified")),
+        ("content", written.header("last-modified"))
+    );
+    assert_eq!(std::fs::read_dir(fixture.folder.path().join("spool")).unwrap().count(), 1);
+
+    // What replaces it through the Blob endpoint is a blob.
+    let from = url(client, "lake/moved");
+    client.put("lake/copy", &[("x-ms-copy-source", &from)]).await.expect(202);
+    put_block(client, "lake/copy", "Yg==", b"late").await.expect(201);
+    put(client, "lake/moved", &[("x-ms-blob-type", "BlockBlob")], b"blob").await.expect(201);
+    put_block(client, "lake/moved", "Yg==", b"late").await.expect(201);
+    put_list(client, "lake/moved", &[("Latest", "Yg==")]).await.expect(201);
+    assert_eq!(client.get("lake/moved", &[]).await.expect(200).text(), "late");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn tiers_are_remembered() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;

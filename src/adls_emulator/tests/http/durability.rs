@@ -228,7 +228,7 @@ async fn the_content_of_what_was_deleted_is_removed_from_the_disk() {
     };
     while files() > 0 {
         // Any request: the sweeper's steps take turns with it.
-        fixture.client.head("lake", &[]).await.expect(200);
+        fixture.client.head("lake?resource=filesystem", &[]).await.expect(200);
     }
     fixture.running.stop().await.unwrap();
 }

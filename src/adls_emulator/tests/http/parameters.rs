@@ -2,6 +2,11 @@
 
 use crate::client::Fixture;
 
+// Begin with `D01`, `A1` and `z-non-existent`.
+const D01: &str = "MTA4NTUxMDk1MjczMjU0NDg0MSAwIEQwMQ==";
+const A1_IS_NOT_THERE: &str = "LTMxNTgxODM0NTI1NDU2MTQ5NDcgMCBBMQ==";
+const Z_IS_BEHIND: &str = "LTg5OTE4NTM5NDg1ODYzNTQ0ODIgMCB6LW5vbi1leGlzdGVudA==";
+
 #[tokio::test]
 async fn an_encryption_context_is_kept_and_told() {
     let fixture = Fixture::start().await;
@@ -82,6 +87,70 @@ async fn a_listing_begins_where_it_is_told_to() {
     let token = page.expect(200).header("x-ms-continuation").to_owned();
     let rest = list(&format!("recursive=true&beginFrom=b/c/1&continuation={token}")).await;
     assert_eq!(rest, ["b/c/2", "b/d", "c"]);
+    fixture.running.stop().await.unwrap();
+}
+
+/// Hadoop's driver makes such continuations itself.
+#[tokio::test]
+async fn a_continuation_of_the_services_form_begins_a_listing() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    for path in ["dir/A0", "dir/D01", "dir/a+", "dir/c0"] {
+        client.put(&format!("lake/{path}?resource=file"), &[]).await.expect(201);
+    }
+    let list = async |token: &str| {
+        let target = format!("lake?resource=filesystem&recursive=false&directory=dir&continuation={token}");
+        client.get(&target, &[]).await
+    };
+    for (token, expected) in [
+        (D01, &["dir/D01", "dir/a+", "dir/c0"][..]),
+        (A1_IS_NOT_THERE, &["dir/D01", "dir/a+", "dir/c0"]),
+        (Z_IS_BEHIND, &[]),
+    ] {
+        let page = list(token).await.expect(200);
+        let names: Vec<_> =
+            page.json()["paths"].as_array().unwrap().iter().map(|path| path["name"].clone()).collect();
+        assert_eq!(names, expected, "{token}");
+    }
+    list(&D01[4..]).await.refused(400, "InvalidQueryParameterValue");
+    let whole = client.get("lake?resource=filesystem&recursive=true&maxResults=1", &[]).await.expect(200);
+    let next = client.get("lake?resource=filesystem&recursive=true&maxResults=2", &[]).await.expect(200);
+    assert_ne!(whole.header("x-ms-continuation"), next.header("x-ms-continuation"));
+    // Of a walk through all levels, which one level cannot continue.
+    list(whole.header("x-ms-continuation")).await.refused(400, "InvalidQueryParameterValue");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_is_told_by_what_it_made() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let transaction = |id: &'static str| ("x-ms-client-transaction-id", id);
+    let told = async |path: &str| {
+        let head = client.head(&format!("lake/{path}?action=getStatus"), &[]).await.expect(200);
+        let whole = client.head(&format!("lake/{path}"), &[]).await.expect(200);
+        let id = head.header("x-ms-client-transaction-id").to_owned();
+        assert_eq!(whole.header("x-ms-client-transaction-id"), id);
+        id
+    };
+    client.put("lake/dir?resource=directory", &[transaction("one")]).await.expect(201);
+    client.put("lake/file?resource=file", &[transaction("two")]).await.expect(201);
+    let made = client.put("lake/file?resource=file", &[transaction("three")]).await.expect(201);
+    assert_eq!((told("dir").await.as_str(), told("file").await.as_str()), ("one", "three"));
+    let absent = [("if-none-match", "*"), transaction("four")];
+    client.put("lake/file?resource=file", &absent).await.refused(409, "PathAlreadyExists");
+    assert_eq!(told("file").await, "three");
+    client.put("lake/moved", &[("x-ms-rename-source", "/lake/file")]).await.expect(201);
+    assert_eq!(told("moved").await, "three");
+    let source = [("x-ms-rename-source", "/lake/moved"), transaction("five")];
+    let moved = client.put("lake/again", &source).await.expect(201);
+    assert_eq!(moved.etag(), made.etag());
+    let source = [("x-ms-rename-source", "/lake/none"), transaction("six")];
+    client.put("lake/again", &source).await.refused(404, "SourcePathNotFound");
+    client.put("lake/again?comp=properties", &[("x-ms-blob-content-type", "text/x")]).await.expect(200);
+    assert_eq!(told("again").await, "five");
+    client.put("lake/again?resource=file", &[]).await.expect(201);
+    assert_eq!(told("again").await, "");
     fixture.running.stop().await.unwrap();
 }
 

@@ -51,6 +51,25 @@ async fn properties_and_content_settings_are_kept() {
     fixture.running.stop().await.unwrap();
 }
 
+/// What belongs to all of a filesystem are the filesystem's properties.
+#[tokio::test]
+async fn the_root_has_a_status_and_access_control_and_no_properties() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.head("lake/", &[]).await.refused(400, "InvalidUri");
+    let properties = [("x-ms-properties", "a=MQ==")];
+    client.patch("lake/?action=setProperties", &properties, b"").await.refused(400, "InvalidUri");
+    let status = client.head("lake/?action=getStatus", &[]).await.expect(200);
+    assert_eq!(status.header("x-ms-resource-type"), "directory");
+    let owned = [("x-ms-owner", "alice")];
+    client.patch("lake/?action=setAccessControl", &owned, b"").await.expect(200);
+    let access = client.head("lake/?action=getAccessControl", &[]).await.expect(200);
+    assert_eq!(access.header("x-ms-owner"), "alice");
+    let filesystem = client.head("lake?resource=filesystem", &[]).await.expect(200);
+    assert_eq!(filesystem.header("x-ms-properties"), "");
+    fixture.running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn deleting_respects_what_is_inside_and_conditions() {
     let fixture = Fixture::start().await;
