@@ -3,10 +3,11 @@
 //! `PUT|GET|DELETE /accounts/{name}`, `GET /accounts`, `POST /accounts/{name}/regenerateKey` with `{"keyName": "key1"}`,
 //! `GET /counters`, `GET|PUT /accounts/{name}/roles` with `[{"principalId": object id, "role": "Reader"|"Contributor"|"Owner"}]`
 //! (the data roles of Azure RBAC on the account), `GET|PUT /tokenIssuers` with `{"issuer": …, "audiences": […], "keys": […]}`.
+//! `GET /health` is for everybody.
 
 mod knobs;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Responder as _, web};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,11 @@ async fn serve(
     admin: &Admin,
     service: &Service,
 ) -> Result<HttpResponse, ServiceError> {
+    if request.method() == Method::GET && request.path() == "/health" {
+        // Whatever is wrong with the index is an error here.
+        service.index.read(index::next_expiry).await?;
+        return Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "serving" })));
+    }
     if !authorised(request, &admin.token) {
         let message = "The Authorization header is not 'Bearer' with this emulator's admin token.";
         return Err(ServiceError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message));

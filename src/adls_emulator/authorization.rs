@@ -102,7 +102,10 @@ pub(crate) async fn authenticate(
 pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result<(), ServiceError> {
     let need = match &context.caller {
         Caller::Key if operation != Operation::UserDelegationKey => return Ok(()),
-        _ => needs::of(operation, &context.call)?,
+        _ => match needs::of(operation, &context.call)? {
+            Some(need) => need,
+            None => return Ok(()),
+        },
     };
     let source = Source::of(context, operation)?;
     if let Some(source) = source.as_ref().filter(|source| source.signed.is_some()) {

@@ -11,23 +11,39 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::account::AccountKey;
 use crate::emulator::{Emulator, Options, Storage};
 use crate::error::EmulatorError;
+use crate::probe::{from_here, probe};
 
 /// The account of whoever names none. Its key is known to everybody and protects nothing.
 const WELL_KNOWN_ACCOUNT: &str = "devlake";
 const WELL_KNOWN_KEY: &[u8; 64] = b"livedata adls-emulator: everybody knows this key, so trust none.";
 
 const EXAMPLES: &str = "\
-Try it:
-  livedata adls-emulator --in-memory
-and give any DataLake client the endpoint, account name and key that it prints. With the Python SDK:
-  DataLakeServiceClient('http://127.0.0.1:10004/devlake', credential=KEY)
+Start it:
+  livedata adls-emulator --in-memory                 until Ctrl-C, nothing is kept
+  livedata adls-emulator --data ~/lake               kept on disk; kill -9 loses nothing that was acknowledged
+It prints the account, its key, and the secret of the admin endpoint. Both endpoints of the account, DFS and Blob, are that URL.
 
 Accounts:
   Without --account and --accounts-file, and with none in the data folder, there is the account devlake with a key that is the
-  same everywhere. More are made by the admin endpoint: PUT /accounts/NAME.
+  same everywhere. An account of your own is  --account lake=$(openssl rand -base64 64 | tr -d '\\n')  and more are made by the
+  admin endpoint: PUT /accounts/NAME. Every account has a hierarchical namespace and no containers at first.
+
+Clients (KEY is what is printed, ENDPOINT is http://127.0.0.1:10004/devlake):
+  Python          DataLakeServiceClient(ENDPOINT, credential=KEY), BlobServiceClient(ENDPOINT, credential=KEY)
+  connection      DefaultEndpointsProtocol=http;AccountName=devlake;AccountKey=KEY;BlobEndpoint=ENDPOINT;DfsEndpoint=ENDPOINT
+  az storage      --connection-string of that form; az storage fs: --account-name devlake --account-key KEY --blob-endpoint ENDPOINT
+  rclone          --azureblob-account devlake --azureblob-key KEY --azureblob-endpoint ENDPOINT
+  Hadoop (ABFS)   fs.azure.abfs.endpoint=127.0.0.1:10004, fs.azure.always.use.https=false, the key in fs.azure.account.key…
+  Names work like addresses: ACCOUNT.dfs.ANYTHING and ACCOUNT.blob.ANYTHING name an account, if they lead here.
+
+Tokens (bearer, as of Entra ID) come with --token-issuers, and SDKs send them over TLS only: --tls-certificate, --tls-key.
+Whoever comes with one has the roles that PUT /accounts/NAME/roles gave, [{\"principalId\": OBJECT ID, \"role\": \"Contributor\"}]
+(Reader, Contributor or Owner), and beyond that what the access control lists grant.
 
 Admin endpoint, for whoever has the admin token (Authorization: Bearer TOKEN):
+  GET /health                                     for everybody; `livedata adls-emulator --probe` asks it
   GET /accounts, PUT|GET|DELETE /accounts/NAME, POST /accounts/NAME/regenerateKey {\"keyName\": \"key1\"}
+  PUT|GET /accounts/NAME/roles, PUT|GET /tokenIssuers
   GET /counters                                   requests by operation, bytes, errors
   GET /requests?after=N&account=&operation=&pathPrefix=&status=&limit=   the last 10,000 requests; DELETE forgets them
   GET /accounts/NAME/traffic                      body bytes by the second, and the most of any second; DELETE begins anew
@@ -36,7 +52,8 @@ Admin endpoint, for whoever has the admin token (Authorization: Bearer TOKEN):
   PUT|GET /clock                                  {\"offsetMs\": 61000}: how far the service's clock is ahead (leases, expiry)
   PUT|GET|DELETE /faults/ID, GET|DELETE /faults   faults on demand
 
-Faults are rules. A rule strikes requests that its selector takes in (all of it may be left out):
+Faults are rules. A rule strikes requests that its selector takes in (all of it may be left out; GET /counters shows how
+operations are called):
   PUT /faults/slow-appends
   {\"selector\": {\"account\": \"devlake\", \"operation\": \"PathAppend\", \"method\": \"PATCH\", \"pathPrefix\": \"/lake/dir\"},
    \"effect\": {\"latency\": {\"fromMs\": 10, \"toMs\": 50}}, \"probability\": 0.1, \"count\": 5, \"seed\": 7}
@@ -54,18 +71,19 @@ With --fault-header a request asks for an effect by itself: x-emulator-fault: {\
 /// Runs an ADLS Gen2 storage service on this machine until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(group = clap::ArgGroup::new("what").args(["data", "in_memory", "probe"]).required(true))]
 pub struct Args {
     /// Folder for all data; made when missing
-    #[arg(long, value_name = "FOLDER", required_unless_present = "in_memory")]
+    #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// Keep everything in memory, until the end of this process
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long)]
     pub in_memory: bool,
     /// Address of the storage endpoint (DFS and Blob)
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10004")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10004", overrides_with = "listen")]
     pub listen: SocketAddr,
     /// Address of the admin endpoint (accounts, keys, counters, faults)
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10005")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10005", overrides_with = "admin_listen")]
     pub admin_listen: SocketAddr,
     /// Secret for the admin endpoint; a new one is made and printed when it is not given
     #[arg(long, value_name = "SECRET", env = "ADLS_EMULATOR_ADMIN_TOKEN", hide_env_values = true)]
@@ -88,10 +106,16 @@ pub struct Args {
     /// Let requests ask for faults of their own by the header x-emulator-fault
     #[arg(long)]
     pub fault_header: bool,
+    /// Only ask the emulator that listens at --admin-listen whether it serves: for health checks
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// Serves until `stop` completes. Standard output gets the endpoints, and each secret that was not given.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), EmulatorError> {
+    if args.probe {
+        return probe(args.admin_listen).await;
+    }
     let made = args.admin_token.is_none();
     let admin_token = args.admin_token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let mut accounts = match &args.accounts_file {
@@ -123,7 +147,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Emula
         }
     }
     println!("storage endpoint: {}/ACCOUNT", running.storage_url());
-    println!("admin endpoint:   http://{}", running.admin_address());
+    println!("admin endpoint:   http://{}", from_here(running.admin_address()));
     if made {
         println!("admin token:      {admin_token}");
     }

@@ -22,6 +22,7 @@ use crate::counters::Counters;
 use crate::error::EmulatorError;
 use crate::faults::{Connection, Faults};
 use crate::index::{self, Index};
+use crate::probe::from_here;
 use crate::request_log::RequestLog;
 use crate::server::{self, Service};
 use crate::service_error::ServiceError;
@@ -103,7 +104,7 @@ impl Emulator {
         let storage_address = local(&storage, options.storage_address)?;
         let admin_address = local(&admin_listener, options.admin_address)?;
         let scheme = if options.storage_tls.is_some() { "https" } else { "http" };
-        let storage_url = format!("{scheme}://{storage_address}");
+        let storage_url = format!("{scheme}://{}", from_here(storage_address));
         let admin = web::Data::new(Admin { token: options.admin_token, storage_url: storage_url.clone() });
         let (ready, started) = oneshot::channel();
         let servers = Servers { storage, storage_tls: options.storage_tls, admin_listener, admin };
@@ -141,7 +142,7 @@ impl Running {
         self.admin_address
     }
 
-    /// `http://127.0.0.1:port`; an account's endpoint is this, a slash and its name.
+    /// `http://127.0.0.1:port`, also when it listens on all addresses; an account's endpoint is this, a slash and its name.
     pub fn storage_url(&self) -> &str {
         &self.storage_url
     }

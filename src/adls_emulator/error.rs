@@ -41,6 +41,8 @@ pub enum EmulatorError {
     Tls { reason: String },
     #[error("line {line} of the accounts file {path} is not NAME=BASE64KEY; correct it")]
     AccountsLine { path: PathBuf, line: usize, source: Box<EmulatorError> },
+    #[error("no emulator serves at {address}")]
+    NotServing { address: SocketAddr, source: io::Error },
     #[error("the server thread could not be run")]
     Thread { source: io::Error },
     #[error("the server thread ended before it was ready: {reason}")]
@@ -57,9 +59,11 @@ impl EmulatorError {
             | Self::Tls { .. }
             | Self::AccountsLine { .. } => ErrorKind::Configuration,
             Self::DataFolderInUse { .. } | Self::Listen { .. } => ErrorKind::Busy,
-            Self::DataFolder { .. } | Self::Index { .. } | Self::Thread { .. } | Self::NotReady { .. } => {
-                ErrorKind::Machine
-            }
+            Self::DataFolder { .. }
+            | Self::Index { .. }
+            | Self::NotServing { .. }
+            | Self::Thread { .. }
+            | Self::NotReady { .. } => ErrorKind::Machine,
         }
     }
 }

@@ -31,6 +31,7 @@ mod index;
 mod lease;
 mod operations;
 mod permissions;
+mod probe;
 mod properties;
 mod request;
 mod request_log;

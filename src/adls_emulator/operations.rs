@@ -3,6 +3,7 @@
 mod access_recursive;
 mod account;
 mod append;
+mod batch;
 mod blob;
 mod blob_list;
 mod block_list;
@@ -73,6 +74,7 @@ pub(crate) enum Operation {
     PathLease,
     PathSetExpiry,
     PathUndelete,
+    BlobBatch,
     BlobList,
     BlobPut,
     BlobPutFromUrl,
@@ -114,7 +116,8 @@ impl Operation {
             (_, Some("service"), Some("properties")) if call.method == Method::PUT => {
                 Ok(Self::ServiceSetProperties)
             }
-            (_, _, Some("batch")) => Err(ServiceError::not_implemented("comp=batch")),
+            (_, _, Some("batch")) if call.method == Method::POST => Ok(Self::BlobBatch),
+            (_, _, Some("blobs")) => Err(ServiceError::no_index_tags()),
             _ if call.method != Method::GET && call.method != Method::HEAD => {
                 Err(ServiceError::unsupported_http_verb())
             }
@@ -140,6 +143,8 @@ impl Operation {
             | ("HEAD", Some("metadata"), Api::Blob) => Ok(Self::FilesystemProperties),
             ("GET" | "HEAD", Some("acl"), Api::Blob) => Ok(Self::ContainerGetPolicies),
             ("PUT", Some("acl"), Api::Blob) => Ok(Self::ContainerSetPolicies),
+            ("POST", Some("batch"), Api::Blob) => Ok(Self::BlobBatch),
+            ("GET", Some("blobs"), Api::Blob) => Err(ServiceError::no_index_tags()),
             (_, None, _) => Err(ServiceError::unsupported_http_verb()),
             (_, Some(comp), _) => Err(ServiceError::not_implemented(&format!("comp={comp} of a container"))),
         }
@@ -147,7 +152,7 @@ impl Operation {
 
     fn of_path(call: &Call) -> Result<Self, ServiceError> {
         if call.query.get("snapshot").is_some() || call.query.get("versionid").is_some() {
-            return Err(ServiceError::not_implemented("snapshots and versions"));
+            return Err(ServiceError::not_with_hierarchical_namespace());
         }
         let from_url = call.header("x-ms-copy-source").is_some();
         if let Some(comp) = call.query.get("comp") {
@@ -165,6 +170,10 @@ impl Operation {
                 ("PUT", "metadata") => Ok(Self::BlobSetMetadata),
                 ("PUT", "properties") => Ok(Self::BlobSetHttpHeaders),
                 ("GET" | "HEAD", "metadata") => Ok(Self::PathStatus),
+                (_, "tags") => Err(ServiceError::no_index_tags()),
+                (_, "snapshot" | "page" | "pagelist" | "incrementalcopy") => {
+                    Err(ServiceError::not_with_hierarchical_namespace())
+                }
                 _ => Err(ServiceError::not_implemented(&format!("{} with comp={comp}", call.method))),
             };
         }
@@ -221,6 +230,7 @@ impl Operation {
             Self::PathLease => "PathLease",
             Self::PathSetExpiry => "PathSetExpiry",
             Self::PathUndelete => "PathUndelete",
+            Self::BlobBatch => "BlobBatch",
             Self::BlobList => "BlobList",
             Self::BlobPut => "BlobPut",
             Self::BlobPutFromUrl => "BlobPutFromUrl",
@@ -280,6 +290,11 @@ impl Place {
 
 /// A body that is text, such as XML.
 pub(crate) async fn read_text(payload: &mut web::Payload, most_bytes: usize) -> Result<String, ServiceError> {
+    String::from_utf8(read_body(payload, most_bytes).await?).map_err(|_| ServiceError::invalid_xml())
+}
+
+/// A body that is not content.
+async fn read_body(payload: &mut web::Payload, most_bytes: usize) -> Result<Vec<u8>, ServiceError> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         body.extend_from_slice(&chunk.map_err(|_| ServiceError::body_cut())?);
@@ -287,7 +302,7 @@ pub(crate) async fn read_text(payload: &mut web::Payload, most_bytes: usize) -> 
             return Err(ServiceError::request_body_too_large());
         }
     }
-    String::from_utf8(body).map_err(|_| ServiceError::invalid_xml())
+    Ok(body)
 }
 
 /// What a request must not be served without, as its caller would believe that it had taken effect.
@@ -295,14 +310,15 @@ fn refuse_unsupported(call: &Call) -> Result<(), ServiceError> {
     for (name, reason) in [
         ("x-ms-encryption-key", "this emulator does not encrypt what it keeps"),
         ("x-ms-encryption-scope", "this emulator does not encrypt what it keeps"),
-        ("x-ms-tags", "accounts with a hierarchical namespace have no index tags"),
-        ("x-ms-if-tags", "accounts with a hierarchical namespace have no index tags"),
         ("x-ms-immutability-policy-until-date", "this emulator has no immutability policies"),
         ("x-ms-legal-hold", "this emulator has no legal holds"),
     ] {
         if call.header(name).is_some() {
             return Err(ServiceError::unsupported_header(name, reason));
         }
+    }
+    if call.header("x-ms-tags").or(call.header("x-ms-if-tags")).is_some() {
+        return Err(ServiceError::not_with_hierarchical_namespace());
     }
     Ok(())
 }
@@ -349,6 +365,7 @@ pub(crate) async fn run(
         Operation::PathLease => lease::lease_path(&context).await,
         Operation::PathSetExpiry => expiry::set_expiry(&context).await,
         Operation::PathUndelete => undelete::undelete(&context).await,
+        Operation::BlobBatch => batch::submit(&context, payload).await,
         Operation::BlobList => blob_list::list_blobs(&context).await,
         Operation::BlobPut => blob::put_blob(&context, payload).await,
         Operation::BlobPutFromUrl => copy::put_blob_from_url(&context).await,

@@ -9,8 +9,8 @@ mod query;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, Uri};
 
 use crate::service_error::ServiceError;
 pub(crate) use conditions::Conditions;
@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub headers: HeaderMap,
     pub location: Location,
     pub api: Api,
+    /// As the client calls this endpoint, with the port.
+    host: String,
     /// Whose socket it is.
     pub peer: Option<IpAddr>,
     /// Came over TLS.
@@ -43,14 +45,52 @@ pub(crate) struct Call {
     pub base_url: String,
 }
 
+/// How a request came here.
+struct Way {
+    host: String,
+    peer: Option<IpAddr>,
+    secure: bool,
+}
+
 impl Call {
     /// `is_account` tells whether an account of that name exists; a host name only counts as one then.
     pub(crate) fn parse(
         request: &HttpRequest,
         is_account: impl Fn(&str) -> bool,
     ) -> Result<Self, ServiceError> {
-        let headers = request.headers().clone();
-        let sent_method = request.method().clone();
+        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+        let host =
+            authority.or_else(|| text(request.headers(), "host").map(str::to_owned)).unwrap_or_default();
+        let way = Way {
+            host,
+            peer: request.peer_addr().map(|address| address.ip()),
+            secure: request.app_config().secure(),
+        };
+        Self::of(request.method().clone(), request.uri(), request.headers().clone(), way, is_account)
+    }
+
+    /// A request that stands in the body of this one, a batch of blobs, and so came the same way.
+    pub(crate) fn inside(
+        &self,
+        method: Method,
+        target: &str,
+        headers: HeaderMap,
+        is_account: impl Fn(&str) -> bool,
+    ) -> Result<Self, ServiceError> {
+        let uri: Uri = target.parse().map_err(|_| ServiceError::invalid_input())?;
+        let host = uri.authority().map_or(self.host.as_str(), |authority| authority.as_str());
+        let way = Way { host: host.to_owned(), peer: self.peer, secure: self.secure };
+        let call = Self::of(method, &uri, headers, way, is_account)?;
+        Ok(Self { api: Api::Blob, ..call })
+    }
+
+    fn of(
+        sent_method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        way: Way,
+        is_account: impl Fn(&str) -> bool,
+    ) -> Result<Self, ServiceError> {
         let method = match text(&headers, "x-http-method-override") {
             Some(name) if sent_method == Method::PUT || sent_method == Method::POST => {
                 Method::from_bytes(name.as_bytes())
@@ -58,20 +98,29 @@ impl Call {
             }
             _ => sent_method.clone(),
         };
-        let raw_path = request.uri().path().to_owned();
-        let query = Query::parse(request.uri().query().unwrap_or(""))?;
-        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
-        let host = authority.or_else(|| text(&headers, "host").map(str::to_owned)).unwrap_or_default();
+        let raw_path = uri.path().to_owned();
+        let query = Query::parse(uri.query().unwrap_or(""))?;
+        let Way { host, peer, secure } = way;
         let (location, host_api) = Location::parse(&host, &raw_path, is_account)?;
         let api = host_api.unwrap_or_else(|| guess_api(&method, &query, &headers));
-        let secure = request.app_config().secure();
         let scheme = if secure { "https" } else { "http" };
         let base_url = match host_api {
             Some(_) => format!("{scheme}://{host}"),
             None => format!("{scheme}://{host}/{}", location.account),
         };
-        let peer = request.peer_addr().map(|address| address.ip());
-        Ok(Self { sent_method, method, raw_path, query, headers, location, api, peer, secure, base_url })
+        Ok(Self {
+            sent_method,
+            method,
+            raw_path,
+            query,
+            headers,
+            location,
+            api,
+            host,
+            peer,
+            secure,
+            base_url,
+        })
     }
 
     /// A header's value; one that is empty counts as absent (AzCopy sends an empty MD5).

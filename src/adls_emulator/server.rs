@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody as _};
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt as _;
@@ -67,17 +69,22 @@ pub(crate) async fn handle(
         }
     };
     service.requests.add(entry.answered(&request, &response));
-    let sent = |name: &str| request.headers().get(name).cloned();
+    stamp(&mut response, &request_id, request.headers());
+    response
+}
+
+/// The headers that every answer carries; `sent` are the request's.
+pub(crate) fn stamp(response: &mut HttpResponse, request_id: &str, sent: &HeaderMap) {
+    let sent = |name: &str| sent.get(name).cloned();
     let headers = response.headers_mut();
     let mut put = |name: &'static str, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    put("x-ms-request-id", HeaderValue::from_str(&request_id).ok());
+    put("x-ms-request-id", HeaderValue::from_str(request_id).ok());
     put("x-ms-version", sent("x-ms-version").or_else(|| HeaderValue::from_str(OLDEST_VERSION).ok()));
     put("x-ms-client-request-id", sent("x-ms-client-request-id"));
-    response
 }
 
 /// What came to light about a request while it was served, also when it was refused.
@@ -160,7 +167,12 @@ fn check_version(call: &Call) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn error_response(error: &ServiceError, api: Api, method: &Method, request_id: &str) -> HttpResponse {
+pub(crate) fn error_response(
+    error: &ServiceError,
+    api: Api,
+    method: &Method,
+    request_id: &str,
+) -> HttpResponse {
     let mut builder = HttpResponse::build(error.status);
     builder.insert_header(("x-ms-error-code", error.code_for(api)));
     // As on the service; of the answer to a HEAD this is the only text that the Hadoop driver has to show.

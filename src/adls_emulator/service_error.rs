@@ -37,6 +37,7 @@ macro_rules! errors {
 errors! {
     account_not_found = NOT_FOUND, "ResourceNotFound", "The specified resource does not exist: no such storage account in this emulator.";
     blob_operation_not_supported = CONFLICT, "BlobOperationNotSupported", "The operation is not supported in this scenario: the file was made through the Data Lake endpoint and does not consist of blocks. Append to it there, or replace it with Put Blob.";
+    batch_of_several_kinds = BAD_REQUEST, "AllBatchSubRequestsShouldBeSameApi", "All batch subrequests should be the same api.";
     block_list_too_long = BAD_REQUEST, "BlockListTooLong", "The block list may not contain more than 50,000 blocks.";
     cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this account of this emulator.";
     condition_not_met = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
@@ -48,6 +49,7 @@ errors! {
     filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
     filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
     invalid_block_list = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid: it names a block that was not put, or not any more.";
+    invalid_input = BAD_REQUEST, "InvalidInput", "One of the request inputs is not valid.";
     invalid_xml = BAD_REQUEST, "InvalidXmlDocument", "XML specified is not syntactically valid.";
     invalid_xml_node_value = BAD_REQUEST, "InvalidXmlNodeValue", "The value provided for one of the XML nodes in the request body was not in the correct format.";
     invalid_flush_position = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
@@ -70,6 +72,7 @@ errors! {
     no_pending_copy = CONFLICT, "NoPendingCopyOperation", "There is currently no pending copy operation.";
     no_authentication_information = UNAUTHORIZED, "NoAuthenticationInformation", "Server failed to authenticate the request. The Authorization header is missing; this emulator accepts SharedKey.";
     malformed_structured_body = BAD_REQUEST, "InvalidInput", "The body is not the structured message that its headers announce.";
+    not_with_hierarchical_namespace = CONFLICT, "FeatureNotYetSupportedForHierarchicalNamespaceAccounts", "Specified feature is not yet supported for hierarchical namespace accounts.";
     path_conflict = CONFLICT, "PathConflict", "The specified path, or an element of the path, exists and its resource type is invalid for this operation.";
     path_already_exists = CONFLICT, "PathAlreadyExists", "The specified path already exists.";
     path_not_found = NOT_FOUND, "PathNotFound", "The specified path does not exist.";
@@ -80,6 +83,7 @@ errors! {
     source_condition_not_met = PRECONDITION_FAILED, "SourceConditionNotMet", "The source condition specified using HTTP conditional header(s) is not met.";
     source_path_not_found = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";
     stopping = SERVICE_UNAVAILABLE, "ServerBusy", "The emulator is stopping.";
+    too_many_in_batch = BAD_REQUEST, "ExceedsMaxBatchRequestCount", "The batch operation exceeds maximum number of allowed subrequests.";
     unsupported_http_verb = METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.";
     authorization_failure = FORBIDDEN, "AuthorizationFailure", "This request is not authorized to perform this operation.";
     permission_mismatch = FORBIDDEN, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.";
@@ -143,6 +147,11 @@ impl ServiceError {
     pub(crate) fn invalid_query(name: &str, reason: &str) -> Self {
         let message = format!("Value for the query parameter {name} is invalid: {reason}.");
         Self::new(StatusCode::BAD_REQUEST, "InvalidQueryParameterValue", message)
+    }
+
+    /// As the service answers the operations on index tags of an account with a hierarchical namespace.
+    pub(crate) fn no_index_tags() -> Self {
+        Self::invalid_query("comp", "accounts with a hierarchical namespace have no index tags")
     }
 
     pub(crate) fn unsupported_header(name: &str, reason: &str) -> Self {

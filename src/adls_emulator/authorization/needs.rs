@@ -94,14 +94,17 @@ impl Need {
 const READ: u16 = 4;
 const WRITE: u16 = 2;
 
-pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError> {
+/// `None`: it does nothing by itself.
+pub(super) fn of(operation: Operation, call: &Call) -> Result<Option<Need>, ServiceError> {
     use Operation as O;
     use ResourceType::{Container, Object, Service};
     let need = |letters, resource_type, role, access| Need { letters, resource_type, role, access };
     let reads = |access| need(&["r"], Object, Role::Reader, access);
     let writes = |access| need(&["w"], Object, Role::Contributor, access);
     let create = Access::Create { overwrites: call.header("if-none-match") != Some("*") };
-    Ok(match operation {
+    Ok(Some(match operation {
+        // Each request in it is looked at.
+        O::BlobBatch => return Ok(None),
         // Everybody who is let in may ask what kind of account it is.
         O::AccountInformation => need(&[""], Service, Role::Reader, Access::RoleOnly),
         O::ServiceProperties => need(&["r"], Service, Role::Reader, Access::RoleOnly),
@@ -172,5 +175,5 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Need, ServiceError
             };
             need(letters, Object, Role::Owner, Access::ByOwner)
         }
-    })
+    }))
 }

@@ -24,8 +24,14 @@ pub(super) async fn put_blob(
     context: &Context,
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
-    if context.call.header("x-ms-blob-type") != Some("BlockBlob") {
-        return Err(ServiceError::not_implemented("other blobs than block blobs"));
+    match context.call.header("x-ms-blob-type") {
+        Some("BlockBlob") => {}
+        Some("PageBlob") => return Err(ServiceError::not_with_hierarchical_namespace()),
+        Some("AppendBlob") => return Err(ServiceError::not_implemented("append blobs")),
+        _ => {
+            let reason = "expected BlockBlob, AppendBlob or PageBlob";
+            return Err(ServiceError::invalid_header("x-ms-blob-type", reason));
+        }
     }
     if super::marked_directory::is_asked_for(&context.call) {
         return super::marked_directory::put(context).await;

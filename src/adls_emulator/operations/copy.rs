@@ -147,7 +147,7 @@ fn source_place(context: &Context) -> Result<Place, ServiceError> {
     let source = call.header("x-ms-copy-source").unwrap_or("");
     let (url, query) = source.split_once('?').unwrap_or((source, ""));
     if query.split('&').any(|part| part.starts_with("snapshot=") || part.starts_with("versionid=")) {
-        return Err(ServiceError::not_implemented("snapshots and versions"));
+        return Err(ServiceError::not_with_hierarchical_namespace());
     }
     let rest = url.split_once("://").map(|(_, rest)| rest);
     let (host, path) = rest.and_then(|rest| rest.split_once('/')).ok_or_else(|| invalid("expected a URL"))?;

@@ -151,13 +151,17 @@ impl Client {
         if !headers.iter().any(|(name, _)| name == "x-ms-version") {
             headers.push(("x-ms-version".to_owned(), "2026-10-06".to_owned()));
         }
+        self.sign(method, target, &mut headers, length);
+        headers
+    }
+
+    fn sign(&self, method: &Method, target: &str, headers: &mut Vec<(String, String)>, length: usize) {
         headers.push(("x-ms-date".to_owned(), httpdate::fmt_http_date(self.date)));
         headers.push(("content-length".to_owned(), length.to_string()));
-        let text = string_to_sign(method, target, &headers);
+        let text = string_to_sign(method, target, headers);
         let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.key), text.as_bytes());
         headers
             .push(("authorization".to_owned(), format!("SharedKey {ACCOUNT}:{}", BASE64.encode(signature))));
-        headers
     }
 
     /// The head of an HTTP/1.1 request, for tests that write to the socket themselves.
@@ -176,6 +180,15 @@ impl Client {
         let headers = self.signed(&method.parse().unwrap(), &target, headers, length);
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("{method} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n")
+    }
+
+    /// As it stands in a batch, signed by itself. The version is the batch's.
+    pub fn signed_part(&self, id: usize, method: &str, target: &str, headers: &[(&str, &str)]) -> String {
+        let target = format!("/{ACCOUNT}/{target}");
+        let mut headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| (name.to_lowercase(), (*value).to_owned())).collect();
+        self.sign(&method.parse().unwrap(), &target, &mut headers, 0);
+        part(id, method, &target, &headers)
     }
 
     pub async fn send_unsigned(
@@ -257,6 +270,15 @@ impl Client {
     pub async fn fault(&self, id: &str, rule: serde_json::Value) {
         self.admin(Method::PUT, &format!("/faults/{id}"), ADMIN_TOKEN, &rule.to_string()).await.expect(200);
     }
+}
+
+/// One request of a batch.
+pub fn part(id: usize, method: &str, target: &str, headers: &[(String, String)]) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!(
+        "--boundary\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: {id}\r\n\r\n\
+         {method} {target} HTTP/1.1\r\n{lines}\r\n"
+    )
 }
 
 fn string_to_sign(method: &Method, target: &str, headers: &[(String, String)]) -> String {

@@ -31,11 +31,15 @@ async fn headers_that_would_have_no_effect_are_refused() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     client.write("lake/file", b"x").await;
-    for name in
-        ["x-ms-encryption-key", "x-ms-encryption-scope", "x-ms-tags", "x-ms-if-tags", "x-ms-legal-hold"]
-    {
-        client.get("lake/file", &[(name, "abc")]).await.refused(400, "UnsupportedHeader");
-        client.put("lake/new?resource=file", &[(name, "abc")]).await.refused(400, "UnsupportedHeader");
+    for (name, status, code) in [
+        ("x-ms-encryption-key", 400, "UnsupportedHeader"),
+        ("x-ms-encryption-scope", 400, "UnsupportedHeader"),
+        ("x-ms-legal-hold", 400, "UnsupportedHeader"),
+        ("x-ms-tags", 409, "FeatureNotYetSupportedForHierarchicalNamespaceAccounts"),
+        ("x-ms-if-tags", 409, "FeatureNotYetSupportedForHierarchicalNamespaceAccounts"),
+    ] {
+        client.get("lake/file", &[(name, "abc")]).await.refused(status, code);
+        client.put("lake/new?resource=file", &[(name, "abc")]).await.refused(status, code);
     }
     client.head("lake/new", &[]).await.expect(404);
     fixture.running.stop().await.unwrap();
@@ -179,12 +183,31 @@ async fn only_block_blobs_are_made() {
     client.put("lake/append?resource=file&blobType=appendblob", &[]).await.refused(501, "NotImplemented");
     client.put("lake/append", &[("x-ms-blob-type", "AppendBlob")]).await.refused(501, "NotImplemented");
     client.put("lake/block?comp=appendblock", &[]).await.refused(501, "NotImplemented");
-    client.put("lake/block?comp=tags", &[]).await.refused(501, "NotImplemented");
-    client.put("lake/block?comp=snapshot", &[]).await.refused(501, "NotImplemented");
-    client.get("lake/block?snapshot=2026-01-01T00:00:00.0000000Z", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/append", &[("x-ms-blob-type", "Other")]).await.refused(400, "InvalidHeaderValue");
     client.head("lake/append", &[]).await.expect(404);
-    for target in ["?comp=batch", "lake?restype=container&comp=batch"] {
-        client.send(reqwest::Method::POST, target, &[], Vec::new()).await.refused(501, "NotImplemented");
+    fixture.running.stop().await.unwrap();
+}
+
+/// What the service does not have for accounts with a hierarchical namespace.
+#[tokio::test]
+async fn features_of_flat_namespaces_are_refused_as_the_service_refuses_them() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    let feature = "FeatureNotYetSupportedForHierarchicalNamespaceAccounts";
+    for comp in ["snapshot", "page", "incrementalcopy"] {
+        client.put(&format!("lake/file?comp={comp}"), &[]).await.refused(409, feature);
     }
+    client.get("lake/file?comp=pagelist", &[]).await.refused(409, feature);
+    client.get("lake/file?snapshot=2026-01-01T00:00:00.0000000Z", &[]).await.refused(409, feature);
+    client.delete("lake/file?versionid=2026-01-01T00:00:00.0000000Z", &[]).await.refused(409, feature);
+    client.put("lake/pages", &[("x-ms-blob-type", "PageBlob")]).await.refused(409, feature);
+    for target in ["lake/file?comp=tags", "?comp=blobs&where=a", "lake?restype=container&comp=blobs&where=a"]
+    {
+        client.get(target, &[]).await.refused(400, "InvalidQueryParameterValue");
+    }
+    client.put("lake/file?comp=tags", &[]).await.refused(400, "InvalidQueryParameterValue");
+    client.head("lake/pages", &[]).await.expect(404);
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "x");
     fixture.running.stop().await.unwrap();
 }

@@ -107,7 +107,7 @@ async fn what_is_not_served_says_so() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     client.write("lake/file", b"x").await;
-    client.put("lake/file?comp=page", &[]).await.refused(501, "NotImplemented");
+    client.put("lake/file?comp=query", &[]).await.refused(501, "NotImplemented");
     client.put("lake/file?action=rename", &[]).await.refused(501, "NotImplemented");
     client.patch("lake/file", &[], b"").await.refused(400, "InvalidQueryParameterValue");
     client.head("lake/file?action=unknown", &[]).await.refused(400, "InvalidQueryParameterValue");

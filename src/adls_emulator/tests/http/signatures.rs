@@ -9,14 +9,14 @@ use reqwest::Method;
 use crate::client::{ACCOUNT, Fixture, KEY};
 
 const VERSION: &str = "2023-11-03";
-const END: &str = "2099-01-01T00:00:00Z";
+pub const END: &str = "2099-01-01T00:00:00Z";
 
 fn sign(key: &[u8], text: &str) -> String {
     let signature = BASE64.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()));
     utf8_percent_encode(&signature, NON_ALPHANUMERIC).to_string()
 }
 
-fn account_signature(letters: &str, services: &str, types: &str, end: &str) -> String {
+pub fn account_signature(letters: &str, services: &str, types: &str, end: &str) -> String {
     let text = format!("{ACCOUNT}\n{letters}\n{services}\n{types}\n\n{end}\n\n\n{VERSION}\n\n");
     let signature = sign(KEY, &text);
     format!("sv={VERSION}&ss={services}&srt={types}&sp={letters}&se={end}&sig={signature}")
@@ -46,7 +46,7 @@ fn service_signature(resource: &Resource<'_>) -> String {
     format!("sv={VERSION}&sr={kind}{limits}&{extra}&sig={signature}")
 }
 
-fn service(letters: &str, kind: &str, path: &str) -> String {
+pub fn service(letters: &str, kind: &str, path: &str) -> String {
     service_signature(&Resource { letters, kind, path, extra: "" })
 }
 
