@@ -130,7 +130,9 @@ public final class Judge implements TestExecutionListener, PostDiscoveryFilter {
   private void skip(String name, String reason) {
     skipped++;
     if (!isListed(name, "skips")) {
-      wrong.add(name + " was skipped, which the list does not say: " + reason);
+      String complaint = name + " was skipped, which the list does not say: " + reason;
+      wrong.add(complaint);
+      System.out.println(complaint);
     }
   }
 
