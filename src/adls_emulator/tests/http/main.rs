@@ -33,3 +33,4 @@ mod rename;
 mod signatures;
 mod soft_delete;
 mod structured;
+mod tls;
