@@ -73,6 +73,15 @@ impl Service {
         self.emulator.storage_address()
     }
 
+    /// The account's keys, the first one new.
+    pub async fn regenerate_first_key(&self) -> [String; 2] {
+        let admin = format!("http://{}/accounts/account/regenerateKey", self.emulator.admin_address());
+        let request = reqwest::Client::new().post(admin).bearer_auth("admin").body(r#"{"keyName":"key1"}"#);
+        let reply: serde_json::Value =
+            serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+        [0, 1].map(|at| reply["keys"][at]["value"].as_str().unwrap().to_owned())
+    }
+
     /// Another way to the same service, through a proxy of its own.
     pub async fn another_way(&self, change: impl FnOnce(&mut Config)) -> (LossyProxy, Filesystem) {
         let proxy = LossyProxy::start(self.emulator.storage_address()).await;

@@ -5,9 +5,12 @@
 
 mod authorization;
 mod emulator;
+mod grants;
 mod histories;
+mod leases;
 mod lossy_proxy;
 mod lost_answers;
 mod networks;
 mod peers;
+mod signatures;
 mod wire;

@@ -236,9 +236,12 @@ fn user(query: &Query, call: &Call, service: &Service) -> Result<User, ServiceEr
     if let Some(bound) = query.get("sduoid") {
         let token = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let shown = token.map(|token| service.issuers.authenticate(token)).transpose()?;
-        if !shown.is_some_and(|identity| identity.object_id.eq_ignore_ascii_case(bound)) {
-            let detail =
-                "The signature is bound to a user (sduoid), whose token has to come with the request.";
+        let is_bound = |identity: Identity| {
+            let of_tenant = |tenant: &str| identity.tenant_id.eq_ignore_ascii_case(tenant);
+            identity.object_id.eq_ignore_ascii_case(bound) && query.get("skdutid").is_none_or(of_tenant)
+        };
+        if !shown.is_some_and(is_bound) {
+            let detail = "The signature is bound to a user (sduoid, skdutid), whose token has to come with the request.";
             return Err(ServiceError::authentication_failed(detail.to_owned()));
         }
     }

@@ -120,3 +120,24 @@ fn broken() -> ServiceError {
     let message = "The connection was reset, as a fault that was asked for.";
     ServiceError::new(StatusCode::SERVICE_UNAVAILABLE, "ConnectionReset", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_add_up_and_of_failures_the_first_counts() {
+        let mut plan = Plan::new(None);
+        for (id, effect) in [
+            ("fixed", r#"{"latency":{"fromMs":30}}"#),
+            ("more", r#"{"latency":{"fromMs":12}}"#),
+            ("busy", r#"{"error":{"kind":"serverBusy","retryAfterSeconds":1}}"#),
+            ("late", r#"{"error":{"kind":"internalError"}}"#),
+        ] {
+            plan.add(id, Arc::new(serde_json::from_str(effect).unwrap()));
+        }
+        assert_eq!(plan.delay, Duration::from_millis(42));
+        assert_eq!(plan.failure.unwrap().retry_after_seconds, Some(1));
+        assert_eq!(plan.struck(), ["fixed", "more", "busy", "late"]);
+    }
+}

@@ -207,46 +207,6 @@ async fn a_part_with_a_wrong_checksum_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_leaves_nothing() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let fixture = Fixture::start().await;
-    let client = &fixture.client;
-    client.put("lake/file?resource=file", &[]).await.expect(201);
-    let request = client.signed_head("PATCH", "lake/file?action=append&position=0&flush=true", 1_000_000);
-    let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
-    socket.write_all(&pattern(300_000)).await.unwrap();
-    socket.shutdown().await.unwrap();
-    // Ends when the emulator has given up the request.
-    let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer).await;
-    assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
-    assert!(content(client).await.is_empty());
-    flush(client, 300_000).await.refused(400, "InvalidFlushPosition");
-    client.patch("lake/file?action=append&position=0&flush=true", &[], b"whole").await.expect(202);
-    assert_eq!(content(client).await, b"whole");
-    fixture.running.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_body_without_length_is_refused() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let fixture = Fixture::start().await;
-    let client = &fixture.client;
-    client.put("lake/file?resource=file", &[]).await.expect(201);
-    let request = client.signed_head("PATCH", "lake/file?action=append&position=0", 0);
-    let request = request.replace("content-length: 0", "transfer-encoding: chunked\r\nconnection: close");
-    let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
-    socket.write_all(b"5\r\nhello\r\n0\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 411"), "{answer}");
-    assert!(answer.contains("MissingContentLengthHeader"), "{answer}");
-    fixture.running.stop().await.unwrap();
-}
-
-#[tokio::test]
 async fn appends_that_cannot_be() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;

@@ -86,3 +86,27 @@ async fn replies_carry_the_service_headers_and_unknown_versions_are_judged() {
     client.get("lake/none", &[("x-ms-client-request-id", "mine")]).await.refused(404, "PathNotFound");
     fixture.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_good_signature_under_another_accounts_name_is_refused() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let head = client.signed_head("GET", "lake?resource=filesystem&recursive=true", 0);
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| *name != "host" && *name != "content-length")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let target = format!("/{ACCOUNT}/lake?resource=filesystem&recursive=true");
+    client.send_unsigned(Method::GET, &target, &headers, Vec::new()).await.expect(200);
+    let renamed: Vec<_> = headers
+        .into_iter()
+        .map(|(name, value)| {
+            (name, value.replace(&format!("SharedKey {ACCOUNT}:"), "SharedKey otheraccount:"))
+        })
+        .collect();
+    let refused = client.send_unsigned(Method::GET, &target, &renamed, Vec::new()).await;
+    refused.refused(403, "AuthenticationFailed");
+    fixture.running.stop().await.unwrap();
+}

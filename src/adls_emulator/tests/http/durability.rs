@@ -30,6 +30,13 @@ impl Process {
         Self { child, client: Client::at(&storage, &admin) }
     }
 
+    /// The most that it has had resident so far.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// SIGKILL.
     pub fn kill(self) {
         drop(self);

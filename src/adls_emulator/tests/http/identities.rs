@@ -13,17 +13,17 @@ use serde_json::json;
 use crate::client::{ACCOUNT, ADMIN_TOKEN, Fixture, Reply};
 
 const ISSUER: &str = "https://login.example/tenant/v2.0";
-const ALICE: &str = "a11ce000-0000-4000-8000-000000000001";
-const BOB: &str = "b0b00000-0000-4000-8000-000000000002";
-const STAFF: &str = "57aff000-0000-4000-8000-000000000003";
+pub const ALICE: &str = "a11ce000-0000-4000-8000-000000000001";
+pub const BOB: &str = "b0b00000-0000-4000-8000-000000000002";
+pub const STAFF: &str = "57aff000-0000-4000-8000-000000000003";
 
-struct Tokens {
+pub struct Tokens {
     key: EncodingKey,
     kid: String,
 }
 
 impl Tokens {
-    async fn trusted_by(fixture: &Fixture) -> Self {
+    pub async fn trusted_by(fixture: &Fixture) -> Self {
         let tokens = Self::new("first");
         let mut document = Jwk::from_encoding_key(&tokens.key, Algorithm::ES256).unwrap();
         document.common.key_id = Some(tokens.kid.clone());
@@ -38,21 +38,21 @@ impl Tokens {
         Self { key: EncodingKey::from_ec_der(der.as_ref()), kid: kid.to_owned() }
     }
 
-    fn of(&self, object_id: &str, groups: &[&str]) -> String {
+    pub fn of(&self, object_id: &str, groups: &[&str]) -> String {
         self.with(json!({
             "iss": ISSUER, "aud": "https://storage.azure.com", "exp": 4_070_908_800_u64, "nbf": 0,
             "oid": object_id, "tid": "tenant", "groups": groups,
         }))
     }
 
-    fn with(&self, claims: serde_json::Value) -> String {
+    pub fn with(&self, claims: serde_json::Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.kid.clone());
         jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
     }
 }
 
-async fn give(fixture: &Fixture, roles: &[(&str, &str)]) {
+pub async fn give(fixture: &Fixture, roles: &[(&str, &str)]) {
     let roles: Vec<_> =
         roles.iter().map(|(principal, role)| json!({ "principalId": principal, "role": role })).collect();
     let path = format!("/accounts/{ACCOUNT}/roles");
@@ -352,7 +352,7 @@ async fn check_access_tells_what_the_lists_say() {
 }
 
 /// What stands between tags.
-fn element(reply: &Reply, name: &str) -> String {
+pub fn element(reply: &Reply, name: &str) -> String {
     let text = reply.text();
     let (_, after) = text.split_once(&format!("<{name}>")).unwrap();
     after.split_once('<').unwrap().0.to_owned()
@@ -433,7 +433,7 @@ async fn a_user_delegation_key_signs_no_more_than_its_user_may() {
 }
 
 /// ISO 8601, so many seconds from now.
-fn iso_in(seconds: i64) -> String {
+pub fn iso_in(seconds: i64) -> String {
     let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
     let time = time.replace_nanosecond(0).unwrap();
     time.format(&time::format_description::well_known::Rfc3339).unwrap()

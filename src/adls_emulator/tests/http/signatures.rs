@@ -11,7 +11,7 @@ use crate::client::{ACCOUNT, Fixture, KEY};
 const VERSION: &str = "2023-11-03";
 pub const END: &str = "2099-01-01T00:00:00Z";
 
-fn sign(key: &[u8], text: &str) -> String {
+pub fn sign(key: &[u8], text: &str) -> String {
     let signature = BASE64.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()));
     utf8_percent_encode(&signature, NON_ALPHANUMERIC).to_string()
 }
@@ -22,15 +22,15 @@ pub fn account_signature(letters: &str, services: &str, types: &str, end: &str) 
     format!("sv={VERSION}&ss={services}&srt={types}&sp={letters}&se={end}&sig={signature}")
 }
 
-struct Resource<'a> {
-    letters: &'a str,
-    kind: &'a str,
-    path: &'a str,
-    extra: &'a str,
+pub struct Resource<'a> {
+    pub letters: &'a str,
+    pub kind: &'a str,
+    pub path: &'a str,
+    pub extra: &'a str,
 }
 
 /// `extra`: more parameters, of which only `si`, `sip` and `spr` are signed.
-fn service_signature(resource: &Resource<'_>) -> String {
+pub fn service_signature(resource: &Resource<'_>) -> String {
     let Resource { letters, kind, path, extra } = resource;
     let part = |name: &str| {
         let found = extra.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));

@@ -24,6 +24,8 @@ use crate::migration::{Migration, Plan};
 use livedata_engine::Policy;
 use livedata_filesystem::{EntryKind, Extras, xattr_properties};
 
+mod resuming;
+
 const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
 
 #[test]
@@ -214,7 +216,7 @@ struct World {
     target: Arc<Observed>,
     extras: Extras,
     broken: Arc<AtomicU32>,
-    _emulator: Running,
+    emulator: Running,
 }
 
 impl World {
@@ -249,7 +251,7 @@ impl World {
             hold: watch::Sender::new(hold),
         });
         let (extras, broken) = (Extras::default(), Arc::default());
-        Self { folder, endpoint, target, extras, broken, _emulator: emulator }
+        Self { folder, endpoint, target, extras, broken, emulator }
     }
 
     fn lake(&self) -> PathBuf {
@@ -263,11 +265,14 @@ impl World {
     fn start_with(&self, target: Arc<dyn Target>, cut: Option<u64>) -> Migration {
         let inner = LocalSource::new(self.lake());
         let (extras, broken) = (self.extras.clone(), Arc::clone(&self.broken));
-        let source = Cut { inner, extras, at: Mutex::new(cut), broken };
+        self.start_between(Arc::new(Cut { inner, extras, at: Mutex::new(cut), broken }), target)
+    }
+
+    fn start_between(&self, source: Arc<dyn Source>, target: Arc<dyn Target>) -> Migration {
         let plan = Plan {
             name: "test".into(),
             journal: self.folder.path().join("journal.db"),
-            source: Arc::new(source),
+            source,
             source_path: "/".into(),
             target,
             target_path: TargetPath::new("lake"),

@@ -10,4 +10,5 @@ mod registration;
 mod resources;
 mod sign_in;
 mod storage;
+mod storage_client;
 mod world;

@@ -52,11 +52,14 @@ impl World {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(&folder.path().join("ca"), "Test").unwrap();
+        let server = authority.issue_server(&["localhost"], &["127.0.0.1".parse().unwrap()]).unwrap();
         let emulator = emulator::Emulator::start(emulator::Options {
             storage: emulator::Storage::Folder(folder.path().join("emulator")),
             storage_address: "127.0.0.1:0".parse().unwrap(),
             admin_address: "127.0.0.1:0".parse().unwrap(),
             admin_token: ADMIN_TOKEN.to_owned(),
+            // Clients send tokens over nothing else.
+            storage_tls: Some(server.server_config(None).unwrap()),
             accounts: Vec::new(),
             ..emulator::Options::default()
         })
