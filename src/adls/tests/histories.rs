@@ -58,12 +58,12 @@ async fn play_all(lossy: bool) -> (Answers, u64) {
 async fn the_emulator_answers_as_the_target_in_memory() {
     let (answers, disturbances) = play_all(false).await;
     assert_eq!(disturbances, 0);
-    assert_eq!(answers.len(), 28, "every answer of every operation comes: {answers:#?}");
+    assert_eq!(answers.len(), 27, "every answer of every operation comes: {answers:#?}");
 }
 
 #[tokio::test]
 async fn a_network_that_loses_answers_changes_none() {
     let (answers, disturbances) = play_all(true).await;
-    assert_eq!(answers.len(), 28, "every answer of every operation comes: {answers:#?}");
+    assert_eq!(answers.len(), 27, "every answer of every operation comes: {answers:#?}");
     assert!(disturbances > 1_000, "{disturbances}");
 }
