@@ -82,3 +82,19 @@ async fn permissions_without_a_list_are_those_of_owner_group_and_others() {
     }
     fixture.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_made_belongs_to_who_made_it_and_to_the_group_of_its_directory() {
+    let fixture = Fixture::in_memory().await;
+    let client = &fixture.client;
+    let alice = Tokens::trusted_by(&fixture).await.of(ALICE, &[]);
+    give(&fixture, &[(ALICE, "Contributor")]).await;
+    client.put("lake/dir?resource=directory", &[("x-ms-group", STAFF)]).await.expect(201);
+    client.send_as(&alice, Method::PUT, "lake/dir/made/on/way?resource=file", &[], b"").await.expect(201);
+    for path in ["made", "made/on", "made/on/way"] {
+        let target = format!("lake/dir/{path}?action=getAccessControl");
+        let found = client.head(&target, &[]).await.expect(200);
+        assert_eq!((found.header("x-ms-owner"), found.header("x-ms-group")), (ALICE, STAFF), "{path}");
+    }
+    fixture.running.stop().await.unwrap();
+}
