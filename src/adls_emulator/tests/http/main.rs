@@ -43,3 +43,4 @@ mod signatures;
 mod soft_delete;
 mod structured;
 mod tls;
+mod unfinished;
