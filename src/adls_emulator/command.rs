@@ -181,7 +181,7 @@ fn read_accounts(file: &Path) -> Result<Vec<AccountKey>, EmulatorError> {
     let text = read(file)?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).enumerate();
-    lines
+    let accounts: Vec<AccountKey> = lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(at, line)| {
             line.parse().map_err(|error| EmulatorError::AccountsLine {
@@ -190,7 +190,11 @@ fn read_accounts(file: &Path) -> Result<Vec<AccountKey>, EmulatorError> {
                 source: Box::new(error),
             })
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if accounts.is_empty() {
+        return Err(EmulatorError::NoAccounts { path: file.to_owned() });
+    }
+    Ok(accounts)
 }
 
 #[cfg(test)]
@@ -208,6 +212,9 @@ mod tests {
         std::fs::write(&file, "lake1=a2V5\nlake2=%\n").unwrap();
         let error = read_accounts(&file).unwrap_err();
         assert!(matches!(error, EmulatorError::AccountsLine { line: 2, .. }), "{error}");
+        std::fs::write(&file, "# none yet\n").unwrap();
+        let error = read_accounts(&file).unwrap_err();
+        assert!(matches!(error, EmulatorError::NoAccounts { .. }), "{error}");
         let error = read_accounts(&folder.path().join("none")).unwrap_err();
         assert!(matches!(error, EmulatorError::File { .. }), "{error}");
     }

@@ -334,6 +334,7 @@ impl Servers {
             App::new().app_data(shared.clone()).default_service(web::to(server::handle))
         })
         .on_connect(Connection::remember)
+        .keep_alive(IDLE)
         .disable_signals();
         let storage = match self.storage_tls {
             Some(tls) => storage.listen_rustls_0_23(self.storage, tls)?,
@@ -354,6 +355,8 @@ impl Servers {
 }
 
 /// How long the sweeper trusts the time at which a file expires: the clock may be set meanwhile.
+/// Longer than clients keep a connection that they do not use: who closes first is then never the emulator.
+const IDLE: Duration = Duration::from_secs(300);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Until something was deleted, or a file expires.

@@ -41,6 +41,10 @@ pub enum EmulatorError {
     Tls { reason: String },
     #[error("line {line} of the accounts file {path} is not NAME=BASE64KEY; correct it")]
     AccountsLine { path: PathBuf, line: usize, source: Box<EmulatorError> },
+    #[error(
+        "the accounts file {path} holds no account; write one NAME=BASE64KEY a line, or leave the file away"
+    )]
+    NoAccounts { path: PathBuf },
     #[error("no emulator serves at {address}")]
     NotServing { address: SocketAddr, source: io::Error },
     #[error("the server thread could not be run")]
@@ -55,6 +59,7 @@ impl EmulatorError {
             Self::EmptyAdminToken
             | Self::InvalidAccount { .. }
             | Self::InvalidIssuers { .. }
+            | Self::NoAccounts { .. }
             | Self::File { .. }
             | Self::Tls { .. }
             | Self::AccountsLine { .. } => ErrorKind::Configuration,

@@ -48,6 +48,7 @@ errors! {
     rename_destination_not_empty = CONFLICT, "DirectoryNotEmpty", "The rename destination is a directory that is not empty.";
     filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
     filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
+    invalid_blob_or_block = BAD_REQUEST, "InvalidBlobOrBlock", "The specified blob or block content is invalid: the ids of all blocks of a blob must have the same length.";
     invalid_block_list = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid: it names a block that was not put, or not any more.";
     invalid_input = BAD_REQUEST, "InvalidInput", "One of the request inputs is not valid.";
     invalid_xml = BAD_REQUEST, "InvalidXmlDocument", "XML specified is not syntactically valid.";

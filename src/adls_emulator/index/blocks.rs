@@ -63,6 +63,9 @@ pub(crate) fn put_block(
     id: &str,
     block: &Block,
 ) -> Result<(), ServiceError> {
+    if has_ids_of_another_length(writing.connection, place, id)? {
+        return Err(ServiceError::invalid_blob_or_block());
+    }
     if let Some(old) = find_block(writing.connection, place, id)? {
         writing.unlink.push(Name::Spool(old.spool));
     }
@@ -74,6 +77,18 @@ pub(crate) fn put_block(
         )?
         .execute(params![place.root, place.path, id, block.spool, length])?;
     Ok(())
+}
+
+/// The service wants the ids of one blob's blocks to be equally long.
+fn has_ids_of_another_length(
+    connection: &Connection,
+    place: &BlockPlace,
+    id: &str,
+) -> Result<bool, ServiceError> {
+    let find =
+        "SELECT EXISTS (SELECT 1 FROM blocks WHERE root = ?1 AND path = ?2 AND length(id) <> length(?3))";
+    let mut statement = connection.prepare_cached(find)?;
+    Ok(statement.query_row(params![place.root, place.path, id], |row| row.get(0))?)
 }
 
 fn signed(length: u64) -> Result<i64, ServiceError> {
@@ -188,8 +203,13 @@ pub(crate) fn discard_blocks(writing: &mut Writing<'_>, place: &BlockPlace) -> R
     Ok(())
 }
 
-/// The spool files stay until the next start, which removes what nothing refers to.
-pub(super) fn forget_blocks(connection: &Connection, root: i64) -> Result<(), ServiceError> {
-    connection.prepare_cached("DELETE FROM blocks WHERE root = ?1")?.execute([root])?;
+/// All of a filesystem.
+pub(super) fn forget_blocks(writing: &mut Writing<'_>, root: i64) -> Result<(), ServiceError> {
+    let connection = writing.connection;
+    let mut statement = connection.prepare_cached("DELETE FROM blocks WHERE root = ?1 RETURNING spool")?;
+    let spools = statement.query_map([root], |row| row.get::<_, String>(0))?;
+    for spool in spools {
+        writing.unlink.push(Name::Spool(spool?));
+    }
     Ok(())
 }

@@ -142,7 +142,7 @@ pub(crate) fn delete_filesystem(
         .connection
         .prepare_cached("DELETE FROM filesystems WHERE account = ?1 AND name = ?2")?
         .execute(params![account, filesystem.name])?;
-    blocks::forget_blocks(writing.connection, filesystem.root)?;
+    blocks::forget_blocks(writing, filesystem.root)?;
     authorization::forget_policies(writing.connection, filesystem.root)?;
     deleted::remove_all(writing, filesystem.root)?;
     tree::remove(writing, filesystem.root)

@@ -4,6 +4,7 @@
 //! metadata) and as prefixes in one with a delimiter.
 
 use actix_web::HttpResponse;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use quick_xml::escape::escape;
 
 use super::account::{decode_token, encode_token, page_size};
@@ -81,7 +82,7 @@ pub(super) async fn list_blobs(context: &Context) -> Result<HttpResponse, Servic
     xml.push_str("<Blobs>");
     for (name, node) in &page.entries {
         if node.kind.is_directory() && !flat {
-            xml.push_str(&format!("<BlobPrefix><Name>{}/</Name></BlobPrefix>", escape(name.as_str())));
+            xml.push_str(&format!("<BlobPrefix>{}</BlobPrefix>", name_element(&format!("{name}/"))));
         } else {
             blob(&mut xml, name, node, include);
         }
@@ -145,12 +146,25 @@ impl Include {
     }
 }
 
+/// Names that XML cannot hold are percent-encoded, and said to be, as List Blobs does from version 2021-02-12 on.
+pub(super) fn name_element(name: &str) -> String {
+    let fits = |letter: char| match letter {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => letter >= ' ',
+    };
+    match name.chars().all(fits) {
+        true => format!("<Name>{}</Name>", escape(name)),
+        false => format!("<Name Encoded=\"true\">{}</Name>", utf8_percent_encode(name, NON_ALPHANUMERIC)),
+    }
+}
+
 fn blob(xml: &mut String, name: &str, node: &Node, include: Include) {
     let settings = ContentSettings::stored(&node.settings);
     xml.push_str(&format!(
-        "<Blob><Name>{}</Name><Properties><Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified>\
+        "<Blob>{}<Properties><Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified>\
          <Etag>{}</Etag><ResourceType>{}</ResourceType><Content-Length>{}</Content-Length>",
-        escape(name),
+        name_element(name),
         clock::http_date(node.created_ms),
         clock::http_date(node.modified_ms),
         node.etag_text(),

@@ -67,15 +67,31 @@ fn join(content: &Arc<Content>, blocks: &[NamedBlock]) -> io::Result<Spool> {
     Ok(spool)
 }
 
+/// `<BlockList>` with an element for each block. Whatever else there is makes it another document: a list that was not understood
+/// must not become a shorter file.
 fn block_ids(xml: &str) -> Result<Vec<BlockId>, ServiceError> {
     let mut reader = Reader::from_str(xml);
     let mut ids = Vec::new();
     let mut open: Vec<String> = Vec::new();
+    let (mut rooted, mut named) = (false, false);
     loop {
         match reader.read_event().map_err(|_| ServiceError::invalid_xml())? {
-            Event::Start(element) => open.push(element.name().as_ref().to_owned()),
-            Event::End(_) => drop(open.pop()),
-            Event::Text(text) if open.len() == 2 => {
+            Event::Start(element) => {
+                let name = element.name().as_ref().to_owned();
+                begin(&name, &open, &mut rooted)?;
+                open.push(name);
+                named = false;
+            }
+            // An empty list is one; an element without an id is none.
+            Event::Empty(element) if open.is_empty() => begin(element.name().as_ref(), &open, &mut rooted)?,
+            Event::End(_) => {
+                if open.len() == 2 && !named {
+                    return Err(ServiceError::invalid_xml());
+                }
+                open.pop();
+            }
+            Event::Text(text) if text.trim().is_empty() => {}
+            Event::Text(text) if open.len() == 2 && !named => {
                 let id = text.trim().to_owned();
                 ids.push(match open.last().map(String::as_str) {
                     Some("Latest") => BlockId::Latest(id),
@@ -83,15 +99,26 @@ fn block_ids(xml: &str) -> Result<Vec<BlockId>, ServiceError> {
                     Some("Committed") => BlockId::Committed(id),
                     _ => return Err(ServiceError::invalid_xml()),
                 });
+                named = true;
                 if ids.len() > MAX_BLOCKS {
                     return Err(ServiceError::block_list_too_long());
                 }
             }
-            Event::Eof if open.is_empty() => return Ok(ids),
-            Event::Eof => return Err(ServiceError::invalid_xml()),
-            _ => {}
+            Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
+            Event::Eof if open.is_empty() && rooted => return Ok(ids),
+            _ => return Err(ServiceError::invalid_xml()),
         }
     }
+}
+
+/// Whether an element of this name may begin here.
+fn begin(name: &str, open: &[String], rooted: &mut bool) -> Result<(), ServiceError> {
+    let expected = match open.len() {
+        0 => !std::mem::replace(rooted, true) && name == "BlockList",
+        1 => true,
+        _ => false,
+    };
+    if expected { Ok(()) } else { Err(ServiceError::invalid_xml()) }
 }
 
 pub(super) async fn get_block_list(context: &Context) -> Result<HttpResponse, ServiceError> {

@@ -5,6 +5,7 @@ use quick_xml::escape::escape;
 
 use super::Context;
 use super::account::{decode_token, encode_token, page_size};
+use super::blob_list::name_element;
 use crate::clock;
 use crate::index::{self, Deleted, Node};
 use crate::service_error::ServiceError;
@@ -49,11 +50,11 @@ fn position(token: Option<String>) -> Result<(String, i64), ServiceError> {
 
 fn blob(xml: &mut String, deleted: &Deleted, node: &Node) {
     xml.push_str(&format!(
-        "<Blob><Name>{}</Name><Deleted>true</Deleted><DeletionId>{}</DeletionId><Properties>\
+        "<Blob>{}<Deleted>true</Deleted><DeletionId>{}</DeletionId><Properties>\
          <Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified><Etag>{}</Etag>\
          <ResourceType>{}</ResourceType><Content-Length>{}</Content-Length><BlobType>BlockBlob</BlobType>\
          <DeletedTime>{}</DeletedTime><RemainingRetentionDays>{}</RemainingRetentionDays></Properties></Blob>",
-        escape(deleted.path.as_str()),
+        name_element(&deleted.path),
         deleted.id,
         clock::http_date(node.created_ms),
         clock::http_date(node.modified_ms),

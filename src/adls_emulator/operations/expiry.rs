@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use super::{Context, reply};
 use crate::clock;
 use crate::index::{self, Writing};
-use crate::request::{Call, Conditions};
+use crate::request::{Call, Conditions, LeaseUse};
 use crate::service_error::ServiceError;
 
 const OPTION: &str = "x-ms-expiry-option";
@@ -72,12 +72,14 @@ impl Expiry {
 pub(super) async fn set_expiry(context: &Context) -> Result<HttpResponse, ServiceError> {
     let expiry = Expiry::of(&context.call)?.ok_or_else(|| ServiceError::missing_header(OPTION))?;
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
+    let lease = LeaseUse::of(&context.call)?;
     let set = move |writing: &mut Writing<'_>| {
         let mut node = place.node(writing.connection)?;
         conditions.check(&node)?;
         if node.kind.is_directory() {
             return Err(ServiceError::resource_type_mismatch().about(node.kind));
         }
+        lease.begin(&mut node.lease, writing.now_ms)?;
         node.expires_ms = expiry.resolve(node.created_ms, writing.now_ms)?;
         index::update_node(writing, &mut node, true)?;
         Ok(node)

@@ -99,13 +99,16 @@ fn parse(xml: &str) -> Result<Asked, ServiceError> {
     let mut reader = Reader::from_str(xml);
     let mut open: Vec<String> = Vec::new();
     let mut asked = Asked { sections: Vec::new(), retention_days: None };
-    let (mut section_from, mut enabled, mut days) = (0, None, None);
+    let (mut rooted, mut section_from, mut enabled, mut days) = (false, 0, None, None);
     loop {
         let before = position(&reader)?;
         match reader.read_event().map_err(|_| ServiceError::invalid_xml())? {
             Event::Start(element) => {
-                if open.len() == 1 {
-                    section_from = before;
+                match open.len() {
+                    0 if element.name().as_ref() == ROOT => rooted = true,
+                    0 => return Err(ServiceError::invalid_xml()),
+                    1 => section_from = before,
+                    _ => {}
                 }
                 open.push(element.name().as_ref().to_owned());
             }
@@ -126,7 +129,7 @@ fn parse(xml: &str) -> Result<Asked, ServiceError> {
                     _ => {}
                 }
             }
-            Event::Eof if open.is_empty() => break,
+            Event::Eof if open.is_empty() && rooted => break,
             Event::Eof => return Err(ServiceError::invalid_xml()),
             _ => {}
         }

@@ -1,3 +1,5 @@
+use reqwest::Method;
+
 use crate::client::Fixture;
 
 #[tokio::test]
@@ -114,5 +116,26 @@ async fn the_options() {
         .put("lake/f2?resource=file", &[("x-ms-expiry-time", "5")])
         .await
         .refused(400, "MissingRequiredHeader");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_leased_file_expires_only_by_its_holder() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"content").await;
+    let lease = "2b5b5b5a-0000-4000-8000-000000000001";
+    let acquire =
+        [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "-1"), ("x-ms-proposed-lease-id", lease)];
+    client.send(Method::POST, "lake/file", &acquire, Vec::new()).await.expect(201);
+    let soon = ("x-ms-expiry-option", "RelativeToNow");
+    let time = ("x-ms-expiry-time", "3600000");
+    let target = "lake/file?comp=expiry";
+    client.put(target, &[soon, time]).await.refused(412, "LeaseIdMissing");
+    let other = ("x-ms-lease-id", "2b5b5b5a-0000-4000-8000-000000000002");
+    client.put(target, &[soon, time, other]).await.expect(412);
+    assert_eq!(client.head("lake/file", &[]).await.expect(200).header("x-ms-expiry-time"), "");
+    client.put(target, &[soon, time, ("x-ms-lease-id", lease)]).await.expect(200);
+    assert_ne!(client.head("lake/file", &[]).await.expect(200).header("x-ms-expiry-time"), "");
     fixture.running.stop().await.unwrap();
 }

@@ -11,6 +11,7 @@ mod authentication;
 mod bad_bodies;
 mod batches;
 mod blob;
+mod blocks;
 mod client;
 mod clock;
 mod conditions;
