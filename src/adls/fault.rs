@@ -112,7 +112,7 @@ fn classify(status: u16, code: &str, headers: &Headers) -> (ErrorKind, bool) {
             (ErrorKind::Throttled { retry_after: retry_after(headers) }, true)
         }
         (400, "Md5Mismatch" | "Crc64Mismatch") => (ErrorKind::Fatal, true),
-        (400, "InvalidResourceName" | "InvalidUri") | (409, "PathIsTooDeep") => {
+        (400, "InvalidResourceName" | "InvalidUri" | "OutOfRangeInput") | (409, "PathIsTooDeep") => {
             (ErrorKind::NameRefused, false)
         }
         (400, "MetadataTooLarge" | "RequestHeaderFieldsTooLarge") | (431, _) => (ErrorKind::TooLarge, false),
@@ -245,6 +245,7 @@ mod tests {
             (400, "InvalidHeaderValue", ErrorKind::Fatal, false, false),
             (400, "InvalidResourceName", ErrorKind::NameRefused, false, false),
             (400, "InvalidUri", ErrorKind::NameRefused, false, false),
+            (400, "OutOfRangeInput", ErrorKind::NameRefused, false, false),
             (400, "MetadataTooLarge", ErrorKind::TooLarge, false, false),
             (403, "AuthenticationFailed", ErrorKind::Unusable, false, false),
             (403, "AuthorizationFailure", ErrorKind::Unusable, false, false),

@@ -149,6 +149,7 @@ async fn serve(
             service.accounts.remove(&service.index, name).await?;
             service.counters.forget(name);
             service.faults.set_limits(name, Limits::default());
+            service.deletions.forget(name);
             service.garbage.notify_one();
             Ok(HttpResponse::Ok().finish())
         }
@@ -161,7 +162,7 @@ async fn serve(
             };
             Ok(ok(&*service.accounts.regenerate_key(&service.index, &account, which).await?))
         }
-        (_, ["faults" | "requests" | "clock", ..] | ["accounts", _, "limits" | "traffic"]) => {
+        (_, ["faults" | "requests" | "clock", ..] | ["accounts", _, "limits" | "traffic" | "deletions"]) => {
             knobs::serve(request, &segments, body, service)
         }
         _ => Err(no_such_call(request)),

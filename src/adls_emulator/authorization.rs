@@ -93,13 +93,17 @@ pub(crate) async fn authenticate(
                 return Ok(Caller::Identity(service.issuers.authenticate(credential)?));
             }
             let detail = format!("The scheme {scheme} is not accepted here; send SharedKey or Bearer.");
-            Err(ServiceError::authentication_failed(detail))
+            Err(ServiceError::malformed_authorization(detail))
         }
     }
 }
 
 /// Before the operation begins. What changes between this look and the operation is not looked at again.
 pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result<(), ServiceError> {
+    let other_account = source::of_another_account(context, operation)?;
+    if let Some(source) = &other_account {
+        sas::check_signed_source(context, source).await?;
+    }
     let need = match &context.caller {
         Caller::Key if operation != Operation::UserDelegationKey => return Ok(()),
         _ => match needs::of(operation, &context.call)? {
@@ -107,7 +111,7 @@ pub(crate) async fn authorise(context: &Context, operation: Operation) -> Result
             None => return Ok(()),
         },
     };
-    let source = Source::of(context, operation)?;
+    let source = if other_account.is_some() { None } else { Source::of(context, operation)? };
     if let Some(source) = source.as_ref().filter(|source| source.signed.is_some()) {
         sas::check_signed_source(context, source).await?;
     }

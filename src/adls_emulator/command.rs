@@ -49,6 +49,9 @@ Admin endpoint, for whoever has the admin token (Authorization: Bearer TOKEN):
   GET /accounts/NAME/traffic                      body bytes by the second, and the most of any second; DELETE begins anew
   PUT|GET|DELETE /accounts/NAME/limits            {\"requestsPerSecond\": 20000, \"ingressBitsPerSecond\": 25000000000,
                                                   \"egressBitsPerSecond\": 50000000000}; over them: 503 ServerBusy
+  PUT|GET|DELETE /accounts/NAME/deletions         {\"filesystemSeconds\": 30, \"pathsPerRequest\": 1000}: so long a deleted
+                                                  container's name is taken (409, by the service's clock), and what a
+                                                  paginated delete removes at once; both are off by default
   PUT|GET /clock                                  {\"offsetMs\": 61000}: how far the service's clock is ahead (leases, expiry)
   PUT|GET|DELETE /faults/ID, GET|DELETE /faults   faults on demand
 

@@ -19,6 +19,7 @@ use crate::authorization::{Issuer, Issuers};
 use crate::clock;
 use crate::content::Content;
 use crate::counters::Counters;
+use crate::deletions::Deletions;
 use crate::error::EmulatorError;
 use crate::faults::{Connection, Faults};
 use crate::index::{self, Index};
@@ -230,6 +231,7 @@ fn open(storage: &Storage, faults: Faults) -> Result<(Option<File>, Service), Em
         ),
         delegation_secret: secret.unwrap_or_default(),
         faults,
+        deletions: Deletions::default(),
         requests: RequestLog::default(),
         garbage: tokio::sync::Notify::new(),
     };

@@ -60,8 +60,8 @@ pub(crate) use service_properties::{
     ServiceProperties, delete_retention_days, save_service_properties, service_properties,
 };
 pub(crate) use tree::{
-    Create, create, directories_in, find, has_children, lineage, node_by_id, remove, require, save_lease,
-    save_settings, update_node,
+    Create, create, directories_in, find, has_children, lineage, node_by_id, remove, remove_below, require,
+    save_lease, save_properties, save_settings, update_node,
 };
 pub(crate) use writer::Writing;
 use writer::{Mutable, Writer};

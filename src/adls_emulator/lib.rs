@@ -24,6 +24,7 @@ mod clock;
 mod command;
 mod content;
 mod counters;
+mod deletions;
 mod emulator;
 mod error;
 mod faults;

@@ -18,39 +18,60 @@ pub(crate) struct UserProperties {
     pairs: Vec<(String, Vec<u8>)>,
 }
 
+/// Of names and values together, as "Setting and retrieving properties and metadata for Blob resources" has it.
+const MAX_BYTES: usize = 8 * 1024;
+
 impl UserProperties {
     pub(crate) fn parse(text: &str) -> Result<Self, ServiceError> {
         let invalid = |reason| ServiceError::invalid_header("x-ms-properties", reason);
-        let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, value) =
-                part.split_once('=').ok_or_else(|| invalid("expected name=base64,name=base64"))?;
-            let name = name.trim();
-            let plain =
-                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-            if !plain || pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                return Err(invalid(
-                    "a name is empty, given twice, or has other characters than ASCII letters, digits and _",
-                ));
+        let properties = Self::taken_apart(text).map_err(invalid)?;
+        let mut before: Vec<&str> = Vec::new();
+        for (name, _) in &properties.pairs {
+            if name.is_empty() {
+                return Err(ServiceError::empty_property_name());
             }
-            let value = BASE64.decode(value.trim()).map_err(|_| invalid("a value is not base64"))?;
-            pairs.push((name.to_owned(), value));
+            if !is_identifier(name) {
+                return Err(ServiceError::invalid_property_name());
+            }
+            if before.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                return Err(invalid("a name is given twice"));
+            }
+            before.push(name);
         }
-        Ok(Self { pairs })
+        properties.of_allowed_size()
+    }
+
+    fn taken_apart(text: &str) -> Result<Self, &'static str> {
+        let pair = |part: &str| {
+            let (name, value) = part.split_once('=').ok_or("expected name=base64,name=base64")?;
+            let value = BASE64.decode(value.trim()).map_err(|_| "a value is not base64")?;
+            Ok::<_, &str>((name.trim().to_owned(), value))
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        Ok(Self { pairs: parts.map(pair).collect::<Result<_, _>>()? })
     }
 
     /// The `x-ms-meta-*` headers of a Blob request.
-    pub(crate) fn from_metadata_headers(headers: &HeaderMap) -> Self {
-        let mut pairs = Vec::new();
+    pub(crate) fn from_metadata_headers(headers: &HeaderMap) -> Result<Self, ServiceError> {
+        let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
         for (name, value) in headers {
-            if let Some(name) = name.as_str().strip_prefix("x-ms-meta-")
-                && name != FOLDER_MARK
-            {
-                pairs.push((name.to_owned(), value.as_bytes().to_vec()));
+            let Some(name) = name.as_str().strip_prefix("x-ms-meta-") else { continue };
+            if name.is_empty() {
+                return Err(ServiceError::empty_metadata_key());
             }
+            if !is_identifier(name) || pairs.iter().any(|(known, _)| known == name) {
+                return Err(ServiceError::invalid_metadata());
+            }
+            pairs.push((name.to_owned(), value.as_bytes().to_vec()));
         }
+        pairs.retain(|(name, _)| name != FOLDER_MARK);
         pairs.sort();
-        Self { pairs }
+        Self { pairs }.of_allowed_size()
+    }
+
+    fn of_allowed_size(self) -> Result<Self, ServiceError> {
+        let bytes: usize = self.pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > MAX_BYTES { Err(ServiceError::metadata_too_large()) } else { Ok(self) }
     }
 
     /// The form of `x-ms-properties`, which is also the stored form.
@@ -61,12 +82,18 @@ impl UserProperties {
 
     /// From the stored form, which `to_text` wrote.
     pub(crate) fn stored(text: &str) -> Self {
-        Self::parse(text).unwrap_or_default()
+        Self::taken_apart(text).unwrap_or_default()
     }
 
     pub(crate) fn pairs(&self) -> &[(String, Vec<u8>)] {
         &self.pairs
     }
+}
+
+/// The service wants names to be identifiers of C#; of those only ASCII ones fit into a header.
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The HTTP headers that a read of the file is answered with.
@@ -156,8 +183,16 @@ mod tests {
     fn properties_round_trip_and_bad_ones_are_refused() {
         let text = "a=dmFsdWU=,b_2=";
         assert_eq!(UserProperties::parse(text).unwrap().to_text(), text);
-        for text in ["novalue", "a=%%", "a=YQ==,A=YQ==", "=YQ==", "with space=YQ=="] {
-            assert!(UserProperties::parse(text).is_err(), "{text}");
+        for (text, code) in [
+            ("novalue", "InvalidHeaderValue"),
+            ("a=%%", "InvalidHeaderValue"),
+            ("a=YQ==,A=YQ==", "InvalidHeaderValue"),
+            ("=YQ==", "InvalidPropertyName"),
+            ("with space=YQ==", "InvalidPropertyName"),
+            ("a-b=YQ==", "InvalidPropertyName"),
+            ("1st=YQ==", "InvalidPropertyName"),
+        ] {
+            assert_eq!(UserProperties::parse(text).unwrap_err().code, code, "{text}");
         }
     }
 }

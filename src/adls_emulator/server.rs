@@ -17,6 +17,7 @@ use crate::authorization::{self, Issuers};
 use crate::clock;
 use crate::content::Content;
 use crate::counters::Counters;
+use crate::deletions::Deletions;
 use crate::faults::Faults;
 use crate::index::Index;
 use crate::operations::{self, Context, Operation};
@@ -38,6 +39,7 @@ pub(crate) struct Service {
     /// What user delegation keys are computed with.
     pub delegation_secret: Vec<u8>,
     pub faults: Faults,
+    pub deletions: Deletions,
     pub requests: RequestLog,
     /// Told when something was detached that the sweeper has to clean up.
     pub garbage: tokio::sync::Notify,
@@ -159,10 +161,7 @@ fn check_version(call: &Call) -> Result<(), ServiceError> {
         return Err(ServiceError::invalid_header("x-ms-version", "expected a date such as 2023-11-03"));
     }
     if version < OLDEST_VERSION {
-        return Err(ServiceError::invalid_header(
-            "x-ms-version",
-            "versions before 2018-11-09 are not served",
-        ));
+        return Err(ServiceError::unsupported_rest_version());
     }
     Ok(())
 }

@@ -24,6 +24,8 @@ pub(crate) struct ServiceError {
     pub retry_after_seconds: Option<u32>,
     /// Sent as `Content-Range` of a 416.
     pub full_length: Option<u64>,
+    /// Which header or parameter it is about, with the element in which Blob names it.
+    pub input: Option<(&'static str, String)>,
 }
 
 macro_rules! errors {
@@ -39,11 +41,23 @@ errors! {
     blob_operation_not_supported = CONFLICT, "BlobOperationNotSupported", "The operation is not supported in this scenario: the file was made through the Data Lake endpoint and does not consist of blocks. Append to it there, or replace it with Put Blob.";
     batch_of_several_kinds = BAD_REQUEST, "AllBatchSubRequestsShouldBeSameApi", "All batch subrequests should be the same api.";
     block_list_too_long = BAD_REQUEST, "BlockListTooLong", "The block list may not contain more than 50,000 blocks.";
-    cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this account of this emulator.";
+    cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this emulator, or it is in another account and its URL has no signature.";
     condition_not_met = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
     not_modified = NOT_MODIFIED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
     crc64_mismatch = BAD_REQUEST, "Crc64Mismatch", "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
     md5_mismatch = BAD_REQUEST, "Md5Mismatch", "The MD5 value specified in the request did not match with the MD5 value calculated by the server.";
+    empty_metadata_key = BAD_REQUEST, "EmptyMetadataKey", "The key for one of the metadata key-value pairs is empty.";
+    empty_property_name = BAD_REQUEST, "InvalidPropertyName", "A property name cannot be empty.";
+    invalid_metadata = BAD_REQUEST, "InvalidMetadata", "The specified metadata is invalid: a name is given twice, or is not made of letters, digits and _ with no digit at its beginning.";
+    invalid_property_name = BAD_REQUEST, "InvalidPropertyName", "The property name contains invalid characters: it is to be made of letters, digits and _ with no digit at its beginning.";
+    metadata_too_large = BAD_REQUEST, "MetadataTooLarge", "The size of the specified metadata exceeds the maximum size permitted, which is 8 KiB for names and values together.";
+    condition_headers_not_supported = BAD_REQUEST, "ConditionHeadersNotSupported", "Condition headers are not supported: an append has none, the flush that follows it has.";
+    content_length_must_be_zero = BAD_REQUEST, "ContentLengthMustBeZero", "The Content-Length request header must be zero.";
+    filesystem_being_deleted = CONFLICT, "FilesystemBeingDeleted", "The specified filesystem is being deleted. Try the operation again later.";
+    invalid_md5 = BAD_REQUEST, "InvalidMd5", "The MD5 value specified in the request is invalid. It must be 128 bits in base64.";
+    invalid_source_uri = BAD_REQUEST, "InvalidSourceUri", "The source URI is invalid: x-ms-rename-source is to be /filesystem/path, percent-encoded.";
+    name_length_out_of_range = BAD_REQUEST, "OutOfRangeInput", "The specified resource name length is not within the permissible limits.";
+    unsupported_rest_version = BAD_REQUEST, "UnsupportedRestVersion", "The specified Rest Version is Unsupported: versions before 2018-11-09 are not served.";
     directory_not_empty = CONFLICT, "DirectoryNotEmpty", "The recursive query parameter value must be true to delete a non-empty directory.";
     rename_destination_not_empty = CONFLICT, "DirectoryNotEmpty", "The rename destination is a directory that is not empty.";
     filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
@@ -77,13 +91,14 @@ errors! {
     path_conflict = CONFLICT, "PathConflict", "The specified path, or an element of the path, exists and its resource type is invalid for this operation.";
     path_already_exists = CONFLICT, "PathAlreadyExists", "The specified path already exists.";
     path_not_found = NOT_FOUND, "PathNotFound", "The specified path does not exist.";
-    path_is_too_deep = CONFLICT, "PathIsTooDeep", "The path has too many segments; at most 60 are allowed.";
+    path_is_too_deep = CONFLICT, "PathIsTooDeep", "The path has too many segments; at most 61 are allowed.";
     rename_destination_parent_not_found = NOT_FOUND, "RenameDestinationParentPathNotFound", "The parent directory of the destination path does not exist.";
     query_out_of_range = BAD_REQUEST, "OutOfRangeQueryParameterValue", "One of the query parameters specified in the request URI is outside the permissible range.";
     request_body_too_large = PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit.";
     source_condition_not_met = PRECONDITION_FAILED, "SourceConditionNotMet", "The source condition specified using HTTP conditional header(s) is not met.";
     source_path_not_found = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";
     stopping = SERVICE_UNAVAILABLE, "ServerBusy", "The emulator is stopping.";
+    transaction_lost = INTERNAL_SERVER_ERROR, "InternalError", "The emulator could not write what it keeps: another request that was done together with this one met a full or failing disk. Nothing of this one was kept.";
     too_many_in_batch = BAD_REQUEST, "ExceedsMaxBatchRequestCount", "The batch operation exceeds maximum number of allowed subrequests.";
     unsupported_http_verb = METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.";
     authorization_failure = FORBIDDEN, "AuthorizationFailure", "This request is not authorized to perform this operation.";
@@ -110,13 +125,32 @@ impl ServiceError {
             existing: None,
             retry_after_seconds: None,
             full_length: None,
+            input: None,
         }
+    }
+
+    fn about_header(mut self, name: &str) -> Self {
+        self.input = Some(("HeaderName", name.to_owned()));
+        self
+    }
+
+    fn about_query(mut self, name: &str) -> Self {
+        self.input = Some(("QueryParameterName", name.to_owned()));
+        self
     }
 
     /// 403. `detail` tells what the server compared; it never holds a key.
     pub(crate) fn authentication_failed(detail: String) -> Self {
         let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
         let mut error = Self::new(StatusCode::FORBIDDEN, "AuthenticationFailed", message);
+        error.authentication_detail = Some(detail);
+        error
+    }
+
+    /// 400, for an `Authorization` that cannot be read.
+    pub(crate) fn malformed_authorization(detail: String) -> Self {
+        let message = "Authentication information is not given in the correct format. Check the value of Authorization header.";
+        let mut error = Self::new(StatusCode::BAD_REQUEST, "InvalidAuthenticationInfo", message);
         error.authentication_detail = Some(detail);
         error
     }
@@ -136,18 +170,24 @@ impl ServiceError {
 
     pub(crate) fn invalid_header(name: &str, reason: &str) -> Self {
         let message = format!("The value for the HTTP header {name} is not in the correct format: {reason}.");
-        Self::new(StatusCode::BAD_REQUEST, "InvalidHeaderValue", message)
+        Self::new(StatusCode::BAD_REQUEST, "InvalidHeaderValue", message).about_header(name)
     }
 
     pub(crate) fn missing_header(name: &str) -> Self {
         let message =
             format!("The HTTP header {name}, which is mandatory for this request, is not specified.");
-        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredHeader", message)
+        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredHeader", message).about_header(name)
+    }
+
+    pub(crate) fn missing_query(name: &str) -> Self {
+        let message =
+            format!("The query parameter {name}, which is mandatory for this request, is not specified.");
+        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredQueryParameter", message).about_query(name)
     }
 
     pub(crate) fn invalid_query(name: &str, reason: &str) -> Self {
         let message = format!("Value for the query parameter {name} is invalid: {reason}.");
-        Self::new(StatusCode::BAD_REQUEST, "InvalidQueryParameterValue", message)
+        Self::new(StatusCode::BAD_REQUEST, "InvalidQueryParameterValue", message).about_query(name)
     }
 
     /// As the service answers the operations on index tags of an account with a hierarchical namespace.
@@ -157,12 +197,12 @@ impl ServiceError {
 
     pub(crate) fn unsupported_header(name: &str, reason: &str) -> Self {
         let message = format!("The HTTP header {name} is not supported in the request: {reason}.");
-        Self::new(StatusCode::BAD_REQUEST, "UnsupportedHeader", message)
+        Self::new(StatusCode::BAD_REQUEST, "UnsupportedHeader", message).about_header(name)
     }
 
     pub(crate) fn unsupported_query(name: &str, reason: &str) -> Self {
         let message = format!("The query parameter {name} is not supported in the request: {reason}.");
-        Self::new(StatusCode::BAD_REQUEST, "UnsupportedQueryParameter", message)
+        Self::new(StatusCode::BAD_REQUEST, "UnsupportedQueryParameter", message).about_query(name)
     }
 
     pub(crate) fn invalid_uri(reason: &str) -> Self {
@@ -179,6 +219,14 @@ impl ServiceError {
         tracing::error!(%cause, "request failed inside the emulator");
         let message = "The server encountered an internal error; the emulator's log has the cause.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
+    /// 500, for what the disk or the index refuses. The caller is told why: mostly it is a full disk, and only a human can help.
+    fn storage(cause: &dyn std::fmt::Display) -> Self {
+        let mut error = Self::internal(cause);
+        error.message =
+            format!("The emulator cannot read or write what it keeps: {cause}. Its log has more.").into();
+        error
     }
 
     pub(crate) fn about(mut self, existing: NodeKind) -> Self {
@@ -209,6 +257,8 @@ impl ServiceError {
             (Api::Blob, "DirectoryNotEmpty") => "DirectoryIsNotEmpty",
             (Api::Blob, "PathAlreadyExists") => "BlobAlreadyExists",
             (Api::Blob, "FilesystemNotFound") => "ContainerNotFound",
+            (Api::Blob, "FilesystemBeingDeleted") => "ContainerBeingDeleted",
+            (Api::Blob, "UnsupportedRestVersion") => "InvalidHeaderValue",
             (Api::Blob, "FilesystemAlreadyExists") => "ContainerAlreadyExists",
             (_, code) => code,
         }
@@ -241,6 +291,12 @@ impl ServiceError {
                     let detail = quick_xml::escape::escape(detail.as_str());
                     xml.push_str(&format!("<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>"));
                 }
+                if let Some((element, name)) = &self.input {
+                    xml.push_str(&format!(
+                        "<{element}>{}</{element}>",
+                        quick_xml::escape::escape(name.as_str())
+                    ));
+                }
                 xml.push_str("</Error>");
                 ("application/xml", xml)
             }
@@ -250,12 +306,12 @@ impl ServiceError {
 
 impl From<rusqlite::Error> for ServiceError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::internal(&error)
+        Self::storage(&error)
     }
 }
 
 impl From<std::io::Error> for ServiceError {
     fn from(error: std::io::Error) -> Self {
-        Self::internal(&error)
+        Self::storage(&error)
     }
 }

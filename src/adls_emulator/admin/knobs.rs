@@ -5,6 +5,7 @@
 //! | `GET /faults`, `DELETE /faults` | all rules with how often they struck; remove all |
 //! | `GET`, `PUT`, `DELETE /faults/{id}` | one rule: `{"selector", "effect", "probability", "count", "seed"}`, see [`crate::faults`] |
 //! | `GET`, `PUT`, `DELETE /accounts/{name}/limits` | `{"requestsPerSecond", "ingressBitsPerSecond", "egressBitsPerSecond"}` |
+//! | `GET`, `PUT`, `DELETE /accounts/{name}/deletions` | `{"filesystemSeconds", "pathsPerRequest"}`, see [`crate::deletions`] |
 //! | `GET`, `DELETE /accounts/{name}/traffic` | body bytes by the second and the most of any second; begin anew |
 //! | `GET`, `PUT /clock` | `{"offsetMs"}`: how far the emulated service's clock is ahead of the machine's |
 //! | `GET /requests?after=&account=&operation=&pathPrefix=&status=&limit=`, `DELETE /requests` | the last 10,000; forget them |
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{bad_request, no_such_call, parse, require};
 use crate::clock;
+use crate::deletions::DeletionKnobs;
 use crate::faults::{Limits, RuleRequest};
 use crate::request_log::Filter;
 use crate::server::Service;
@@ -69,6 +71,21 @@ pub(super) fn serve(
         ("DELETE", ["accounts", name, "limits"]) => {
             require(service, name)?;
             service.faults.set_limits(name, Limits::default());
+            done()
+        }
+        ("GET", ["accounts", name, "deletions"]) => {
+            require(service, name)?;
+            Ok(HttpResponse::Ok().json(service.deletions.knobs(name)))
+        }
+        ("PUT", ["accounts", name, "deletions"]) => {
+            require(service, name)?;
+            let knobs: DeletionKnobs = parse(body)?;
+            service.deletions.set(name, knobs);
+            Ok(HttpResponse::Ok().json(knobs))
+        }
+        ("DELETE", ["accounts", name, "deletions"]) => {
+            require(service, name)?;
+            service.deletions.forget(name);
             done()
         }
         ("GET", ["accounts", name, "traffic"]) => {

@@ -130,7 +130,9 @@ pub(super) async fn authenticate(
 pub(super) async fn check_signed_source(context: &Context, source: &Source) -> Result<(), ServiceError> {
     let Some(query) = &source.signed else { return Ok(()) };
     let named = Named { filesystem: Some(source.filesystem.clone()), path: source.path.clone() };
-    read(query, named, &context.call, &context.account, &context.service).await?.check_source(source)
+    let account = context.service.accounts.get(&source.account);
+    let account = account.ok_or_else(ServiceError::cannot_verify_copy_source)?;
+    read(query, named, &context.call, &account, &context.service).await?.check_source(source)
 }
 
 /// What a request names, which is what has to have been signed.

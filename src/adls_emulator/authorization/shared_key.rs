@@ -34,9 +34,10 @@ const SIGNED_HEADERS: [&str; 11] = [
 /// `credential`: what follows the scheme in the Authorization header.
 pub(super) fn authenticate(call: &Call, account: &Account, credential: &str) -> Result<(), ServiceError> {
     let failed = |detail: &str| ServiceError::authentication_failed(detail.to_owned());
-    let (name, signature) = credential
-        .split_once(':')
-        .ok_or_else(|| failed("The Authorization header is not 'SharedKey account:signature'."))?;
+    let (name, signature) = credential.split_once(':').ok_or_else(|| {
+        let detail = "The Authorization header is not 'SharedKey account:signature'.";
+        ServiceError::malformed_authorization(detail.to_owned())
+    })?;
     if name != account.name {
         return Err(failed(
             "The account name in the Authorization header is not the account that is addressed.",

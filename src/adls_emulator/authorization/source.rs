@@ -6,6 +6,7 @@ use crate::request::Query;
 use crate::service_error::ServiceError;
 
 pub(super) struct Source {
+    pub account: String,
     pub filesystem: String,
     pub path: Vec<String>,
     /// Its own query, with a signature.
@@ -17,9 +18,10 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn of(context: &Context, operation: Operation) -> Result<Option<Self>, ServiceError> {
-        let (header, (filesystem, path), letters, access): (_, _, &[&str], _) = match operation {
+        let (header, (account, filesystem, path), letters, access): (_, _, &[&str], _) = match operation {
             Operation::PathRename => {
-                let named = rename_source(&context.call)?;
+                let (filesystem, path) = rename_source(&context.call)?;
+                let named = (context.account.name.clone(), filesystem, path);
                 ("x-ms-rename-source", named, &["m", "d"], Access::Delete { recursive: false })
             }
             Operation::BlobCopy | Operation::BlobPutFromUrl | Operation::BlobPutBlockFromUrl => {
@@ -31,6 +33,21 @@ impl Source {
             context.call.header(header).and_then(|source| source.split_once('?')).map(|(_, query)| query);
         let query = Query::parse(query.unwrap_or(""))?;
         let signed = query.get("sig").is_some().then_some(query);
-        Ok(Some(Self { filesystem, path, signed, letters, access }))
+        Ok(Some(Self { account, filesystem, path, signed, letters, access }))
+    }
+}
+
+/// The source of a copy from another account. What the caller may do in this one says nothing about it, the account's key
+/// neither: it takes a signature of its own.
+pub(super) fn of_another_account(
+    context: &Context,
+    operation: Operation,
+) -> Result<Option<Source>, ServiceError> {
+    let copies =
+        matches!(operation, Operation::BlobCopy | Operation::BlobPutFromUrl | Operation::BlobPutBlockFromUrl);
+    let source = if copies { Source::of(context, operation)? } else { None };
+    match source.filter(|source| source.account != context.account.name) {
+        Some(source) if source.signed.is_none() => Err(ServiceError::cannot_verify_copy_source()),
+        source => Ok(source),
     }
 }

@@ -26,16 +26,18 @@ impl Spool {
         self.content.open_for_writing(&Name::Spool(self.name.clone()))
     }
 
-    /// The index refers to it now.
-    pub(crate) fn keep(mut self) {
+    /// The index refers to what is returned now.
+    #[must_use]
+    pub(crate) fn keep(mut self) -> Name {
         self.kept = true;
+        Name::Spool(self.name.clone())
     }
 
     /// Makes it the whole content of a node, in place of what was there.
-    pub(crate) fn become_content(mut self, node: i64) -> io::Result<()> {
+    pub(crate) fn become_content(mut self, node: i64) -> io::Result<Name> {
         self.content.become_content(&self.name, node)?;
         self.kept = true;
-        Ok(())
+        Ok(Name::Node(node))
     }
 }
 

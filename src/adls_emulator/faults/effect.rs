@@ -99,7 +99,7 @@ impl FailureKind {
                 "The server is currently unable to receive requests. Please retry your request.",
             ),
             Self::OperationTimedOut => {
-                (500, "OperationTimedOut", "Operation could not be completed within the specified time.")
+                (500, "OperationTimedOut", "The operation could not be completed within the permitted time.")
             }
             Self::InternalError => {
                 (500, "InternalError", "The server encountered an internal error. Please retry the request.")

@@ -286,6 +286,48 @@ pub(crate) fn save_settings(writing: &mut Writing<'_>, id: i64, settings: &str) 
     Ok(())
 }
 
+/// As `save_lease`, for the user properties.
+pub(crate) fn save_properties(
+    writing: &mut Writing<'_>,
+    id: i64,
+    properties: &str,
+) -> Result<(), ServiceError> {
+    let mut statement =
+        writing.connection.prepare_cached("UPDATE nodes SET properties = ?2 WHERE id = ?1")?;
+    statement.execute(params![id, properties])?;
+    Ok(())
+}
+
+/// Removes at most `limit` of the paths below a directory, each before the one that holds it. Answers whether something is left.
+pub(crate) fn remove_below(
+    writing: &mut Writing<'_>,
+    directory: i64,
+    mut limit: usize,
+) -> Result<bool, ServiceError> {
+    let mut find =
+        writing.connection.prepare_cached("SELECT id, is_directory FROM nodes WHERE parent = ?1 LIMIT 1")?;
+    let mut way = vec![directory];
+    while let Some(&at) = way.last() {
+        let below = find.query_row([at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match below {
+            Some((directory, true)) => {
+                way.push(directory);
+                continue;
+            }
+            Some(_) if limit == 0 => return Ok(true),
+            Some((file, false)) => remove(writing, file)?,
+            None if at == directory => return Ok(false),
+            None if limit == 0 => return Ok(true),
+            None => {
+                remove(writing, at)?;
+                way.pop();
+            }
+        }
+        limit -= 1;
+    }
+    Ok(false)
+}
+
 /// Takes the node out of the tree at once; what lies under a directory and the content files are cleaned up later.
 pub(crate) fn remove(writing: &mut Writing<'_>, id: i64) -> Result<(), ServiceError> {
     let connection = writing.connection;

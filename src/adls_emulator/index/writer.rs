@@ -16,7 +16,8 @@ use crate::service_error::ServiceError;
 const MAX_BATCH: usize = 512;
 
 type Answer = Box<dyn FnOnce(Result<(), ServiceError>) + Send>;
-type Job = Box<dyn FnOnce(&mut Writing<'_>) -> Answer + Send>;
+/// With why not, where no transaction could be begun.
+type Job = Box<dyn FnOnce(Result<&mut Writing<'_>, ServiceError>) -> Answer + Send>;
 
 /// What a mutation works with.
 pub(crate) struct Writing<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct Writing<'a> {
     last_etag: i64,
     /// To be removed once the transaction is committed.
     pub unlink: Vec<Name>,
+    /// To be removed if the transaction cannot be committed. Mutations fill it when nothing of them can be refused any more.
+    pub kept: Vec<Name>,
 }
 
 impl Writing<'_> {
@@ -50,7 +53,7 @@ impl Mutable {
         execute(&self.connection, "BEGIN IMMEDIATE")?;
         let mut writing = self.writing();
         let outcome = mutation(&mut writing);
-        let Writing { last_etag, unlink, .. } = writing;
+        let Writing { last_etag, unlink, kept, .. } = writing;
         self.last_etag = last_etag;
         let ended = outcome.and_then(|value| Ok((value, execute(&self.connection, "COMMIT")?)));
         match ended {
@@ -61,7 +64,12 @@ impl Mutable {
                 Ok(value)
             }
             Err(error) => {
-                execute(&self.connection, "ROLLBACK")?;
+                if !self.connection.is_autocommit() {
+                    execute(&self.connection, "ROLLBACK")?;
+                }
+                for name in kept {
+                    self.content.remove(&name);
+                }
                 Err(error)
             }
         }
@@ -73,23 +81,31 @@ impl Mutable {
             now_ms: clock::now_ms(),
             last_etag: self.last_etag,
             unlink: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
     /// The mutations that wait, in one transaction; then their answers.
     fn run_batch(&mut self, first: Job, queue: &mpsc::Receiver<Job>) {
         if let Err(error) = execute(&self.connection, "BEGIN IMMEDIATE") {
-            // The job is dropped, which its caller sees as `stopping`.
-            tracing::error!(%error, "the index cannot be written");
+            // The next one has a try of its own.
+            first(Err(error.into()))(Ok(()));
             return;
         }
         let mut writing = self.writing();
         let jobs = std::iter::once(first).chain(queue.try_iter()).take(MAX_BATCH);
-        let answers: Vec<Answer> = jobs.map(|job| job(&mut writing)).collect();
-        let Writing { last_etag, unlink, .. } = writing;
+        let mut answers: Vec<Answer> = Vec::new();
+        for job in jobs {
+            answers.push(job(Ok(&mut writing)));
+            if self.connection.is_autocommit() {
+                // A failure such as a full disk made SQLite give up the whole transaction. What follows needs a new one.
+                break;
+            }
+        }
+        let Writing { last_etag, unlink, kept, .. } = writing;
         self.last_etag = last_etag;
         let committed = self.commit();
-        let unlink = if committed.is_ok() { unlink } else { Vec::new() };
+        let unlink = if committed.is_ok() { unlink } else { kept };
         for answer in answers {
             answer(committed.clone());
         }
@@ -99,6 +115,9 @@ impl Mutable {
     }
 
     fn commit(&self) -> Result<(), ServiceError> {
+        if self.connection.is_autocommit() {
+            return Err(ServiceError::transaction_lost());
+        }
         let save = || {
             let mut statement =
                 self.connection.prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'etag'")?;
@@ -106,7 +125,9 @@ impl Mutable {
             execute(&self.connection, "COMMIT")
         };
         save().or_else(|error: rusqlite::Error| {
-            execute(&self.connection, "ROLLBACK")?;
+            if !self.connection.is_autocommit() {
+                execute(&self.connection, "ROLLBACK")?;
+            }
             Err(error.into())
         })
     }
@@ -143,9 +164,11 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |writing| {
-            let outcome = alone(writing, mutation);
-            // A caller that went away does not want the answer.
-            Box::new(move |committed| drop(reply.send(committed.and(outcome))))
+            let outcome = writing.and_then(|writing| alone(writing, mutation));
+            // Its own failure says more than that of the transaction. A caller that went away does not want the answer.
+            let joined =
+                |committed: Result<(), ServiceError>| outcome.and_then(|value| committed.map(|()| value));
+            Box::new(move |committed| drop(reply.send(joined(committed))))
         });
         let sent = match self.jobs.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(jobs) => jobs.send(job).is_ok(),
@@ -182,6 +205,9 @@ fn alone<T>(
         }
         Err(error) => {
             writing.unlink.truncate(planned_unlinks);
+            if connection.is_autocommit() {
+                return Err(error);
+            }
             execute(connection, "ROLLBACK TO mutation")?;
             execute(connection, "RELEASE mutation")?;
             Err(error)

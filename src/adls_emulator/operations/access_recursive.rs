@@ -16,7 +16,7 @@ use crate::index::{self, Node, NodeKind, Writing};
 use crate::permissions::AclChange;
 use crate::service_error::ServiceError;
 
-/// What the service does in one call at most, and when it is not told how much.
+/// What the service does in one call at most, also when it is told nothing or more.
 const MAX_RECORDS: u64 = 2000;
 /// Changed in one transaction at most.
 const STEP: usize = 200;
@@ -70,15 +70,13 @@ impl Position {
 
 pub(super) async fn set_access_control_recursive(context: &Context) -> Result<HttpResponse, ServiceError> {
     let (call, query) = (&context.call, &context.call.query);
-    let mode = query.get("mode").ok_or_else(|| ServiceError::invalid_query("mode", "it is required"))?;
+    let mode = query.get("mode").ok_or_else(|| ServiceError::missing_query("mode"))?;
     let acl = call.header("x-ms-acl").ok_or_else(|| ServiceError::missing_header("x-ms-acl"))?;
     let change = Arc::new(AclChange::parse(mode, acl)?);
     let go_on = query.flag("forceFlag")?;
     let records = match query.number("maxRecords")? {
-        Some(records) if !(1..=MAX_RECORDS).contains(&records) => {
-            return Err(ServiceError::invalid_query("maxRecords", "expected 1 to 2000"));
-        }
-        records => records.unwrap_or(MAX_RECORDS),
+        Some(0) => return Err(ServiceError::query_out_of_range()),
+        records => records.unwrap_or(MAX_RECORDS).min(MAX_RECORDS),
     };
     let authority = Arc::new(Authority::of(context).await?);
     let mut position = Position::of_token(query.get("continuation"))?;

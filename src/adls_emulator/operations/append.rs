@@ -21,7 +21,7 @@ use super::{Context, Place, reply};
 use crate::clock;
 use crate::content::{Appending, CHUNK_BYTES, Content, Digests, Spool};
 use crate::index::{self, NewExtent, Node, Writing};
-use crate::request::{Call, Conditions, LeaseUse};
+use crate::request::{Call, LeaseUse};
 use crate::service_error::ServiceError;
 
 pub(super) async fn append(
@@ -30,7 +30,8 @@ pub(super) async fn append(
 ) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
     let position = call.query.number("position")?;
-    let position = position.ok_or_else(|| ServiceError::invalid_query("position", "it is required"))?;
+    let position = position.ok_or_else(|| ServiceError::missing_query("position"))?;
+    refuse_what_flushes_take(call)?;
     let announced = body_announced(call)?;
     let past = position.checked_add(announced.length).filter(|past| i64::try_from(*past).is_ok());
     let past = past.ok_or_else(|| ServiceError::invalid_query("position", "it is too large"))?;
@@ -41,22 +42,48 @@ pub(super) async fn append(
         place: context.place()?,
         position,
         past,
-        conditions: Conditions::of(call)?,
         lease,
         flush,
         content: context.service.content.clone(),
     };
-    let (node, crc64) = match announced.length <= CHUNK_BYTES as u64 {
+    let (node, Sums { crc64, md5 }) = match announced.length <= CHUNK_BYTES as u64 {
         true => target.append_small(context, payload, &announced, &checksums).await?,
         false => target.append_large(context, payload, &announced, &checksums).await?,
     };
     let mut response = reply::changed(StatusCode::ACCEPTED, &node);
     reply::insert(&mut response, "x-ms-content-crc64", &BASE64.encode(crc64));
+    if let Some(md5) = md5 {
+        reply::insert(&mut response, "content-md5", &BASE64.encode(md5));
+    }
     announced.confirm(&mut response);
     if lease.renews() {
         reply::insert(&mut response, "x-ms-lease-renewed", "true");
     }
     Ok(response)
+}
+
+/// Conditions and content settings: the specification has them for a flush and says that they are not valid for an append,
+/// also not for one that flushes. The code for the settings is not documented.
+fn refuse_what_flushes_take(call: &Call) -> Result<(), ServiceError> {
+    if ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"]
+        .iter()
+        .any(|name| call.header(name).is_some())
+    {
+        return Err(ServiceError::condition_headers_not_supported());
+    }
+    for name in [
+        "x-ms-cache-control",
+        "x-ms-content-disposition",
+        "x-ms-content-encoding",
+        "x-ms-content-language",
+        "x-ms-content-md5",
+        "x-ms-content-type",
+    ] {
+        if call.header(name).is_some() {
+            return Err(ServiceError::unsupported_header(name, "an append takes no content settings"));
+        }
+    }
+    Ok(())
 }
 
 fn body_announced(call: &Call) -> Result<Announced, ServiceError> {
@@ -73,14 +100,23 @@ struct Target {
     place: Place,
     position: u64,
     past: u64,
-    conditions: Conditions,
     lease: LeaseUse,
     flush: Option<Flush>,
     content: Arc<Content>,
 }
 
-/// The CRC64 of the body.
-type Crc64 = [u8; 8];
+/// Of the body.
+struct Sums {
+    crc64: [u8; 8],
+    /// Where the client sent one: it costs too much to be computed for nobody.
+    md5: Option<[u8; 16]>,
+}
+
+impl Sums {
+    fn of(digests: &Digests) -> Self {
+        Self { crc64: digests.crc64(), md5: digests.md5() }
+    }
+}
 
 impl Target {
     /// A body that fits into one chunk is taken in first; looking at the file, writing and recording are one step then.
@@ -90,7 +126,7 @@ impl Target {
         payload: &mut web::Payload,
         announced: &Announced,
         checksums: &Checksums,
-    ) -> Result<(Node, Crc64), ServiceError> {
+    ) -> Result<(Node, Sums), ServiceError> {
         let (mut body, mut digests, mut data) =
             (Body::new(context, payload, announced), checksums.digests(), Bytes::new());
         while let Some(chunk) = body.next().await? {
@@ -98,7 +134,7 @@ impl Target {
         }
         digests.update(&data);
         checksums.check(&digests)?;
-        let crc64 = digests.crc64();
+        let sums = Sums::of(&digests);
         let append = move |writing: &mut Writing<'_>| {
             let node = self.look(writing.connection)?;
             let (mut appending, spool) = self.open(writing.connection, &node, digests)?;
@@ -107,7 +143,7 @@ impl Target {
             Ok((node, appending))
         };
         let (node, _claim) = context.service.index.write(append).await?;
-        Ok((node, crc64))
+        Ok((node, sums))
     }
 
     /// A larger one is written while it arrives.
@@ -117,7 +153,7 @@ impl Target {
         payload: &mut web::Payload,
         announced: &Announced,
         checksums: &Checksums,
-    ) -> Result<(Node, Crc64), ServiceError> {
+    ) -> Result<(Node, Sums), ServiceError> {
         let digests = checksums.digests();
         let open = move |connection: &Connection| {
             let node = self.look(connection)?;
@@ -127,7 +163,7 @@ impl Target {
         let (target, node, appending, spool) = context.service.index.read(open).await?;
         let appending = body::receive(context, payload, appending, announced).await?;
         checksums.check(appending.digests())?;
-        let crc64 = appending.digests().crc64();
+        let sums = Sums::of(appending.digests());
         let record = move |writing: &mut Writing<'_>| {
             let node = index::node_by_id(writing.connection, node)?;
             let node = node.ok_or_else(ServiceError::path_not_found)?;
@@ -135,7 +171,7 @@ impl Target {
             Ok((node, appending))
         };
         let (node, _claim) = context.service.index.write(record).await?;
-        Ok((node, crc64))
+        Ok((node, sums))
     }
 
     fn look(&self, connection: &Connection) -> Result<Node, ServiceError> {
@@ -144,7 +180,6 @@ impl Target {
             return Err(ServiceError::path_conflict().about(node.kind));
         }
         self.is_behind(&node)?;
-        self.conditions.check(&node)?;
         self.lease.check_write(&node.lease, clock::now_ms())?;
         Ok(node)
     }
@@ -209,7 +244,7 @@ impl Target {
             index::save_lease(writing, node.id, &node.lease)?;
         }
         if let Some(spool) = spool.filter(|_| !behind) {
-            spool.keep();
+            writing.kept.push(spool.keep());
         }
         Ok(node)
     }

@@ -119,7 +119,7 @@ impl PutBlock {
             let block = Block { spool: spool.name().to_owned(), length };
             let blocks = BlockPlace { root, path: place.path.join("/") };
             index::put_block(writing, &blocks, &id, &block)?;
-            spool.keep();
+            writing.kept.push(spool.keep());
             Ok(())
         };
         context.service.index.write(record).await
@@ -168,7 +168,7 @@ impl Write {
             conditions: Conditions::of(&context.call)?,
             lease: LeaseUse::of(&context.call)?,
             settings,
-            properties: UserProperties::from_metadata_headers(headers).to_text(),
+            properties: UserProperties::from_metadata_headers(headers)?.to_text(),
             of_blocks: false,
         })
     }
@@ -228,7 +228,7 @@ impl Write {
             node.length = length;
             index::update_node(writing, &mut node, true)?;
             index::save_committed_blocks(writing, node.id, &blocks)?;
-            spool.become_content(node.id)?;
+            writing.kept.push(spool.become_content(node.id)?);
             Ok(node)
         };
         let node = context.service.index.write(commit).await?;

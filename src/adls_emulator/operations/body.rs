@@ -60,6 +60,7 @@ impl Checksums {
 fn digest(call: &Call, name: &str, length: usize) -> Result<Option<Vec<u8>>, ServiceError> {
     let decode = |text| match BASE64.decode(text) {
         Ok(bytes) if bytes.len() == length => Ok(bytes),
+        _ if name.ends_with("md5") => Err(ServiceError::invalid_md5()),
         _ => Err(ServiceError::invalid_header(name, "not the base64 of a checksum")),
     };
     call.header(name).map(decode).transpose()

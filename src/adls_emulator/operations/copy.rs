@@ -1,7 +1,7 @@
 //! Copies inside the emulator: Copy Blob, Put Blob From URL and Put Block From URL.
 //!
-//! The source is named by a URL of this emulator and lies in the same account; that its caller may read it was looked at
-//! before (`authorization`). A copy is done when it is answered; there is never a pending one.
+//! The source is named by a URL of this emulator, and lies in this account or in another one; that its caller may read it was
+//! looked at before (`authorization`). A copy is done when it is answered; there is never a pending one.
 
 use std::io;
 use std::ops::Range;
@@ -135,10 +135,10 @@ fn copy_range(content: &Arc<Content>, node: i64, range: Range<u64>) -> io::Resul
     Ok(spool)
 }
 
-/// Filesystem and path that `x-ms-copy-source` points to.
-pub(crate) fn source(context: &Context) -> Result<(String, Vec<String>), ServiceError> {
-    let Place { filesystem, path, .. } = source_place(context)?;
-    Ok((filesystem, path))
+/// Account, filesystem and path that `x-ms-copy-source` points to.
+pub(crate) fn source(context: &Context) -> Result<(String, String, Vec<String>), ServiceError> {
+    let Place { account, filesystem, path } = source_place(context)?;
+    Ok((account, filesystem, path))
 }
 
 fn source_place(context: &Context) -> Result<Place, ServiceError> {
@@ -156,7 +156,8 @@ fn source_place(context: &Context) -> Result<Place, ServiceError> {
         Location::parse(host, &format!("/{path}"), |name| accounts.get(name).is_some())?;
     let here = call.base_url.split("://").nth(1).and_then(|rest| rest.split('/').next());
     let elsewhere = by_host.is_none() && here != Some(host);
-    if elsewhere || location.account != context.account.name {
+    let served = accounts.get(&location.account).is_some_and(|account| account.hierarchical_namespace);
+    if elsewhere || !served {
         return Err(ServiceError::cannot_verify_copy_source());
     }
     let filesystem = location.filesystem.ok_or_else(|| invalid("it names no container"))?;

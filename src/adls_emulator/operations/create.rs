@@ -15,6 +15,14 @@ use crate::service_error::ServiceError;
 /// The header by which a client names its create or rename, and which a HEAD tells again.
 pub(super) const TRANSACTION: &str = "x-ms-client-transaction-id";
 
+/// Of calls on paths whose headers say everything.
+pub(super) fn check_no_body(call: &Call) -> Result<(), ServiceError> {
+    match call.header("content-length") {
+        None | Some("0") => Ok(()),
+        Some(_) => Err(ServiceError::content_length_must_be_zero()),
+    }
+}
+
 const MAX_ENCRYPTION_CONTEXT_BYTES: usize = 1024;
 
 pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
@@ -22,6 +30,7 @@ pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceErr
     if place.path.is_empty() {
         return Err(ServiceError::root_operation());
     }
+    check_no_body(&context.call)?;
     let kind = match context.call.query.get("resource") {
         Some("file") => NodeKind::File,
         Some("directory") => NodeKind::Directory,

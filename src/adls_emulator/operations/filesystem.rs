@@ -14,20 +14,22 @@ fn properties_of(context: &Context) -> Result<String, ServiceError> {
     let call = &context.call;
     let properties = match call.api {
         Api::Dfs => UserProperties::parse(call.header("x-ms-properties").unwrap_or(""))?,
-        Api::Blob => UserProperties::from_metadata_headers(&call.headers),
+        Api::Blob => UserProperties::from_metadata_headers(&call.headers)?,
     };
     Ok(properties.to_text())
 }
 
 pub(super) async fn create(context: &Context) -> Result<HttpResponse, ServiceError> {
     let place = context.place()?;
-    if !Location::is_valid_filesystem_name(&place.filesystem) {
-        return Err(ServiceError::invalid_resource_name());
-    }
+    Location::check_new_filesystem(&place.filesystem)?;
     let properties = properties_of(context)?;
     let owner = context.caller.owner().map(str::to_owned);
+    let service = context.service.clone();
     let create = move |writing: &mut index::Writing<'_>| {
         let Place { account, filesystem, .. } = &place;
+        if service.deletions.is_being_deleted(account, filesystem, writing.now_ms) {
+            return Err(ServiceError::filesystem_being_deleted());
+        }
         index::create_filesystem(writing, account, filesystem, owner.as_deref(), &properties)
     };
     let filesystem = context.service.index.write(create).await?;
@@ -42,12 +44,15 @@ fn namespace_header(context: &Context) -> (&'static str, String) {
 pub(super) async fn delete(context: &Context) -> Result<HttpResponse, ServiceError> {
     let (place, conditions) = (context.place()?, Conditions::of(&context.call)?);
     let lease = LeaseUse::of(&context.call)?;
+    let service = context.service.clone();
     let delete = move |writing: &mut index::Writing<'_>| {
         let filesystem = place.filesystem(writing.connection)?;
         conditions.check_filesystem(&filesystem)?;
         let leased = lease.check_write(&filesystem.lease, writing.now_ms);
         leased.map_err(ServiceError::on_container)?;
-        index::delete_filesystem(writing, &place.account, &filesystem)
+        index::delete_filesystem(writing, &place.account, &filesystem)?;
+        service.deletions.note(&place.account, &place.filesystem, writing.now_ms);
+        Ok(())
     };
     context.service.index.write(delete).await?;
     context.service.garbage.notify_one();

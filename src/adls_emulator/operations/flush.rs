@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
+use super::create::check_no_body;
 use super::{Context, reply};
 use crate::content::Content;
 use crate::index::{self, NewExtent, Node, Writing};
@@ -57,11 +58,10 @@ impl Flush {
     }
 
     fn finish(&self, writing: &mut Writing<'_>, node: &mut Node) -> Result<(), ServiceError> {
-        if self.settings != ContentSettings::default() {
-            let mut settings = ContentSettings::stored(&node.settings);
-            settings.take_over(&self.settings);
-            node.settings = settings.to_text();
-        }
+        // The MD5 is that of the content: one that the request does not bring goes. The other settings stay then.
+        let mut settings = ContentSettings { content_md5: None, ..ContentSettings::stored(&node.settings) };
+        settings.take_over(&self.settings);
+        node.settings = settings.to_text();
         index::update_node(writing, node, true)
     }
 }
@@ -69,10 +69,8 @@ impl Flush {
 pub(super) async fn flush(context: &Context) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
     let position = call.query.number("position")?;
-    let position = position.ok_or_else(|| ServiceError::invalid_query("position", "it is required"))?;
-    if call.header("content-length").is_some_and(|length| length != "0") {
-        return Err(ServiceError::invalid_header("Content-Length", "a flush has no body"));
-    }
+    let position = position.ok_or_else(|| ServiceError::missing_query("position"))?;
+    check_no_body(call)?;
     let flush = Flush::of(call, position)?;
     let (place, conditions) = (context.place()?, Conditions::of(call)?);
     let lease = LeaseUse::of_append(call, true)?;

@@ -1,11 +1,11 @@
 //! Path - List.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use super::Context;
 use super::account::page_size;
-use super::continuation;
+use super::{Context, continuation, reply};
 use crate::clock;
 use crate::index::{self, Node, Page};
 use crate::request::split_path;
@@ -58,7 +58,7 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     let query = &context.call.query;
     let recursive = match query.get("recursive") {
         Some(_) => query.flag("recursive")?,
-        None => return Err(ServiceError::invalid_query("recursive", "it is required")),
+        None => return Err(ServiceError::missing_query("recursive")),
     };
     let limit = page_size(query.number("maxResults")?)?;
     // Names are the same for people and for programs here: there is no directory of users to ask.
@@ -77,11 +77,11 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
     let directory = query.get("directory").map(split_path).transpose()?.unwrap_or_default();
     let place = context.place()?;
     let read = move |connection: &_| {
-        let root = place.root(connection)?;
-        let node = index::require(connection, root, &directory)?;
+        let filesystem = place.filesystem(connection)?;
+        let node = index::require(connection, filesystem.root, &directory)?;
         let mut path = directory.join("/");
         if !node.kind.is_directory() {
-            return Ok(Page { entries: vec![(path, node)], next: None });
+            return Ok((filesystem, Page { entries: vec![(path, node)], next: None }));
         }
         let mut page = index::list_paths(connection, node.id, "", recursive, &from, limit)?;
         if !path.is_empty() {
@@ -90,10 +90,10 @@ pub(super) async fn list(context: &Context) -> Result<HttpResponse, ServiceError
                 name.insert_str(0, &path);
             }
         }
-        Ok(page)
+        Ok((filesystem, page))
     };
-    let page = context.service.index.read(read).await?;
-    let mut response = HttpResponse::Ok();
+    let (filesystem, page) = context.service.index.read(read).await?;
+    let mut response = reply::filesystem(StatusCode::OK, &filesystem);
     if let Some(next) = page.next {
         response.insert_header(("x-ms-continuation", continuation::token(&next)));
     }

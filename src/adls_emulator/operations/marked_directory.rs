@@ -24,7 +24,7 @@ pub(super) async fn put(context: &Context) -> Result<HttpResponse, ServiceError>
     Location::check_new_path(&place.path)?;
     let conditions = Conditions::of(&context.call)?;
     let mut new = create::description(context, NodeKind::Directory)?;
-    new.properties = UserProperties::from_metadata_headers(&context.call.headers).to_text();
+    new.properties = UserProperties::from_metadata_headers(&context.call.headers)?.to_text();
     let put = move |writing: &mut index::Writing<'_>| {
         let root = place.root(writing.connection)?;
         let existing = index::find(writing.connection, root, &place.path)?;

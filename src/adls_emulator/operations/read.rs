@@ -99,6 +99,7 @@ fn response(context: &Context, call: &Call, opened: Opened, form: Form) -> HttpR
     let Form { partial, md5, structured } = form;
     let mut response = if partial { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
     reply::describe(&mut response, &node, call.query.get("action").is_none());
+    reply::access_control_list(&mut response, &node, call);
     reply::content_settings(&mut response, &node, !partial);
     if call.query.get("sig").is_some() {
         reply::settings_of_signature(&mut response, call);

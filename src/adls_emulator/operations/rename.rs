@@ -4,20 +4,24 @@
 //! the service does shows in what its clients expect of it. In `legacy`, which all SDKs ask for, the source takes the
 //! destination's place (an empty directory that was there is gone afterwards). In `posix`, the default and what the Hadoop
 //! driver gets, it moves into that directory, as `mv` does.
+//!
+//! Length and depth are those of the destination itself. What lies below a directory may get longer and deeper than a new path
+//! could be: to look at all of it would make the cost of a rename that of its size, and everything stays reachable.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use rusqlite::Connection;
 
-use super::create::TRANSACTION;
+use super::create::{TRANSACTION, check_no_body};
 use super::{Context, reply};
 use crate::index::{self, RenameRequest};
-use crate::properties::ContentSettings;
+use crate::properties::{ContentSettings, UserProperties};
 use crate::request::{Call, Conditions, LeaseUse, Location, decode_path};
 use crate::service_error::ServiceError;
 
 pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceError> {
     let call = &context.call;
+    check_no_body(call)?;
     let into_directories = match call.query.get("mode") {
         None | Some("posix") => true,
         Some("legacy") => false,
@@ -30,6 +34,8 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
     let source_conditions = Conditions::of_rename_source(call)?;
     let (lease, source_lease) = (LeaseUse::of(call)?, LeaseUse::of_rename_source(call)?);
     let transaction = call.header(TRANSACTION).map(str::to_owned);
+    // They replace those of the source, which otherwise stay.
+    let properties = call.header("x-ms-properties").map(UserProperties::parse).transpose()?;
     let rename = move |writing: &mut index::Writing<'_>| {
         let connection = writing.connection;
         let root = place.root(connection)?;
@@ -45,6 +51,7 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             && holds_another_directory(connection, (source_root, &source), (root, &destination))?
         {
             destination.extend(source.last().cloned());
+            Location::check_new_path(&destination)?;
         }
         let request = RenameRequest {
             source_root,
@@ -57,6 +64,9 @@ pub(super) async fn rename(context: &Context) -> Result<HttpResponse, ServiceErr
             lease,
         };
         let node = index::rename(writing, &request)?;
+        if let Some(properties) = properties {
+            index::save_properties(writing, node.id, &properties.to_text())?;
+        }
         if transaction.is_some() {
             let settings = ContentSettings { transaction, ..ContentSettings::stored(&node.settings) };
             index::save_settings(writing, node.id, &settings.to_text())?;
@@ -85,9 +95,7 @@ fn holds_another_directory(
 pub(crate) fn source(call: &Call) -> Result<(String, Vec<String>), ServiceError> {
     let header = call.header("x-ms-rename-source").unwrap_or("");
     let path = header.split('?').next().unwrap_or(header);
-    let invalid =
-        || ServiceError::invalid_header("x-ms-rename-source", "expected /filesystem/path, percent-encoded");
-    let mut segments = decode_path(path).map_err(|_| invalid())?.into_iter();
-    let filesystem = segments.next().ok_or_else(invalid)?;
+    let mut segments = decode_path(path).map_err(|_| ServiceError::invalid_source_uri())?.into_iter();
+    let filesystem = segments.next().ok_or_else(ServiceError::invalid_source_uri)?;
     Ok((filesystem, segments.collect()))
 }

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::index::{Filesystem, Node};
 use crate::lease::Lease;
 use crate::properties::{ContentSettings, UserProperties};
-use crate::request::Call;
+use crate::request::{Api, Call};
 
 /// An answer without a body that carries the node's ETag and time.
 pub(super) fn changed(status: StatusCode, node: &Node) -> HttpResponse {
@@ -80,6 +80,13 @@ pub(super) fn ownership(reply: &mut HttpResponseBuilder, node: &Node) {
     insert_text(reply, "x-ms-owner", &node.owner);
     insert_text(reply, "x-ms-group", &node.group);
     reply.insert_header(("x-ms-permissions", node.access.permissions_text()));
+}
+
+/// Get Properties and Read tell the list from a version on that the release notes of the SDKs name.
+pub(super) fn access_control_list(reply: &mut HttpResponseBuilder, node: &Node, call: &Call) {
+    if call.api == Api::Dfs && call.header("x-ms-version").is_some_and(|version| version >= "2024-05-04") {
+        insert_text(reply, "x-ms-acl", &node.access.acl_text());
+    }
 }
 
 pub(super) fn user_properties(reply: &mut HttpResponseBuilder, properties: &UserProperties) {

@@ -35,6 +35,9 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
     match action {
         "" | "getStatus" => {
             reply::describe(&mut response, &node, action.is_empty());
+            if action.is_empty() {
+                reply::access_control_list(&mut response, &node, &context.call);
+            }
             reply::content_settings(&mut response, &node, true);
             if let Some(transaction) = ContentSettings::stored(&node.settings).transaction {
                 reply::insert_text(&mut response, TRANSACTION, &transaction);
@@ -58,7 +61,7 @@ pub(super) async fn status(context: &Context) -> Result<HttpResponse, ServiceErr
 /// Whether the caller may do `fsAction` at the path. Who is no identity has no lists to pass.
 async fn check_access(context: &Context, node: Node) -> Result<(), ServiceError> {
     let invalid = || ServiceError::invalid_query("fsAction", "expected rwx with - for what is not asked");
-    let asked = context.call.query.get("fsAction").ok_or_else(invalid)?;
+    let asked = context.call.query.get("fsAction").ok_or_else(|| ServiceError::missing_query("fsAction"))?;
     let wanted = parse_triple(asked).ok_or_else(invalid)?;
     let Caller::Identity(identity) = context.caller.clone() else { return Ok(()) };
     let account = context.account.name.clone();

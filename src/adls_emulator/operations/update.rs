@@ -31,18 +31,16 @@ async fn change(
     Ok(reply::changed(StatusCode::OK, &node))
 }
 
-/// Replaces all user properties.
+/// Replaces all user properties and the MD5: what is not given is removed. The other content settings stay then.
 pub(super) async fn set_properties(context: &Context) -> Result<HttpResponse, ServiceError> {
     if context.call.location.path.is_empty() {
         return Err(ServiceError::root_operation());
     }
     let headers = context.call.headers.clone();
-    let properties = context.call.header("x-ms-properties").map(UserProperties::parse).transpose()?;
+    let properties = UserProperties::parse(context.call.header("x-ms-properties").unwrap_or(""))?;
     let apply = move |node: &mut Node| {
-        if let Some(properties) = properties {
-            node.properties = properties.to_text();
-        }
-        let mut settings = ContentSettings::stored(&node.settings);
+        node.properties = properties.to_text();
+        let mut settings = ContentSettings { content_md5: None, ..ContentSettings::stored(&node.settings) };
         settings.update_from(&headers, "x-ms-");
         node.settings = settings.to_text();
         Ok(())
@@ -81,7 +79,7 @@ pub(super) async fn set_access_control(context: &Context) -> Result<HttpResponse
 
 /// Blob: replaces all metadata.
 pub(super) async fn set_metadata(context: &Context) -> Result<HttpResponse, ServiceError> {
-    let properties = UserProperties::from_metadata_headers(&context.call.headers).to_text();
+    let properties = UserProperties::from_metadata_headers(&context.call.headers)?.to_text();
     let apply = move |node: &mut Node| {
         node.properties = properties;
         Ok(())

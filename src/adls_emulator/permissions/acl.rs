@@ -79,11 +79,11 @@ impl Acl {
             }
         }
         for default_scope in [false, true] {
+            acl.complete_mask(default_scope);
             if acl.entries.iter().filter(|e| e.default_scope == default_scope).count() > MAX_ENTRIES_PER_SCOPE
             {
-                return Err(invalid("more than 32 entries in one scope"));
+                return Err(invalid("more than 32 entries in one scope, where the mask is one of them"));
             }
-            acl.complete_mask(default_scope);
         }
         acl.entries.sort_by(|a, b| (a.default_scope, a.tag, &a.id).cmp(&(b.default_scope, b.tag, &b.id)));
         Ok(acl)
@@ -268,7 +268,18 @@ mod tests {
         {
             assert!(Acl::parse(text, true).is_err(), "{text}");
         }
-        let many: String = (0..30).map(|n| format!(",user:u{n}:r--")).collect();
-        assert!(Acl::parse(&format!("user::rwx,group::r-x,other::---{many}"), true).is_err());
+    }
+
+    #[test]
+    fn a_scope_has_room_for_28_named_entries() {
+        let named = |scope: &str, count: usize| -> String {
+            let entries: String = (0..count).map(|n| format!(",{scope}user:u{n}:r--")).collect();
+            format!("user::rwx,group::r-x,other::---{entries}")
+        };
+        for scope in ["", "default:"] {
+            assert!(Acl::parse(&named(scope, 28), true).is_ok(), "{scope}");
+            assert!(Acl::parse(&named(scope, 29), true).is_err(), "{scope}");
+            assert!(Acl::parse(&format!("{},{scope}mask::r--", named(scope, 28)), true).is_ok(), "{scope}");
+        }
     }
 }

@@ -7,8 +7,10 @@ use percent_encoding::percent_decode_str;
 use super::Api;
 use crate::service_error::ServiceError;
 
-/// The service refuses more segments below the filesystem.
-const MAX_DEPTH: usize = 60;
+/// "Naming and referencing containers, blobs, and metadata" has 63 with the segments of host and container.
+const MAX_DEPTH: usize = 61;
+/// Of a path below its container, from the same page. That is where the characters come from as well.
+const MAX_PATH_CHARS: usize = 1024;
 const MAX_SEGMENT_CHARS: usize = 255;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,20 +48,31 @@ impl Location {
         if path.len() > MAX_DEPTH {
             return Err(ServiceError::path_is_too_deep());
         }
-        if path.iter().any(|name| name.chars().count() > MAX_SEGMENT_CHARS || name.contains('\0')) {
+        let refused = |c: char| matches!(c, '\0'..='\u{1f}' | '\u{81}' | '\u{e000}');
+        if path.iter().any(|name| name.chars().count() > MAX_SEGMENT_CHARS || name.contains(refused)) {
             return Err(ServiceError::invalid_resource_name());
+        }
+        let slashes = path.len().saturating_sub(1);
+        if path.iter().map(|name| name.chars().count()).sum::<usize>() + slashes > MAX_PATH_CHARS {
+            return Err(ServiceError::name_length_out_of_range());
         }
         Ok(())
     }
 
-    pub(crate) fn is_valid_filesystem_name(name: &str) -> bool {
+    pub(crate) fn check_new_filesystem(name: &str) -> Result<(), ServiceError> {
+        if !(3..=63).contains(&name.len()) {
+            return Err(ServiceError::name_length_out_of_range());
+        }
+        match Self::is_valid_filesystem_name(name) {
+            true => Ok(()),
+            false => Err(ServiceError::invalid_resource_name()),
+        }
+    }
+
+    fn is_valid_filesystem_name(name: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let body = name.strip_prefix('$').unwrap_or(name);
-        (3..=63).contains(&name.len())
-            && body.bytes().all(allowed)
-            && !body.starts_with('-')
-            && !name.ends_with('-')
-            && !name.contains("--")
+        body.bytes().all(allowed) && !body.starts_with('-') && !name.ends_with('-') && !name.contains("--")
     }
 }
 
@@ -98,10 +111,14 @@ mod tests {
     #[test]
     fn filesystem_names() {
         for name in ["abc", "a-b-c", "$logs", "0ab"] {
-            assert!(Location::is_valid_filesystem_name(name), "{name}");
+            assert!(Location::check_new_filesystem(name).is_ok(), "{name}");
         }
-        for name in ["ab", "a--b", "Abc", "-ab", "ab-", "a_b", &"a".repeat(64)] {
-            assert!(!Location::is_valid_filesystem_name(name), "{name}");
+        for name in ["a--b", "Abc", "-ab", "ab-", "a_b"] {
+            let error = Location::check_new_filesystem(name).unwrap_err();
+            assert_eq!(error.code, "InvalidResourceName", "{name}");
+        }
+        for name in ["ab", &"a".repeat(64)] {
+            assert_eq!(Location::check_new_filesystem(name).unwrap_err().code, "OutOfRangeInput", "{name}");
         }
     }
 }

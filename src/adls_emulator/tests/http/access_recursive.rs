@@ -121,14 +121,13 @@ async fn a_file_alone_and_bad_requests() {
     let file = client.patch(&format!("lake/dir/file?{recursive}&mode=modify"), &entry, b"").await.expect(200);
     assert_eq!(file.json()["filesSuccessful"], 1);
     for (query, headers, code) in [
-        ("", &entry[..], "InvalidQueryParameterValue"),
+        ("", &entry[..], "MissingRequiredQueryParameter"),
         ("&mode=replace", &entry, "InvalidQueryParameterValue"),
         ("&mode=modify", &[], "MissingRequiredHeader"),
         ("&mode=set", &entry, "InvalidHeaderValue"),
         ("&mode=modify", &[("x-ms-acl", "user:al")], "InvalidHeaderValue"),
         ("&mode=remove", &entry, "InvalidHeaderValue"),
-        ("&mode=modify&maxRecords=0", &entry, "InvalidQueryParameterValue"),
-        ("&mode=modify&maxRecords=2001", &entry, "InvalidQueryParameterValue"),
+        ("&mode=modify&maxRecords=0", &entry, "OutOfRangeQueryParameterValue"),
         ("&mode=modify&continuation=ZGly", &entry, "InvalidQueryParameterValue"),
         ("&mode=modify&forceFlag=maybe", &entry, "InvalidQueryParameterValue"),
     ] {
@@ -139,5 +138,30 @@ async fn a_file_alone_and_bad_requests() {
         .await
         .refused(404, "PathNotFound");
     assert_eq!(acl(client, "dir").await, "user::rwx,group::r-x,other::---");
+    fixture.running.stop().await.unwrap();
+}
+
+/// Also when the caller allows more than that.
+#[tokio::test]
+async fn one_call_changes_two_thousand_paths() {
+    let fixture = Fixture::in_memory().await;
+    let client = &fixture.client;
+    for number in 0..2000 {
+        client.put(&format!("lake/dir/{number}?resource=file"), &[]).await.expect(201);
+    }
+    let entry = [("x-ms-acl", "user:al:r--")];
+    for records in ["", "&maxRecords=2000", "&maxRecords=5000"] {
+        let change = format!("lake/dir?action=setAccessControlRecursive&mode=modify{records}");
+        let first = client.patch(&change, &entry, b"").await.expect(200);
+        let tally = first.json();
+        let done = (&tally["directoriesSuccessful"], &tally["filesSuccessful"]);
+        assert_eq!(done, (&1.into(), &1999.into()), "{records}");
+        let rest = format!("{change}&continuation={}", first.header("x-ms-continuation"));
+        let rest = client.patch(&rest, &entry, b"").await.expect(200);
+        assert_eq!(
+            (rest.json()["filesSuccessful"].as_u64(), rest.header("x-ms-continuation")),
+            (Some(1), "")
+        );
+    }
     fixture.running.stop().await.unwrap();
 }

@@ -61,8 +61,9 @@ async fn flush_positions_are_checked() {
     assert_eq!(content(client).await, b"0123456789");
     flush(client, 10).await.expect(200);
     flush(client, 9).await.refused(400, "InvalidFlushPosition");
-    client.patch("lake/file?action=flush", &[], b"").await.refused(400, "InvalidQueryParameterValue");
-    client.patch("lake/file?action=flush&position=10", &[], b"x").await.refused(400, "InvalidHeaderValue");
+    client.patch("lake/file?action=flush", &[], b"").await.refused(400, "MissingRequiredQueryParameter");
+    let with_body = client.patch("lake/file?action=flush&position=10", &[], b"x").await;
+    with_body.refused(400, "ContentLengthMustBeZero");
     client.put("lake/dir?resource=directory", &[]).await.expect(201);
     client.patch("lake/dir?action=flush&position=0", &[], b"").await.refused(409, "PathConflict");
     fixture.running.stop().await.unwrap();
@@ -138,11 +139,9 @@ async fn data_below_the_committed_length_is_taken_and_dropped() {
     flush(client, 300_004).await.expect(200);
     assert!(content(client).await == [&committed[..], b"more"].concat());
     let spools = std::fs::read_dir(fixture.folder.path().join("spool")).unwrap();
-    // It is still a request: checked, leased, conditional.
+    // It is still a request: checked and leased.
     let wrong = [("x-ms-content-crc64", "AAAAAAAAAAA=")];
     client.patch("lake/file?action=append&position=0", &wrong, b"x").await.refused(400, "Crc64Mismatch");
-    let absent = [("if-match", "\"0x1\"")];
-    client.patch("lake/file?action=append&position=0", &absent, b"x").await.refused(412, "ConditionNotMet");
     let lease =
         [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "15"), ("x-ms-proposed-lease-id", LEASE)];
     client.patch("lake/file?action=append&position=0", &lease, b"x").await.expect(202);
@@ -194,12 +193,13 @@ async fn a_part_with_a_wrong_checksum_leaves_nothing() {
     client.patch(flushing, &md5, &bad).await.refused(400, "Md5Mismatch");
     assert!(content(client).await.is_empty());
     flush(client, good.len()).await.refused(400, "InvalidFlushPosition");
-    client.patch(target, &[("content-md5", "short")], &good).await.refused(400, "InvalidHeaderValue");
+    client.patch(target, &[("content-md5", "short")], &good).await.refused(400, "InvalidMd5");
     let reply = client.patch(target, &crc, &good).await.expect(202);
     assert_eq!(reply.header("x-ms-content-crc64"), good_crc);
     // What is there already is not harmed by a bad part over it.
     client.patch(target, &crc, &bad).await.refused(400, "Crc64Mismatch");
-    client.patch(target, &md5, &good).await.expect(202);
+    let reply = client.patch(target, &md5, &good).await.expect(202);
+    assert_eq!(reply.header("content-md5"), good_md5);
     client.patch(target, &[("content-md5", "")], &good).await.expect(202);
     flush(client, good.len()).await.expect(200);
     assert!(content(client).await == good);
@@ -215,7 +215,7 @@ async fn appends_that_cannot_be() {
     append(client, 0, b"x").await.refused(409, "PathConflict");
     client.put("lake/real?resource=file", &[]).await.expect(201);
     client.patch("lake/real?action=append&position=0", &[], b"").await.refused(400, "InvalidHeaderValue");
-    client.patch("lake/real?action=append", &[], b"x").await.refused(400, "InvalidQueryParameterValue");
+    client.patch("lake/real?action=append", &[], b"x").await.refused(400, "MissingRequiredQueryParameter");
     client
         .patch("lake/real?action=append&position=-1", &[], b"x")
         .await
@@ -229,5 +229,32 @@ async fn appends_that_cannot_be() {
     let counters =
         fixture.client.admin(reqwest::Method::GET, "/counters", crate::client::ADMIN_TOKEN, "").await;
     assert_eq!(counters.json()["accounts"][ACCOUNT]["server_errors"], 0);
+    fixture.running.stop().await.unwrap();
+}
+
+/// They are the flush's. A request that is refused leaves neither data nor settings.
+#[tokio::test]
+async fn appends_take_no_conditions_and_no_settings() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let made =
+        client.put("lake/file?resource=file", &[("x-ms-content-type", "text/plain")]).await.expect(201);
+    for (header, code) in [
+        (("if-match", made.etag()), "ConditionHeadersNotSupported"),
+        (("if-none-match", "*"), "ConditionHeadersNotSupported"),
+        (("if-unmodified-since", made.header("last-modified")), "ConditionHeadersNotSupported"),
+        (("x-ms-content-type", "text/html"), "UnsupportedHeader"),
+        (("x-ms-content-md5", "CY9rzUYh03PK3k6DJie09g=="), "UnsupportedHeader"),
+        (("x-ms-cache-control", "no-store"), "UnsupportedHeader"),
+    ] {
+        for flush in ["", "&flush=true"] {
+            let append = format!("lake/file?action=append&position=0{flush}");
+            client.patch(&append, &[header], b"test").await.refused(400, code);
+        }
+    }
+    flush(client, 4).await.refused(400, "InvalidFlushPosition");
+    let head = client.head("lake/file", &[]).await.expect(200);
+    assert_eq!((head.etag(), head.header("content-type")), (made.etag(), "text/plain"));
+    assert_eq!(head.header("content-length"), "0");
     fixture.running.stop().await.unwrap();
 }

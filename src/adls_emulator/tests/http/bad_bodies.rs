@@ -92,7 +92,7 @@ async fn empty_checksums_count_as_none() {
         let mut headers = headers.to_vec();
         headers.push(("content-md5", "bm90IGEgY2hlY2tzdW0="));
         let sent = client.send(method.parse().unwrap(), target, &headers, b"x".to_vec()).await;
-        sent.refused(400, "InvalidHeaderValue");
+        sent.refused(400, "InvalidMd5");
     }
     fixture.running.stop().await.unwrap();
 }

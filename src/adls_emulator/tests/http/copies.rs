@@ -3,7 +3,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest as _, Md5};
 use reqwest::Method;
 
-use crate::client::{ACCOUNT, Client, Fixture, Reply};
+use crate::client::{ACCOUNT, ADMIN_TOKEN, Client, Fixture, Reply};
+use crate::signatures::{END, account_signature, account_signature_of};
 
 const XML: (&str, &str) = ("accept", "application/xml");
 
@@ -162,7 +163,7 @@ async fn a_file_of_the_other_endpoint_takes_no_blocks() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     put_block(client, "lake/file", "YQ==", b"early").await.expect(201);
-    let written = client.write("lake/file", b"content").await;
+    client.write("lake/file", b"content").await;
     put_block(client, "lake/file", "Yg==", b"late").await.refused(409, "BlobOperationNotSupported");
     put_list(client, "lake/file", &[("Latest", "YQ==")]).await.refused(409, "BlobOperationNotSupported");
     put_list(client, "lake/file", &[]).await.refused(409, "BlobOperationNotSupported");
@@ -170,7 +171,8 @@ async fn a_file_of_the_other_endpoint_takes_no_blocks() {
     let block = "lake/file?comp=block&blockid=Yw%3D%3D";
     client.put(block, &[("x-ms-copy-source", &from)]).await.refused(409, "BlobOperationNotSupported");
     // Whatever its properties, and wherever it is moved.
-    client.put("lake/file?comp=properties", &[("x-ms-blob-content-type", "text/x")]).await.expect(200);
+    let typed = [("x-ms-blob-content-type", "text/x")];
+    let written = client.put("lake/file?comp=properties", &typed).await.expect(200);
     client.put("lake/moved", &[("x-ms-rename-source", "/lake/file")]).await.expect(201);
     put_block(client, "lake/moved", "Yg==", b"late").await.refused(409, "BlobOperationNotSupported");
     let read = client.get("lake/moved", &[]).await.expect(200);
@@ -214,5 +216,50 @@ async fn tiers_are_remembered() {
         .put("lake/file?comp=tier", &[("x-ms-access-tier", "Archive")])
         .await
         .refused(501, "NotImplemented");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_from_another_account_takes_a_signature_of_that_one() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let made = client.admin(Method::PUT, "/accounts/other", ADMIN_TOKEN, "").await.expect(201).json();
+    let key = BASE64.decode(made["keys"][0]["value"].as_str().unwrap()).unwrap();
+    let signed = |letters: &str| account_signature_of(("other", &key), letters, "b", "co", END);
+    let version = ("x-ms-version".to_owned(), "2026-10-06".to_owned());
+    let container = format!("/other/source?restype=container&{}", signed("c"));
+    client.send_unsigned(Method::PUT, &container, &[version.clone()], Vec::new()).await.expect(201);
+    let blob = format!("/other/source/file?{}", signed("c"));
+    let headers = [version, ("x-ms-blob-type".to_owned(), "BlockBlob".to_owned())];
+    client.send_unsigned(Method::PUT, &blob, &headers, b"content".to_vec()).await.expect(201);
+
+    let file = format!("{}/other/source/file", client.url);
+    for (signature, status, code) in [
+        (String::new(), 404, "CannotVerifyCopySource"),
+        (signed("w"), 403, "AuthorizationPermissionMismatch"),
+        (account_signature("r", "b", "o", END), 403, "AuthenticationFailed"),
+    ] {
+        let from = format!("{file}?{signature}");
+        let source = ("x-ms-copy-source", from.as_str());
+        client.put("lake/none", &[source]).await.refused(status, code);
+        client.put("lake/none", &[source, ("x-ms-blob-type", "BlockBlob")]).await.refused(status, code);
+        client.put("lake/none?comp=block&blockid=YQ%3D%3D", &[source]).await.refused(status, code);
+    }
+    client.head("lake/none", &[]).await.refused(404, "PathNotFound");
+
+    let from = format!("{file}?{}", signed("r"));
+    let source = ("x-ms-copy-source", from.as_str());
+    client.put("lake/copy", &[source]).await.expect(202);
+    client.put("lake/put", &[source, ("x-ms-blob-type", "BlockBlob")]).await.expect(201);
+    client.put("lake/parts?comp=block&blockid=YQ%3D%3D", &[source]).await.expect(201);
+    let list = b"<BlockList><Latest>YQ==</Latest></BlockList>";
+    put(client, "lake/parts?comp=blocklist", &[], list).await.expect(201);
+    for path in ["lake/copy", "lake/put", "lake/parts"] {
+        assert_eq!(client.get(path, &[]).await.expect(200).text(), "content", "{path}");
+    }
+    assert_eq!(client.head("lake/copy", &[]).await.expect(200).header("x-ms-copy-source"), file);
+    // Also where the request itself comes with a signature.
+    let own = account_signature("c", "b", "o", END);
+    client.send_with(&own, Method::PUT, "lake/by-signature", &[source], b"").await.expect(202);
     fixture.running.stop().await.unwrap();
 }

@@ -15,7 +15,12 @@ pub struct Process {
 
 impl Process {
     pub fn start(folder: &std::path::Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), folder)
+    }
+
+    /// `program`: this test binary, or what becomes it with the arguments that follow.
+    pub fn start_by(mut program: Command, folder: &std::path::Path) -> Self {
+        let mut child = program
             .args(["--exact", "durability::serve_until_killed", "--nocapture"])
             .env(FOLDER_VARIABLE, folder)
             .stdout(Stdio::piped())
@@ -35,6 +40,11 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// The files as the process sees them.
+    pub fn root(&self) -> std::path::PathBuf {
+        format!("/proc/{}/root", self.child.id()).into()
     }
 
     /// SIGKILL.

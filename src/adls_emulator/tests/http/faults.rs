@@ -19,7 +19,7 @@ async fn errors_are_answered_as_the_service_answers_them() {
         ("egressOverLimit", 503, "ServerBusy", text("Egress")),
         ("operationsOverLimit", 503, "ServerBusy", text("Operations per second")),
         ("serverBusy", 503, "ServerBusy", "Please retry your request.".to_owned()),
-        ("operationTimedOut", 500, "OperationTimedOut", "within the specified time.".to_owned()),
+        ("operationTimedOut", 500, "OperationTimedOut", "within the permitted time.".to_owned()),
         ("internalError", 500, "InternalError", "Please retry the request.".to_owned()),
         ("tooManyRequests", 429, "TooManyRequests", "Please retry your request.".to_owned()),
     ] {

@@ -1,4 +1,6 @@
-use crate::client::Fixture;
+use reqwest::Method;
+
+use crate::client::{ACCOUNT, ADMIN_TOKEN, Fixture};
 
 #[tokio::test]
 async fn a_filesystem_from_creation_to_deletion() {
@@ -30,7 +32,12 @@ async fn a_filesystem_from_creation_to_deletion() {
 #[tokio::test]
 async fn names_follow_the_rules() {
     let fixture = Fixture::start().await;
-    for name in ["ab", "Upper", "two--hyphens", "-first", "last-", "under_score"] {
+    for name in ["ab", &"a".repeat(64)] {
+        let target = format!("{name}?resource=filesystem");
+        fixture.client.put(&target, &[]).await.refused(400, "OutOfRangeInput");
+        fixture.client.head(&target, &[]).await.refused(404, "FilesystemNotFound");
+    }
+    for name in ["Upper", "two--hyphens", "-first", "last-", "under_score"] {
         let target = format!("{name}?resource=filesystem");
         fixture.client.put(&target, &[]).await.refused(400, "InvalidResourceName");
     }
@@ -55,5 +62,29 @@ async fn filesystems_are_listed_in_pages() {
     assert_eq!(names(&second), ["logs-c"]);
     assert_eq!(second.header("x-ms-continuation"), "");
     client.get("?resource=account&maxResults=0", &[]).await.refused(400, "OutOfRangeQueryParameterValue");
+    fixture.running.stop().await.unwrap();
+}
+
+/// Longer than the hours by which another test of this process moves the clock.
+#[tokio::test]
+async fn the_name_of_a_deleted_filesystem_is_taken_for_a_while_where_that_is_asked_for() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let knob = format!("/accounts/{ACCOUNT}/deletions");
+    let off = client.admin(Method::GET, &knob, ADMIN_TOKEN, "").await.expect(200).json();
+    assert_eq!(off, serde_json::json!({ "filesystemSeconds": 0 }));
+    client.admin(Method::PUT, &knob, ADMIN_TOKEN, "{\"filesystemSeconds\": 86400}").await.expect(200);
+    client.write("lake/file", b"x").await;
+    client.delete("lake?resource=filesystem", &[]).await.expect(202);
+    client.put("lake?resource=filesystem", &[]).await.refused(409, "FilesystemBeingDeleted");
+    client.put("lake?restype=container", &[]).await.refused(409, "ContainerBeingDeleted");
+    client.head("lake?resource=filesystem", &[]).await.refused(404, "FilesystemNotFound");
+    client.get("lake/file", &[]).await.refused(404, "FilesystemNotFound");
+    client.put("other?resource=filesystem", &[]).await.expect(201);
+    let bad = client.admin(Method::PUT, &knob, ADMIN_TOKEN, "{\"seconds\": 30}").await;
+    assert_eq!(bad.expect(400).json()["error"]["code"], "BadRequest");
+    client.admin(Method::DELETE, &knob, ADMIN_TOKEN, "").await.expect(204);
+    client.put("lake?resource=filesystem", &[]).await.expect(201);
+    client.get("lake/file", &[]).await.refused(404, "PathNotFound");
     fixture.running.stop().await.unwrap();
 }

@@ -70,6 +70,11 @@ async fn entries_tell_what_head_tells() {
     let client = &fixture.client;
     let file = client.write("lake/dir/file", b"12345").await;
     let listed = client.get("lake?resource=filesystem&recursive=true", &[]).await.expect(200).json();
+    let whole = client.get("lake?resource=filesystem&recursive=false", &[]).await.expect(200);
+    let filesystem = client.head("lake?resource=filesystem", &[]).await.expect(200);
+    let told =
+        |reply: &crate::client::Reply| (reply.etag().to_owned(), reply.header("last-modified").to_owned());
+    assert_eq!(told(&whole), told(&filesystem));
     let (dir, entry) = (&listed["paths"][0], &listed["paths"][1]);
     assert_eq!(
         (&dir["name"], &dir["isDirectory"], &dir["permissions"]),
@@ -91,7 +96,7 @@ async fn bad_listings_are_refused() {
         client.get(&format!("lake?resource=filesystem&{query}"), &[]).await
     };
     list("recursive=true&directory=none").await.refused(404, "PathNotFound");
-    list("").await.refused(400, "InvalidQueryParameterValue");
+    list("").await.refused(400, "MissingRequiredQueryParameter");
     list("recursive=perhaps").await.refused(400, "InvalidQueryParameterValue");
     list("recursive=true&maxResults=0").await.refused(400, "OutOfRangeQueryParameterValue");
     list("recursive=true&continuation=!").await.refused(400, "InvalidQueryParameterValue");

@@ -39,7 +39,7 @@ async fn an_encoded_slash_separates_and_bad_encodings_are_refused() {
     client.head("lake/a/b", &[]).await.expect(200);
     client.put("lake/bad%FF?resource=file", &[]).await.refused(400, "InvalidUri");
     let source = [("x-ms-rename-source", "/lake/bad%FF")];
-    client.put("lake/x", &source).await.refused(400, "InvalidHeaderValue");
+    client.put("lake/x", &source).await.refused(400, "InvalidSourceUri");
     fixture.running.stop().await.unwrap();
 }
 
@@ -58,5 +58,20 @@ async fn the_account_may_stand_in_the_host_name() {
     get("dfs", "/lake/none").await.refused(404, "PathNotFound");
     let reply = get("blob", "/lake/none").await.refused(404, "BlobNotFound");
     assert!(reply.text().contains("<Code>BlobNotFound</Code>"), "{}", reply.text());
+    for (target, headers, element) in [
+        (
+            "lake/file",
+            &[("range", "bytes=x"), ("accept", "application/xml")][..],
+            "<HeaderName>Range</HeaderName>",
+        ),
+        (
+            "lake/file?comp=blocklist&blocklisttype=x",
+            &[],
+            "<QueryParameterName>blocklisttype</QueryParameterName>",
+        ),
+    ] {
+        let reply = client.get(target, headers).await.expect(400);
+        assert!(reply.text().contains(element), "{}", reply.text());
+    }
     fixture.running.stop().await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! Parameters of the REST reference that no other test is about: served, or refused in a way that says why.
 
-use crate::client::Fixture;
+use reqwest::Method;
+
+use crate::client::{ACCOUNT, ADMIN_TOKEN, Fixture};
 
 // Begin with `D01`, `A1` and `z-non-existent`.
 const D01: &str = "MTA4NTUxMDk1MjczMjU0NDg0MSAwIEQwMQ==";
@@ -209,5 +211,42 @@ async fn features_of_flat_namespaces_are_refused_as_the_service_refuses_them() {
     client.put("lake/file?comp=tags", &[]).await.refused(400, "InvalidQueryParameterValue");
     client.head("lake/pages", &[]).await.expect(404);
     assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "x");
+    fixture.running.stop().await.unwrap();
+}
+
+/// By the admin endpoint, so that clients' loops over pages can be tried.
+#[tokio::test]
+async fn a_paginated_delete_takes_the_pages_that_are_asked_for() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let knob = format!("/accounts/{ACCOUNT}/deletions");
+    client.admin(Method::PUT, &knob, ADMIN_TOKEN, "{\"pathsPerRequest\": 3}").await.expect(200);
+    let make = async || {
+        for path in ["a/1", "a/b/2", "a/b/3", "c/d/e", "f"] {
+            client.put(&format!("lake/dir/{path}?resource=file"), &[]).await.expect(201);
+        }
+    };
+    let left = async || {
+        let target = "lake?resource=filesystem&recursive=true&directory=dir";
+        client.get(target, &[]).await.expect(200).json()["paths"].as_array().unwrap().len()
+    };
+    make().await;
+    assert_eq!(left().await, 9);
+    let delete = "lake/dir?recursive=true&paginated=true";
+    let mut token = String::new();
+    for expected in [6, 3] {
+        let reply = client.delete(&format!("{delete}{token}"), &[]).await.expect(200);
+        assert_eq!(left().await, expected);
+        token = format!("&continuation={}", reply.header("x-ms-continuation"));
+        assert_ne!(token, "&continuation=");
+    }
+    let last = client.delete(&format!("{delete}{token}"), &[]).await.expect(200);
+    assert_eq!(last.header("x-ms-continuation"), "");
+    client.head("lake/dir", &[]).await.refused(404, "PathNotFound");
+    // Whoever does not ask for pages needs none.
+    make().await;
+    let whole = client.delete("lake/dir?recursive=true", &[]).await.expect(200);
+    assert_eq!(whole.header("x-ms-continuation"), "");
+    client.head("lake/dir", &[]).await.refused(404, "PathNotFound");
     fixture.running.stop().await.unwrap();
 }

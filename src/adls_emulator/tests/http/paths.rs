@@ -95,10 +95,18 @@ async fn deleting_respects_what_is_inside_and_conditions() {
 async fn deep_paths_are_refused() {
     let fixture = Fixture::start().await;
     let path = |depth: usize| format!("lake/{}?resource=directory", vec!["d"; depth].join("/"));
-    fixture.client.put(&path(60), &[]).await.expect(201);
-    fixture.client.put(&path(61), &[]).await.refused(409, "PathIsTooDeep");
-    let long = format!("lake/{}?resource=file", "n".repeat(256));
-    fixture.client.put(&long, &[]).await.refused(400, "InvalidResourceName");
+    let client = &fixture.client;
+    client.put(&path(61), &[]).await.expect(201);
+    client.put(&path(62), &[]).await.refused(409, "PathIsTooDeep");
+    client.head(&path(62), &[]).await.expect(404);
+    client.write("lake/file", b"x").await;
+    let source = [("x-ms-rename-source", "/lake/file")];
+    let below = format!("lake/{}", vec!["d"; 62].join("/"));
+    client.put(&below, &source).await.refused(409, "PathIsTooDeep");
+    // Into a directory, which adds a segment.
+    let into = format!("lake/{}?mode=posix", vec!["d"; 61].join("/"));
+    client.put(&into, &source).await.refused(409, "PathIsTooDeep");
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "x");
     fixture.running.stop().await.unwrap();
 }
 
@@ -111,5 +119,53 @@ async fn what_is_not_served_says_so() {
     client.put("lake/file?action=rename", &[]).await.refused(501, "NotImplemented");
     client.patch("lake/file", &[], b"").await.refused(400, "InvalidQueryParameterValue");
     client.head("lake/file?action=unknown", &[]).await.refused(400, "InvalidQueryParameterValue");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn long_paths_and_control_characters_are_refused() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let path = |length: usize| {
+        let whole = format!("{}/", "n".repeat(200)).repeat(6);
+        format!("lake/{}", &whole[..length])
+    };
+    client.put(&format!("{}?resource=file", path(1024)), &[]).await.expect(201);
+    client.write("lake/file", b"x").await;
+    for (path, code) in [
+        (path(1025), "OutOfRangeInput"),
+        (format!("lake/{}", "n".repeat(256)), "InvalidResourceName"),
+        ("lake/a%1Fb".to_owned(), "InvalidResourceName"),
+        ("lake/a%0Ab/c".to_owned(), "InvalidResourceName"),
+        ("lake/%C2%81".to_owned(), "InvalidResourceName"),
+        ("lake/%EE%80%80".to_owned(), "InvalidResourceName"),
+    ] {
+        for target in [format!("{path}?resource=file"), format!("{path}?resource=directory")] {
+            client.put(&target, &[]).await.refused(400, code);
+        }
+        client.put(&path, &[("x-ms-blob-type", "BlockBlob")]).await.refused(400, code);
+        client.put(&path, &[("x-ms-rename-source", "/lake/file")]).await.refused(400, code);
+        client.head(&path, &[]).await.expect(404);
+    }
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "x");
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_headers_say_takes_no_body() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    client.write("lake/file", b"x").await;
+    for (target, headers) in [
+        ("lake/new?resource=file", &[][..]),
+        ("lake/new?resource=directory", &[]),
+        ("lake/file?resource=file", &[]),
+        ("lake/new", &[("x-ms-rename-source", "/lake/file")]),
+    ] {
+        let reply = client.send(reqwest::Method::PUT, target, headers, b"body".to_vec()).await;
+        reply.refused(400, "ContentLengthMustBeZero");
+    }
+    client.head("lake/new", &[]).await.refused(404, "PathNotFound");
+    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "x");
     fixture.running.stop().await.unwrap();
 }

@@ -40,7 +40,7 @@ async fn the_log_tells_what_was_asked_and_how_it_went() {
     assert_eq!(json!(append), json!(["PathAppend", 7, 0, 202, request_id]));
     assert_eq!(json!(told(2, &["operation", "responseBytes", "code"])), json!(["PathRead", 7, null]));
     assert_eq!(json!(told(3, &["operation", "status", "code"])), json!(["PathStatus", 404, "PathNotFound"]));
-    assert_eq!(json!(told(4, &["operation", "code"])), json!([null, "InvalidHeaderValue"]));
+    assert_eq!(json!(told(4, &["operation", "code"])), json!([null, "UnsupportedRestVersion"]));
 
     let some =
         read(&fixture, &format!("/requests?after={last}&operation=PathAppend&status=202&limit=1")).await;

@@ -17,8 +17,19 @@ pub fn sign(key: &[u8], text: &str) -> String {
 }
 
 pub fn account_signature(letters: &str, services: &str, types: &str, end: &str) -> String {
-    let text = format!("{ACCOUNT}\n{letters}\n{services}\n{types}\n\n{end}\n\n\n{VERSION}\n\n");
-    let signature = sign(KEY, &text);
+    account_signature_of((ACCOUNT, KEY), letters, services, types, end)
+}
+
+/// `account`: its name and key.
+pub fn account_signature_of(
+    (account, key): (&str, &[u8]),
+    letters: &str,
+    services: &str,
+    types: &str,
+    end: &str,
+) -> String {
+    let text = format!("{account}\n{letters}\n{services}\n{types}\n\n{end}\n\n\n{VERSION}\n\n");
+    let signature = sign(key, &text);
     format!("sv={VERSION}&ss={services}&srt={types}&sp={letters}&se={end}&sig={signature}")
 }
 
