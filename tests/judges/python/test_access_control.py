@@ -51,13 +51,19 @@ def test_a_list_with_names_has_a_mask(file):
     assert shown(file) == ("rwxrwxr--", "user::rwx,group::rwx,other::r--")
 
 
-@pytest.mark.parametrize("acl", ["user::rwx", "user::rwx,group::r-x,other::rw", "nobody::rwx,group::r-x,other::---"])
+@pytest.mark.parametrize("acl", ["user::rw", "user::rwx,group::r-x,other::rw", "nobody::rwx,group::r-x,other::---"])
 def test_lists_that_are_none(file, acl):
     before = shown(file)
     with pytest.raises(HttpResponseError) as caught:
         file.set_access_control(acl=acl)
     assert caught.value.status_code == 400
     assert shown(file) == before
+
+
+def test_what_a_list_leaves_out_of_the_base_stays(file):
+    file.set_access_control(permissions="0640")
+    file.set_access_control(acl="user::rwx")
+    assert shown(file) == ("rwxr-----", "user::rwx,group::r--,other::---")
 
 
 def test_default_lists_are_handed_down(file_system):

@@ -228,7 +228,10 @@ async fn a_copy_from_another_account_takes_a_signature_of_that_one() {
     let signed = |letters: &str| account_signature_of(("other", &key), letters, "b", "co", END);
     let version = ("x-ms-version".to_owned(), "2026-10-06".to_owned());
     let container = format!("/other/source?restype=container&{}", signed("c"));
-    client.send_unsigned(Method::PUT, &container, &[version.clone()], Vec::new()).await.expect(201);
+    client
+        .send_unsigned(Method::PUT, &container, std::slice::from_ref(&version), Vec::new())
+        .await
+        .expect(201);
     let blob = format!("/other/source/file?{}", signed("c"));
     let headers = [version, ("x-ms-blob-type".to_owned(), "BlockBlob".to_owned())];
     client.send_unsigned(Method::PUT, &blob, &headers, b"content".to_vec()).await.expect(201);
