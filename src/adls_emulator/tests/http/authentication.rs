@@ -114,3 +114,12 @@ async fn a_good_signature_under_another_accounts_name_is_refused() {
     refused.refused(403, "AuthenticationFailed");
     fixture.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_date_is_signed_once_where_both_headers_are_sent() {
+    let fixture = Fixture::start().await;
+    let client = &fixture.client;
+    let date = httpdate::fmt_http_date(client.date - Duration::from_secs(3));
+    client.get("?resource=account", &[("date", &date)]).await.expect(200);
+    fixture.running.stop().await.unwrap();
+}

@@ -159,3 +159,20 @@ async fn a_policy_says_when_its_signatures_begin() {
     }
     fixture.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_filesystem_has_no_more_than_five_policies() {
+    let fixture = Fixture::in_memory().await;
+    let put = async |count: usize| {
+        let policies: String = (0..count)
+            .map(|number| {
+                format!("<SignedIdentifier><Id>{number}</Id><AccessPolicy></AccessPolicy></SignedIdentifier>")
+            })
+            .collect();
+        let body = format!("<SignedIdentifiers>{policies}</SignedIdentifiers>").into_bytes();
+        fixture.client.send(Method::PUT, "lake?restype=container&comp=acl", &[], body).await
+    };
+    put(5).await.expect(200);
+    put(6).await.refused(400, "InvalidXmlNodeValue");
+    fixture.running.stop().await.unwrap();
+}

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::client::Fixture;
+use crate::client::{ACCOUNT, Fixture};
 use crate::identities::{ALICE, BOB, STAFF, Tokens, give};
 
 const ROLES: [&str; 4] = ["Delegator", "Reader", "Contributor", "Owner"];
@@ -95,6 +95,45 @@ async fn what_is_made_belongs_to_who_made_it_and_to_the_group_of_its_directory()
         let target = format!("lake/dir/{path}?action=getAccessControl");
         let found = client.head(&target, &[]).await.expect(200);
         assert_eq!((found.header("x-ms-owner"), found.header("x-ms-group")), (ALICE, STAFF), "{path}");
+    }
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_by_lists_needs_its_source_too() {
+    let fixture = Fixture::in_memory().await;
+    let client = &fixture.client;
+    let alice = Tokens::trusted_by(&fixture).await.of(ALICE, &[]);
+    client.patch("lake?action=setAccessControl", &[("x-ms-permissions", "0711")], b"").await.expect(200);
+    let open = [("x-ms-permissions", "0777"), ("x-ms-umask", "0000")];
+    client.put("lake/open?resource=directory", &open).await.expect(201);
+    client.write("lake/open/source", b"content").await;
+    let source = format!("{}/{ACCOUNT}/lake/open/source", client.url);
+    for (mode, expected) in [("0770", 403), ("0774", 202)] {
+        let target = "lake/open/source?action=setAccessControl";
+        client.patch(target, &[("x-ms-permissions", mode)], b"").await.expect(200);
+        let from = [("x-ms-copy-source", source.as_str())];
+        client.send_as(&alice, Method::PUT, "lake/open/copy", &from, b"").await.expect(expected);
+    }
+    fixture.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_none() {
+    let fixture = Fixture::in_memory().await;
+    let tokens = Tokens::trusted_by(&fixture).await;
+    give(&fixture, &[(ALICE, "Reader")]).await;
+    let claims = serde_json::json!({
+        "iss": "https://login.example/tenant/v2.0", "aud": "https://storage.azure.com", "exp": 4_070_908_800_u64, "oid": ALICE,
+    });
+    let ask = async |claims: serde_json::Value| {
+        fixture.client.send_as(&tokens.with(claims), Method::GET, "?comp=list", &[], b"").await
+    };
+    ask(claims.clone()).await.expect(200);
+    for claim in ["exp", "iss", "aud"] {
+        let mut without = claims.clone();
+        without.as_object_mut().unwrap().remove(claim);
+        ask(without).await.refused(401, "InvalidAuthenticationInfo");
     }
     fixture.running.stop().await.unwrap();
 }
