@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::Method;
 
-use crate::client::{ADMIN_TOKEN, Client, Reply};
+use crate::client::{ACCOUNT, ADMIN_TOKEN, Client, Reply};
 use crate::durability::Process;
 
 const A: &str = "8d0b6d5e-3b47-4d5a-9d4e-0d9f1ad4f8a5";
@@ -175,4 +175,19 @@ async fn changes_of_content_and_properties_have_their_time_and_leases_and_access
     assert_eq!(fourth.0, third.0, "the time is that of the content");
     assert_ne!(fourth.1, third.1);
     process.kill();
+}
+
+#[tokio::test]
+async fn the_name_of_a_deleted_filesystem_is_free_after_the_time_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(&folder).await;
+    let client = &process.client;
+    let knob = format!("/accounts/{ACCOUNT}/deletions");
+    let slow = "{\"filesystemSeconds\": 1000}";
+    client.admin(Method::PUT, &knob, ADMIN_TOKEN, slow).await.expect(200);
+    client.delete("lake?resource=filesystem", &[]).await.expect(202);
+    client.put("lake?resource=filesystem", &[]).await.refused(409, "FilesystemBeingDeleted");
+    ahead(client, 1001).await;
+    client.put("lake?resource=filesystem", &[]).await.expect(201);
+    client.get("lake/file", &[]).await.refused(404, "PathNotFound");
 }
