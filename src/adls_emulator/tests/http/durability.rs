@@ -1,7 +1,7 @@
 //! What was acknowledged is there after a stop and after `kill -9`.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::client::{Client, Fixture, start_in};
 
@@ -11,6 +11,8 @@ const FOLDER_VARIABLE: &str = "ADLS_EMULATOR_TEST_FOLDER";
 pub struct Process {
     child: Child,
     pub client: Client,
+    /// Stays open: the test harness in the process says so when a test runs for long, and would end if nobody listened.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -26,13 +28,16 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let ready = output.lines().map(Result::unwrap).find_map(|line| {
-            let (_, urls) = line.split_once("serving ")?;
-            urls.split_once(' ').map(|(storage, admin)| (storage.to_owned(), admin.to_owned()))
-        });
-        let (storage, admin) = ready.unwrap();
-        Self { child, client: Client::at(&storage, &admin) }
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (storage, admin) = loop {
+            let mut line = String::new();
+            assert!(output.read_line(&mut line).unwrap() > 0, "it ended before it served");
+            let urls = line.split_once("serving ").and_then(|(_, urls)| urls.trim_end().split_once(' '));
+            if let Some((storage, admin)) = urls {
+                break (storage.to_owned(), admin.to_owned());
+            }
+        };
+        Self { child, client: Client::at(&storage, &admin), _output: output }
     }
 
     /// The most that it has had resident so far.
