@@ -54,8 +54,10 @@ async fn read(container: &Filesystem) -> Vec<u8> {
 #[tokio::test]
 async fn what_the_help_says_to_try_can_be_used_with_what_it_prints() {
     let help = help().await;
-    let (_, example) = help.split_once("Try it:\n").unwrap();
-    let example: Vec<&str> = example.lines().next().unwrap().split_whitespace().collect();
+    let (_, example) = help.split_once("Start it:\n").unwrap();
+    // Behind some blanks it says what the command does.
+    let (example, _) = example.trim_start().split_once("   ").unwrap();
+    let example: Vec<&str> = example.split_whitespace().collect();
     assert_eq!(example[..2], ["livedata", "adls-emulator"], "{help}");
     let process = start(&example[2..]).await;
     let account = told(&process, "account:");

@@ -38,7 +38,7 @@ Clients (KEY is what is printed, ENDPOINT is http://127.0.0.1:10004/devlake):
 
 Tokens (bearer, as of Entra ID) come with --token-issuers, and SDKs send them over TLS only: --tls-certificate, --tls-key.
 Whoever comes with one has the roles that PUT /accounts/NAME/roles gave, [{\"principalId\": OBJECT ID, \"role\": \"Contributor\"}]
-(Reader, Contributor or Owner), and beyond that what the access control lists grant.
+(Delegator, Reader, Contributor or Owner), and beyond that what the access control lists grant.
 
 Admin endpoint, for whoever has the admin token (Authorization: Bearer TOKEN):
   GET /health                                     for everybody; `livedata adls-emulator --probe` asks it

@@ -356,9 +356,10 @@ impl Servers {
     }
 }
 
-/// How long the sweeper trusts the time at which a file expires: the clock may be set meanwhile.
 /// Longer than clients keep a connection that they do not use: who closes first is then never the emulator.
 const IDLE: Duration = Duration::from_secs(300);
+
+/// How long the sweeper trusts the time at which a file expires: the clock may be set meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Until something was deleted, or a file expires.
