@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt as _;
 
@@ -27,7 +27,7 @@ use crate::service_error::ServiceError;
 
 /// The first version with the DFS endpoint; it is also assumed when a request names none.
 const OLDEST_VERSION: &str = "2018-11-09";
-const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+const MAX_DRAINED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Everything that requests share.
 pub(crate) struct Service {
@@ -60,8 +60,11 @@ pub(crate) async fn handle(
         Ok(response) => response,
         Err(error) => {
             entry.code = Some(error.code_for(api));
-            drain(&mut payload).await;
+            let is_drained = drain(&request, &mut payload).await;
             let mut response = error_response(&error, api, request.method(), &request_id);
+            if !is_drained {
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
             if error.status == StatusCode::UNAUTHORIZED
                 && let Ok(challenge) = service.issuers.challenge().parse()
             {
@@ -138,15 +141,22 @@ async fn serve(
     outcome
 }
 
-/// Takes in what is left of a refused body, within reason: a client that is still sending would not read the answer.
-async fn drain(payload: &mut web::Payload) {
+/// Takes in what is left of a refused body, within reason: a client that is still sending would not read the answer. One that
+/// announces more than that is answered at once, and the connection ends with it.
+async fn drain(request: &HttpRequest, payload: &mut web::Payload) -> bool {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let announced = announced.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
     let mut left = MAX_DRAINED_BYTES;
+    if announced > left {
+        return false;
+    }
     while let Some(Ok(chunk)) = payload.next().await {
-        left = left.saturating_sub(chunk.len());
+        left = left.saturating_sub(chunk.len() as u64);
         if left == 0 {
-            return;
+            return false;
         }
     }
+    true
 }
 
 fn check_version(call: &Call) -> Result<(), ServiceError> {

@@ -41,6 +41,27 @@ async fn nothing_came_of_it(fixture: &Fixture, on_disk: bool) {
     }
 }
 
+/// The answer comes although nothing of the body does, and with it the end of the connection.
+#[tokio::test]
+async fn a_body_that_cannot_be_taken_is_refused_before_it_arrives() {
+    let fixture = Fixture::in_memory().await;
+    fixture.client.put("lake/file", &[BLOCK_BLOB]).await.expect(201);
+    for (method, target, headers) in UPLOADS {
+        for length in [4000 * 1024 * 1024 + 1, 5 << 30] {
+            let request = fixture.client.signed_head_with(method, target, headers, length);
+            let mut socket = tokio::net::TcpStream::connect(fixture.running.storage_address()).await.unwrap();
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            socket.read_to_end(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{target}: {answer}");
+            assert!(answer.contains("x-ms-error-code: RequestBodyTooLarge"), "{target}: {answer}");
+        }
+        nothing_came_of_it(&fixture, false).await;
+    }
+    fixture.running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_cut_upload_leaves_nothing() {
     for (on_disk, fixture) in [(true, Fixture::start().await), (false, Fixture::in_memory().await)] {
