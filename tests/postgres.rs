@@ -150,6 +150,26 @@ async fn changes_that_come_together_share_transactions() {
     assert!(counters.transactions() < 100, "{} transactions", counters.transactions());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_refused_does_not_hurt_its_neighbours() {
+    let url = database().await;
+    let store = open(&url).await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+                  $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'; END $$; \
+                  CREATE TRIGGER refuse BEFORE INSERT ON records FOR EACH ROW WHEN (NEW.key = 'bad') EXECUTE FUNCTION refuse()";
+    execute(&url, refuse).await;
+    let (first, refused, last) = tokio::join!(
+        store.commit(Change::new().put("c", "a", "1")),
+        store.commit(Change::new().put("c", "b", "1").put("c", "bad", "1")),
+        store.commit(Change::new().put("c", "d", "1")),
+    );
+    assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+    assert!(matches!(refused, Err(Error::Unavailable(reason)) if reason.contains("refused")));
+    let found = store.list("c", "", None, 10).await.unwrap();
+    let found: Vec<_> = found.iter().map(|record| (record.key.as_str(), record.version)).collect();
+    assert_eq!(found, [("a", 1), ("d", 1)]);
+}
+
 /// The provider as a process: what it answered with is there after kill -9, and nowhere in its folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_control_plane_keeps_its_resources_in_it() {

@@ -54,10 +54,13 @@ impl Writer {
 }
 
 impl Committer for Writer {
-    /// A server that refuses the batch may mean one change of it: then each is tried by itself.
+    /// A server that refuses what a change holds means that one: then each is tried by itself. After any other failure nobody
+    /// knows whether the batch took effect, and it must not take effect twice.
     async fn commit(&mut self, changes: &[Change]) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
         let refused = match self.transact(changes).await {
-            Err(sqlx::Error::Database(refused)) if changes.len() > 1 => refused,
+            Err(sqlx::Error::Database(refused)) if changes.len() > 1 && is_about_content(&*refused) => {
+                refused
+            }
             done => return done,
         };
         tracing::warn!(%refused, changes = changes.len(), "a batch was refused; its changes are tried one by one");
@@ -78,6 +81,12 @@ impl Committer for Writer {
             tracing::debug!(%error, "the connection to the database did not close cleanly");
         }
     }
+}
+
+/// SQLSTATE classes 22 (data), 23 (constraints), 54 (limits): such statements fail before the transaction is committed.
+fn is_about_content(refused: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = refused.code().unwrap_or_default();
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
 }
 
 async fn commit(
