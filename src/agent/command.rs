@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use livedata_session::enrolment::{InstallKey, KeyError};
 use tokio_util::sync::CancellationToken;
 
+use crate::hadoop_configuration;
 use crate::host::{AddressOfAccount, Host, StorageAccess, TargetChaos};
 use crate::installation::{self, Installation};
 use crate::process;
@@ -46,6 +47,9 @@ struct Run {
     /// Who reads at HDFS, where the migrator names nobody
     #[arg(long, value_name = "NAME", env = "HADOOP_USER_NAME", default_value = "hdfs")]
     hadoop_user: String,
+    /// Hadoop's client configuration: names the file system that is read where the migrator names no source
+    #[arg(long, value_name = "FOLDER", env = "HADOOP_CONF_DIR", default_value = "/etc/hadoop/conf")]
+    hadoop_configuration: PathBuf,
     /// A directory of this machine that migrations may read, may be repeated; without it they read HDFS only
     #[arg(long = "local-directory", value_name = "FOLDER")]
     local_directories: Vec<PathBuf>,
@@ -98,6 +102,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error
                 storage,
                 folder: run.data,
                 hadoop_user: run.hadoop_user,
+                default_source: hadoop_configuration::default_filesystem(&run.hadoop_configuration),
                 local_directories: run.local_directories,
                 target_chaos: run.target_chaos,
             };

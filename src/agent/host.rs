@@ -12,6 +12,8 @@ pub struct Host {
     pub folder: PathBuf,
     /// Who reads at HDFS, where a migrator names nobody.
     pub hadoop_user: String,
+    /// What is read where a migrator names no source.
+    pub default_source: Option<String>,
     /// Directories that migrations may read, with everything below them.
     pub local_directories: Vec<PathBuf>,
     pub storage: StorageAccess,
@@ -108,6 +110,7 @@ mod tests {
         let host = |allowed: &str| Host {
             folder: path("agent"),
             hadoop_user: String::new(),
+            default_source: None,
             local_directories: vec![path(allowed)],
             storage: StorageAccess::default(),
             target_chaos: None,

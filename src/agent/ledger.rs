@@ -16,6 +16,7 @@ use livedata_model::spec::{Body, Item, Secret};
 use livedata_model::wire_struct;
 
 use crate::durable;
+use crate::support;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -110,10 +111,10 @@ impl Ledger {
         self.held.items.values()
     }
 
-    /// What need not be sent again. Of a kind that this version does not know there is no body on disk: it is named with a
-    /// generation that makes the provider send it again, to a version that knows it.
+    /// What need not be sent again. Of a kind that this version cannot act on there is no body on disk: it is named with a
+    /// generation that makes the provider send it again, to a version that can.
     pub fn known(&self) -> Vec<Known> {
-        let held = |item: &Item| if item.body == Body::Unknown { 0 } else { item.generation };
+        let held = |item: &Item| if support::acts_on(&item.body) { item.generation } else { 0 };
         self.held.items.values().map(|item| Known { id: item.id.clone(), generation: held(item) }).collect()
     }
 
@@ -233,6 +234,10 @@ impl Ledger {
         let mut items: Vec<Item> = held.items.values().cloned().collect();
         let mut entries = Vec::new();
         for item in &mut items {
+            if !support::acts_on(&item.body) {
+                // Nor are the secrets in it kept.
+                item.body = Body::Unknown;
+            }
             if let Body::Target(target) = &mut item.body {
                 let secret = std::mem::replace(&mut target.credential.secret, Secret(String::new()));
                 entries.push(SecretEntry { item: item.id.clone(), secret });
@@ -277,8 +282,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use livedata_model::spec::{
-        Credential, CredentialKind, DeletePolicy, DriftPolicy, MassDeleteLimit, MigrationSpec, Mode,
-        RunState, TargetSpec,
+        Credential, DataTransferAgentSpec, MigrationSpec, Mode, RunState, TargetSpec,
     };
 
     use super::*;
@@ -291,7 +295,7 @@ mod tests {
                 account: "a".into(),
                 container: "c".into(),
                 endpoint: "http://127.0.0.1:1/a".into(),
-                credential: Credential { kind: CredentialKind::AccountKey, secret: Secret(secret.into()) },
+                credential: Credential::account_key(secret),
             }),
         }
     }
@@ -371,6 +375,26 @@ mod tests {
     }
 
     #[test]
+    fn the_secret_of_what_cannot_be_acted_on_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = Body::DataTransferAgent(DataTransferAgentSpec {
+            host: Some("copier".into()),
+            port: Some(1433),
+            access_token: Some(Secret("sesame-sesame".into())),
+            max_bytes_per_second: None,
+            capacity: None,
+        });
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger.apply(1, upsert(Item { id: "/d".into(), generation: 4, body })).unwrap();
+        assert_eq!(ledger.known(), [Known { id: "/d".into(), generation: 0 }]);
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(13).any(|part| part == b"sesame-sesame"));
+        }
+        assert_eq!(Ledger::open(folder.path()).unwrap().known(), ledger.known());
+    }
+
+    #[test]
     fn a_damaged_file_is_refused_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(DESIRED), b"\xff\xff").unwrap();
@@ -379,19 +403,10 @@ mod tests {
 
     fn migration(generation: u64, incarnation: &str, reset_count: u64) -> Item {
         let spec = MigrationSpec {
-            target: "/t".into(),
-            source_path: "/data".into(),
-            target_path: "/data".into(),
-            mode: Mode::Live,
             run: RunState::Running,
             start_count: 1,
-            incarnation: incarnation.into(),
-            delete_policy: DeletePolicy::Mirror,
-            drift_policy: DriftPolicy::Overwrite,
-            mass_delete_limit: MassDeleteLimit::default(),
-            trash_retention_seconds: 0,
-            barriers: vec![],
             reset_count,
+            ..MigrationSpec::new("/t", "/data", Mode::Live, incarnation)
         };
         Item { id: "/m".into(), generation, body: Body::Migration(spec) }
     }

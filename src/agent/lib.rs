@@ -9,6 +9,7 @@
 //! * `feed`: what a source tells, read once for all its migrations and kept on disk;
 //! * `migration`: one engine with its journal, its workers and what others may see of it;
 //! * `preflight`: what to put right at a source before its changes are lost;
+//! * `support`: what this version can act on, and what it says of the rest;
 //! * `reports`: what the provider is told.
 //!
 //! The control plane may be away for as long as it likes: migrations go on from what is on disk. Bulk data goes straight
@@ -20,6 +21,7 @@ pub mod command;
 mod database;
 mod durable;
 mod feed;
+mod hadoop_configuration;
 pub mod host;
 mod installation;
 mod journal;
@@ -30,4 +32,5 @@ mod preflight;
 mod process;
 mod reports;
 pub mod supervisor;
+mod support;
 mod wiring;

@@ -31,6 +31,7 @@ pub async fn run(installation: Installation, host: Host, cancel: CancellationTok
     let (lists, failed_paths) = watch::channel(Arc::default());
     let access = Access::new(host.folder.clone(), enrolled);
     let disowned = access.disowned();
+    let default_source = host.default_source.clone();
     let supervisor = Supervisor::new(
         Arc::clone(&ledger),
         Arc::clone(&changed),
@@ -39,7 +40,7 @@ pub async fn run(installation: Installation, host: Host, cancel: CancellationTok
         host,
     );
     let boot_id = uuid::Uuid::new_v4().to_string();
-    let shared = Shared { ledger, changed, reports: reported, failed_paths, access, boot_id };
+    let shared = Shared { ledger, changed, reports: reported, failed_paths, access, default_source, boot_id };
     // If one of them broke the other could only mislead: both end.
     let together = cancel.child_token();
     let mut migrations = tokio::spawn(supervisor.run(together.clone()));

@@ -25,6 +25,7 @@ use crate::ledger::Ledger;
 use crate::migration::{self, Migration, Plan, View};
 use crate::preflight;
 use crate::reports::{Blocked, Lister, Reporter, Situation, Squeeze};
+use crate::support;
 use crate::wiring::{self, SharedLimits};
 
 /// How often running migrations are looked at.
@@ -123,7 +124,8 @@ impl Recipe {
 struct Desired {
     migrator: Option<MigratorSpec>,
     targets: BTreeMap<String, TargetSpec>,
-    migrations: BTreeMap<String, (u64, Option<MigrationSpec>)>,
+    /// Or why one is not acted on. Resources of other kinds that are not acted on stand here, too: each has its report.
+    migrations: BTreeMap<String, (u64, Result<MigrationSpec, String>)>,
     coordinator_epoch: u64,
     /// The migrator has another agent, or none: nothing may reach the target any more.
     disowned: bool,
@@ -143,7 +145,7 @@ impl Desired {
 
     /// What feeds know the migrations by; `None` while that is not known of all.
     fn consumers(&self) -> Option<BTreeSet<String>> {
-        let specs = self.migrations.iter().filter_map(|(id, (_, spec))| Some((id, spec.as_ref()?)));
+        let specs = self.migrations.iter().filter_map(|(id, (_, spec))| Some((id, spec.as_ref().ok()?)));
         specs.map(|(id, spec)| Some(consumer(id, &self.recipe(spec)?.route()))).collect()
     }
 }
@@ -214,10 +216,8 @@ impl Supervisor {
         for (id, (generation, spec)) in &desired.migrations {
             let mut supervised = self.migrations.remove(id).unwrap_or_default();
             let blocked = match spec {
-                Some(spec) => self.steer(&mut supervised, id, spec, &desired, &mut slots, cancel).await.err(),
-                None => Some(Blocked::NotSupported(
-                    "this agent does not know this kind of resource; upgrade it".into(),
-                )),
+                Ok(spec) => self.steer(&mut supervised, id, spec, &desired, &mut slots, cancel).await.err(),
+                Err(why) => Some(Blocked::NotSupported(why.clone())),
             };
             let view = supervised.running.as_ref().map(|running| running.view.borrow().clone());
             let view = view.or_else(|| supervised.resting.clone());
@@ -236,7 +236,7 @@ impl Supervisor {
                 id,
                 generation: *generation,
                 run_state: spec.as_ref().map_or(RunState::Stopped, |spec| spec.run),
-                started: spec.as_ref().is_some_and(|spec| spec.start_count > 0),
+                started: spec.as_ref().is_ok_and(|spec| spec.start_count > 0),
                 view: view.as_ref(),
                 drains: supervised.running.as_ref().is_some_and(|running| running.drains),
                 feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
@@ -246,7 +246,7 @@ impl Supervisor {
                 no_room: no_room.as_deref(),
                 now_ms: crate::clock::now_ms(),
             }));
-            if let Some(spec) = spec {
+            if let Ok(spec) = spec {
                 lists.push(supervised.failed_paths.list(id, spec, view.as_ref()));
             }
             self.migrations.insert(id.clone(), supervised);
@@ -290,7 +290,7 @@ impl Supervisor {
     async fn carry_out_commands(&mut self, desired: &Desired) {
         let commands = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).commands();
         for command in commands {
-            let known = desired.migrations.get(&command.migration).and_then(|(_, spec)| spec.as_ref());
+            let known = desired.migrations.get(&command.migration).and_then(|(_, spec)| spec.as_ref().ok());
             let current = known.is_some_and(|spec| command.is_for(spec) && spec.run == RunState::Running);
             let running =
                 self.migrations.get(&command.migration).and_then(|supervised| supervised.running.as_ref());
@@ -345,10 +345,18 @@ impl Supervisor {
                 spec.run = RunState::Stopped;
             }
             match body {
-                Body::Migrator(spec) => desired.migrator = Some(spec),
+                Body::Migrator(mut spec) => {
+                    if let Some(why) = support::of_migrator(&spec) {
+                        desired.migrations.insert(id, (generation, Err(why)));
+                    }
+                    if spec.source_uri.is_empty() {
+                        spec.source_uri = self.host.default_source.clone().unwrap_or_default();
+                    }
+                    desired.migrator = Some(spec);
+                }
                 Body::Target(spec) => drop(desired.targets.insert(id, spec)),
-                Body::Migration(spec) => drop(desired.migrations.insert(id, (generation, Some(spec)))),
-                Body::Unknown => drop(desired.migrations.insert(id, (generation, None))),
+                Body::Migration(spec) => drop(desired.migrations.insert(id, (generation, Ok(spec)))),
+                other => drop(desired.migrations.insert(id, (generation, Err(support::of_kind(&other))))),
             }
         }
         desired
@@ -464,11 +472,10 @@ impl Supervisor {
             supervised.backoff = Backoff::default();
             return Ok(());
         }
-        if !matches!(spec.mode, Mode::OneTime | Mode::Live) {
-            return Err(Blocked::NotSupported(format!(
-                "this agent cannot run mode {} yet",
-                spec.mode.as_str()
-            )));
+        let cannot = support::of_migration(spec)
+            .or_else(|| desired.targets.get(&spec.target).and_then(support::of_target));
+        if let Some(why) = cannot {
+            return Err(Blocked::NotSupported(why));
         }
         let done = supervised
             .resting

@@ -31,6 +31,19 @@ impl std::fmt::Debug for SystemData {
     }
 }
 
+/// `plan`: a purchase in the marketplace (rule 25).
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    pub name: String,
+    pub publisher: String,
+    pub product: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
 /// A resource as it is sent: `P` is the versioned wire type of `properties`. Tracked resources have `location` and
 /// `tags`, proxy resources have neither (rule 21).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +59,8 @@ pub struct Envelope<P> {
     pub tags: Option<Tags>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     pub properties: P,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_data: Option<SystemData>,

@@ -17,7 +17,7 @@ mod operation;
 mod resource_id;
 
 pub use api_version::ApiVersion;
-pub use envelope::{Envelope, SystemData, Tags};
+pub use envelope::{Envelope, Plan, SystemData, Tags};
 pub use error::{ArmError, ErrorBody, ErrorDetail};
 pub use operation::{OperationStatus, ProvisioningState};
 pub use resource_id::{ParseResourceIdError, ResourceId, ResourceType};

@@ -29,6 +29,8 @@ pub struct OperationStatus {
     pub name: String,
     /// `InProgress`, or one of the terminal words.
     pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<String>,
     pub start_time: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_time: Option<String>,

@@ -22,6 +22,9 @@ pub struct Args {
     /// Seconds that clients are asked to wait between looks at an operation
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     retry_after: u32,
+    /// Serve the public namespace Wandisco.Fusion, too, with its api-version 2023-11-01-preview
+    #[arg(long)]
+    compat_wandisco_fusion: bool,
     /// PostgreSQL database that the provider keeps its resources in: postgres://USER:PASSWORD@HOST:PORT/DATABASE [default: a file]
     #[arg(long, value_name = "ADDRESS", env = "LIVEDATA_STORE", hide_env_values = true)]
     store: Option<String>,
@@ -38,6 +41,7 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
         },
         relay: if args.without_relay { Relay::Apart } else { Relay::Embedded },
         retry_after_seconds: args.retry_after,
+        compatible: args.compat_wandisco_fusion,
         provider_store: args.store,
     })
     .await?;

@@ -117,6 +117,8 @@ pub struct Options {
     pub relay: Relay,
     /// What the front door and the provider ask clients to wait before they ask again.
     pub retry_after_seconds: u32,
+    /// Serves the public namespace `Wandisco.Fusion`, too.
+    pub compatible: bool,
     /// Address of the PostgreSQL database of the provider; `None`: a file in the folder.
     pub provider_store: Option<String>,
 }
@@ -179,6 +181,7 @@ impl Environment {
             store: provider_store(&folder, options.provider_store.as_deref()).await?,
             sealing_key: SealingKey::load_or_create(folder.join("sealing.key"))?,
             namespace: NAMESPACE.to_owned(),
+            compatible: options.compatible,
             arm_listen: loopback(ports.provider),
             arm_tls: server.server_config_for(front_doors.certificate_pem(), FRONT_DOOR_URI)?,
             enrolment_listen: loopback(ports.enrolment),
@@ -221,12 +224,11 @@ impl Environment {
                 principal(PROVIDER_PRINCIPAL, &secrets.provider),
             ],
             data_directory: folder.join("front-door"),
-            providers: vec![RegisteredProvider {
-                namespace: NAMESPACE.to_owned(),
-                endpoint: format!("https://localhost:{}/", ports.provider).parse()?,
-                tls: identity.client_config(servers.certificate_pem())?,
-                resource_types: resource_types(),
-            }],
+            providers: manifests(
+                options.compatible,
+                format!("https://localhost:{}/", ports.provider).parse()?,
+                &identity.client_config(servers.certificate_pem())?,
+            ),
             storage: EmulatorAdmin {
                 admin_url: format!("http://{}", emulator.admin_address()).parse()?,
                 admin_token: secrets.storage_admin.clone(),
@@ -359,16 +361,28 @@ fn principal(client_id: &str, secret: &str) -> ServicePrincipal {
     ServicePrincipal { client_id: client_id.to_owned(), client_secret: secret.to_owned() }
 }
 
-/// The provider's manifest.
-fn resource_types() -> Vec<ProvidedType> {
-    let locations: Vec<String> = LOCATIONS.map(str::to_owned).to_vec();
-    ["migrators", "migrators/targets", "migrators/liveDataMigrations"]
-        .map(|resource_type| ProvidedType {
-            resource_type: resource_type.to_owned(),
-            locations: locations.clone(),
-            api_versions: API_VERSIONS.iter().map(|version| (*version).to_owned()).collect(),
-        })
-        .to_vec()
+/// The provider under each of its namespaces.
+fn manifests(compatible: bool, endpoint: Url, tls: &rustls::ClientConfig) -> Vec<RegisteredProvider> {
+    let versions = |versions: &[&str]| versions.iter().map(|version| (*version).to_owned()).collect();
+    let mut namespaces: Vec<(&str, Vec<String>)> = vec![(NAMESPACE, versions(API_VERSIONS))];
+    if compatible {
+        let public = provider::Version::V2023_11_01.as_str();
+        namespaces.push((provider::PUBLIC_NAMESPACE, versions(&[public])));
+    }
+    let manifest = |(namespace, api_versions): (&str, Vec<String>)| RegisteredProvider {
+        namespace: namespace.to_owned(),
+        endpoint: endpoint.clone(),
+        tls: tls.clone(),
+        resource_types: provider::resource_types()
+            .into_iter()
+            .map(|resource_type| ProvidedType {
+                resource_type,
+                locations: LOCATIONS.map(str::to_owned).to_vec(),
+                api_versions: api_versions.clone(),
+            })
+            .collect(),
+    };
+    namespaces.into_iter().map(manifest).collect()
 }
 
 /// The terminal belongs to the person in front of it.

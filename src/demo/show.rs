@@ -251,6 +251,7 @@ async fn show(args: &Args, mode: Mode, folder: &Path, stage: &mut Stage) -> Resu
         ports: PortChoice::Free,
         relay: Relay::Embedded,
         retry_after_seconds: 1,
+        compatible: false,
         provider_store: None,
     });
     let environment = stage.environment.insert(started.await?);

@@ -115,5 +115,7 @@ wire_struct! {
     pub struct AgentReport {
         1 => version: String,
         2 => conditions: Vec<Condition>,
+        /// The file system that the Hadoop configuration beside the agent names.
+        3 => source: Option<String>,
     }
 }

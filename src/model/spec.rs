@@ -1,6 +1,9 @@
 //! What should be: the desired state of one agent's resources.
 
 use crate::cbor::{DecodeError, Wire};
+use crate::metadata::{MetadataMigrationSpec, MetadataTargetSpec};
+use crate::rules::{ActionPolicy, Exclusion, IdentityMapping, PathMappingSpec, Priority};
+use crate::verification::VerificationSpec;
 use crate::{wire_struct, wire_words};
 
 wire_words! {
@@ -74,17 +77,59 @@ impl Default for MassDeleteLimit {
 pub const TRASH_RETENTION_SECONDS: u64 = 7 * 24 * 3600;
 
 wire_struct! {
+    /// A weekly time with a limit of its own. `to_minute` <= `from_minute`: until that minute of the next day.
+    #[derive(Hash, serde::Serialize, serde::Deserialize)]
+    pub struct BandwidthWindow {
+        /// ISO 8601: Monday is 1. Empty: every day.
+        1 => days: Vec<u16>,
+        /// Of the day, 0 to 1439.
+        2 => from_minute: u16,
+        3 => to_minute: u16,
+        /// Of the IANA time zone database.
+        4 => time_zone: String,
+        5 => max_bytes_per_second: u64,
+    }
+}
+
+wire_struct! {
+    #[derive(Hash, serde::Serialize, serde::Deserialize)]
+    pub struct Kerberos {
+        1 => principal: String,
+        /// A path on the agent's machine.
+        2 => keytab: String,
+    }
+}
+
+wire_words! {
+    /// How changes of the metastore are found.
+    #[derive(Default)]
+    pub enum MetadataMode unknown Listening {
+        #[default]
+        1 => Listening,
+        2 => Scanning,
+    }
+}
+
+wire_struct! {
     /// The agent's own settings. Its GUID names the folder of ours at the target: `/.livedata/<guid>/`.
     pub struct MigratorSpec {
         1 => guid: String,
         2 => source_kind: SourceKind,
-        /// `hdfs://host:port` or `file:///directory`: the root that migration paths are relative to.
+        /// `hdfs://host:port` or `file:///directory`: the root that migration paths are relative to. Empty: the file system
+        /// that the Hadoop configuration beside the agent names.
         3 => source_uri: String,
         /// The Hadoop user that reads; `None`: the agent's own.
         4 => source_user: Option<String>,
         5 => max_bytes_per_second: Option<u64>,
         /// `None`: no limit.
         6 => max_running_migrations: Option<u32>,
+        /// Instead of `max_bytes_per_second`, at the times that they name.
+        7 => bandwidth_windows: Vec<BandwidthWindow>,
+        /// Of the Hadoop client, on the agent's machine.
+        8 => configuration_directory: Option<String>,
+        9 => kerberos: Option<Kerberos>,
+        10 => metadata_kerberos: Option<Kerberos>,
+        11 => metadata_mode: MetadataMode = MetadataMode::Listening,
     }
 }
 
@@ -119,16 +164,27 @@ impl Wire for Secret {
 }
 
 wire_words! {
-    pub enum CredentialKind unknown AccountKey {
+    /// How the agent proves who it is at the target. An agent that does not know a kind says so.
+    pub enum CredentialKind unknown Unknown {
         1 => AccountKey,
+        2 => SharedAccessSignature,
+        3 => ServicePrincipal,
+        4 => ManagedIdentity,
+        5 => WorkloadIdentity,
+        6 => Unknown,
     }
 }
 
 wire_struct! {
     pub struct Credential {
         1 => kind: CredentialKind,
-        /// The account key, base64. Empty in the copy on the agent's disk, where `secrets` holds it.
+        /// The account key (base64), the signature or the client's secret; empty for the others, and in the copy on the
+        /// agent's disk, where `secrets` holds it.
         2 => secret: Secret,
+        3 => client_id: Option<String>,
+        4 => tenant_id: Option<String>,
+        /// `https://login.microsoftonline.com` if absent.
+        5 => authority: Option<String>,
     }
 }
 
@@ -156,6 +212,77 @@ wire_struct! {
         /// Grows with each reset: the agent then forgets the migration's journal, and its commands, and begins from nothing at
         /// the next start. `start_count` is 0 again.
         13 => reset_count: u64 = 0,
+        14 => exclusions: Vec<Exclusion>,
+        15 => action_policy: ActionPolicy = ActionPolicy::Overwrite,
+        16 => priority: Priority = Priority::Normal,
+        17 => recurrence_seconds: Option<u64>,
+        18 => max_bytes_per_second: Option<u64>,
+        19 => identities: Vec<IdentityMapping>,
+    }
+}
+
+wire_struct! {
+    /// A machine that copies for the agent.
+    pub struct DataTransferAgentSpec {
+        1 => host: Option<String>,
+        2 => port: Option<u16>,
+        3 => access_token: Option<Secret>,
+        4 => max_bytes_per_second: Option<u64>,
+        /// Files at the same time.
+        5 => capacity: Option<u32>,
+    }
+}
+
+impl MigratorSpec {
+    /// Without limits, and as it comes.
+    pub fn new(guid: impl Into<String>, source_kind: SourceKind, source_uri: impl Into<String>) -> Self {
+        Self {
+            guid: guid.into(),
+            source_kind,
+            source_uri: source_uri.into(),
+            source_user: None,
+            max_bytes_per_second: None,
+            max_running_migrations: None,
+            bandwidth_windows: Vec::new(),
+            configuration_directory: None,
+            kerberos: None,
+            metadata_kerberos: None,
+            metadata_mode: MetadataMode::default(),
+        }
+    }
+}
+
+impl Credential {
+    pub fn account_key(key: impl Into<String>) -> Self {
+        let secret = Secret(key.into());
+        Self { kind: CredentialKind::AccountKey, secret, client_id: None, tenant_id: None, authority: None }
+    }
+}
+
+impl MigrationSpec {
+    /// Never started, from `path` to the same path of the target, everything else at its default.
+    pub fn new(target: impl Into<String>, path: &str, mode: Mode, incarnation: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            source_path: path.to_owned(),
+            target_path: path.to_owned(),
+            mode,
+            run: RunState::Stopped,
+            start_count: 0,
+            incarnation: incarnation.into(),
+            delete_policy: DeletePolicy::default(),
+            drift_policy: DriftPolicy::default(),
+            mass_delete_limit: MassDeleteLimit::default(),
+            trash_retention_seconds: TRASH_RETENTION_SECONDS,
+            barriers: Vec::new(),
+            reset_count: 0,
+            exclusions: Vec::new(),
+            action_policy: ActionPolicy::default(),
+            priority: Priority::default(),
+            recurrence_seconds: None,
+            max_bytes_per_second: None,
+            identities: Vec::new(),
+        }
     }
 }
 
@@ -173,6 +300,11 @@ pub enum Body {
     Migrator(MigratorSpec),
     Target(TargetSpec),
     Migration(MigrationSpec),
+    PathMapping(PathMappingSpec),
+    DataTransferAgent(DataTransferAgentSpec),
+    MetadataTarget(MetadataTargetSpec),
+    MetadataMigration(MetadataMigrationSpec),
+    Verification(VerificationSpec),
     /// A kind that this side does not know: kept out of everything but the report `NotSupportedByAgent`.
     Unknown,
 }
@@ -184,6 +316,11 @@ wire_struct! {
         3 => migrator: Option<MigratorSpec>,
         4 => target: Option<TargetSpec>,
         5 => migration: Option<MigrationSpec>,
+        6 => path_mapping: Option<PathMappingSpec>,
+        7 => data_transfer_agent: Option<DataTransferAgentSpec>,
+        8 => metadata_target: Option<MetadataTargetSpec>,
+        9 => metadata_migration: Option<MetadataMigrationSpec>,
+        10 => verification: Option<VerificationSpec>,
     }
 }
 
@@ -195,11 +332,21 @@ impl Wire for Item {
             migrator: None,
             target: None,
             migration: None,
+            path_mapping: None,
+            data_transfer_agent: None,
+            metadata_target: None,
+            metadata_migration: None,
+            verification: None,
         };
         match &self.body {
             Body::Migrator(spec) => item.migrator = Some(spec.clone()),
             Body::Target(spec) => item.target = Some(spec.clone()),
             Body::Migration(spec) => item.migration = Some(spec.clone()),
+            Body::PathMapping(spec) => item.path_mapping = Some(spec.clone()),
+            Body::DataTransferAgent(spec) => item.data_transfer_agent = Some(spec.clone()),
+            Body::MetadataTarget(spec) => item.metadata_target = Some(spec.clone()),
+            Body::MetadataMigration(spec) => item.metadata_migration = Some(spec.clone()),
+            Body::Verification(spec) => item.verification = Some(spec.clone()),
             Body::Unknown => {}
         }
         item.to_value()
@@ -213,6 +360,16 @@ impl Wire for Item {
             Body::Target(spec)
         } else if let Some(spec) = item.migration {
             Body::Migration(spec)
+        } else if let Some(spec) = item.path_mapping {
+            Body::PathMapping(spec)
+        } else if let Some(spec) = item.data_transfer_agent {
+            Body::DataTransferAgent(spec)
+        } else if let Some(spec) = item.metadata_target {
+            Body::MetadataTarget(spec)
+        } else if let Some(spec) = item.metadata_migration {
+            Body::MetadataMigration(spec)
+        } else if let Some(spec) = item.verification {
+            Body::Verification(spec)
         } else {
             Body::Unknown
         };

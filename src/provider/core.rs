@@ -13,11 +13,12 @@ use crate::clock::Clock;
 use crate::install_keys::Contact;
 use crate::observed::Observed;
 use crate::options::RelaySettings;
+use crate::view::Namespaces;
 
 pub struct Core {
     pub store: Arc<dyn Store>,
     pub sealing_key: SealingKey,
-    pub namespace: String,
+    pub namespaces: Namespaces,
     pub retry_after_seconds: u32,
     pub storage_accounts: Arc<dyn StorageAccounts>,
     pub clock: Clock,

@@ -13,9 +13,15 @@ use crate::core::Core;
 use crate::document::{self, Applied, Document};
 use crate::errors::Outcome;
 use crate::kind::ResourceKind;
+use crate::resources::data_transfer_agents::{self, DataTransferAgents};
+use crate::resources::exclusion_templates;
 use crate::resources::live_data_migrations::{self, LiveDataMigrations};
+use crate::resources::metadata_migrations::{self, MetadataMigrations};
+use crate::resources::metadata_targets::{self, MetadataTargets};
 use crate::resources::migrators::{self, Migrator, Migrators};
+use crate::resources::path_mappings::{self, PathMappings};
 use crate::resources::targets::{self, Targets};
+use crate::resources::verifications::{self, Verifications};
 
 /// Nothing, if there is no such migrator (any more): one that was made anew under its name has another GUID and another agent,
 /// and its secrets are not for this one.
@@ -42,12 +48,43 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
             items.push(Item { id: target.key(), generation: *generation, body });
         }
     }
+    for mapping in children::<PathMappings>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &mapping.applied {
+            let body = Body::PathMapping(path_mappings::desired(spec));
+            items.push(Item { id: mapping.key(), generation: *generation, body });
+        }
+    }
+    for agent in children::<DataTransferAgents>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &agent.applied {
+            let body = Body::DataTransferAgent(data_transfer_agents::desired(core, &agent.guid, spec)?);
+            items.push(Item { id: agent.key(), generation: *generation, body });
+        }
+    }
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &migration.applied
             && told.contains(&spec.target_id.to_lowercase())
+            && let Some(exclusions) = exclusion_templates::of_migration(core, migrator, spec).await?
         {
-            let body = Body::Migration(live_data_migrations::desired(&migration.guid, spec));
+            let body = Body::Migration(live_data_migrations::desired(&migration.guid, spec, exclusions));
             items.push(Item { id: migration.key(), generation: *generation, body });
+        }
+    }
+    for target in children::<MetadataTargets>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &target.applied {
+            let body = Body::MetadataTarget(metadata_targets::desired(core, &target.guid, spec)?);
+            items.push(Item { id: target.key(), generation: *generation, body });
+        }
+    }
+    for migration in children::<MetadataMigrations>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &migration.applied {
+            let body = Body::MetadataMigration(metadata_migrations::desired(&migration.guid, spec));
+            items.push(Item { id: migration.key(), generation: *generation, body });
+        }
+    }
+    for verification in children::<Verifications>(core, migrator).await? {
+        if let Some(Applied { generation, spec }) = &verification.applied {
+            let body = Body::Verification(verifications::desired(&verification.guid, spec));
+            items.push(Item { id: verification.key(), generation: *generation, body });
         }
     }
     Ok(Desired { items, commands })

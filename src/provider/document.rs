@@ -1,6 +1,6 @@
 //! A resource as it is stored: intent, what of it has become desired state, and where its last operation stands.
 
-use livedata_arm::{ProvisioningState, SystemData, Tags};
+use livedata_arm::{Plan, ProvisioningState, SystemData, Tags};
 use livedata_store::{Change, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ pub struct Document<S> {
     /// Proxy resources: that of their parent.
     pub location: String,
     pub tags: Tags,
+    /// Of a purchase in the marketplace: kept, and without effect here.
+    #[serde(default)]
+    pub plan: Option<Plan>,
     pub revision: u64,
     pub generation: u64,
     pub spec: S,

@@ -37,7 +37,7 @@ codes! {
     ROUTE_NOT_FOUND = "RouteNotFound" 404: "The path is not one of this provider's." => "Check the path; `GET /providers/LiveData.Platform/operations` lists what exists.";
     INVALID_RESOURCE_TYPE = "InvalidResourceType" 404: "The resource type does not exist." => "Check the type's spelling and whether its parent types are in the path.";
     METHOD_NOT_ALLOWED = "MethodNotAllowed" 405: "The path exists but not with this method." => "Use a method of the reply's `Allow` header.";
-    INVALID_RESOURCE_NAME = "InvalidResourceName" 400: "A resource name breaks the naming rule." => "Use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit.";
+    INVALID_RESOURCE_NAME = "InvalidResourceName" 400: "A resource name breaks the naming rule." => "Use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit (verifications: 3 to 80, beginning with a letter).";
     UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType" 415: "The body is not declared as JSON." => "Send `Content-Type: application/json`.";
     REQUEST_BODY_TOO_LARGE = "RequestBodyTooLarge" 413: "The body is longer than 4 MiB." => "Send a smaller document.";
     INVALID_REQUEST_CONTENT = "InvalidRequestContent" 400: "The body is missing, is not JSON, or is not an object." => "Correct the body; the message says where parsing stopped.";
@@ -49,10 +49,15 @@ codes! {
     PATH_NOT_ABSOLUTE = "PathNotAbsolute" 400: "A path does not begin with `/`." => "Give the path from the root of the source or of the container.";
     INVALID_PATH = "InvalidPath" 400: "A path has `.` or `..` segments, a NUL, or lies in `/.livedata`." => "Give a canonical path outside `/.livedata`, which is reserved for the migrator's own files.";
     PATH_OUTSIDE_MIGRATION = "PathOutsideMigration" 400: "`rescan` names a path that is not inside the migration's." => "Give the migration's `path` or one inside it, or no path for the whole migration.";
-    MODE_NOT_SUPPORTED = "ModeNotSupported" 400: "The migration's mode is not available in this release." => "Use `OneTime` or `Live`.";
     PROPERTY_CHANGE_NOT_ALLOWED = "PropertyChangeNotAllowed" 400: "A PUT or PATCH changes a property that is fixed after creation, or a read-only one." => "Keep the property as it is, or delete the resource and create it anew.";
     TARGET_OF_ANOTHER_MIGRATOR = "TargetOfAnotherMigrator" 400: "`targetId` names a target of another migrator." => "Create the target under the migration's own migrator and use its id.";
     TARGET_NOT_FOUND = "TargetNotFound" 400: "`targetId` names a target that does not exist." => "Create the target first, or correct the id.";
+    EXCLUSION_TEMPLATE_NOT_FOUND = "ExclusionTemplateNotFound" 400: "A migration names an exclusion that its migrator has no template of." => "Create the template first, or correct the name.";
+    EXCLUSION_TEMPLATE_IN_USE = "ExclusionTemplateInUse" 409: "The exclusion template is used by migrations." => "Take it from the migrations that the message names first.";
+    PATH_MAPPING_COLLISION = "PathMappingCollision" 400: "Two path mappings of a migrator would write into the same place of a target." => "Choose a `targetPath` that neither contains nor lies inside that of the mapping in the message.";
+    MIGRATION_NOT_FOUND = "MigrationNotFound" 400: "`migrationId` names no migration of the migrator." => "Give the full id of a migration of the same migrator.";
+    METADATA_TARGET_NOT_FOUND = "MetadataTargetNotFound" 400: "`targetId` names no metadata target of the migrator." => "Create the metadata target first, or correct the id.";
+    VERIFICATION_ENDED = "VerificationEnded" 409: "A verification that has ended is to be cancelled." => "Nothing; make another verification to compare again.";
     TARGET_NOT_READY = "TargetNotReady" 409: "The migration's target was refused when its storage account was looked up." => "Correct the target (its own error says what is wrong), then repeat the request.";
     PARENT_RESOURCE_NOT_FOUND = "ParentResourceNotFound" 404: "The migrator of a child resource does not exist." => "Create the migrator first, or correct its name.";
     RESOURCE_NOT_FOUND = "ResourceNotFound" 404: "The resource does not exist." => "Check the id; list the collection to see what exists.";
@@ -61,7 +66,7 @@ codes! {
     ANOTHER_OPERATION_IN_PROGRESS = "AnotherOperationInProgress" 409: "The resource has an unfinished operation." => "Wait until its `provisioningState` is terminal, then repeat. DELETE is always allowed.";
     PARENT_BEING_DELETED = "ParentBeingDeleted" 409: "The migrator of a child resource is being deleted." => "Wait until the migrator is gone; create it anew if it is wanted.";
     TARGET_AREA_IN_USE = "TargetAreaInUse" 409: "Another migration writes into the same area of the same container." => "Choose a `targetPath` that neither contains nor lies inside that of the migration in the message, or delete that migration.";
-    TARGET_IN_USE = "TargetInUse" 409: "The target still has migrations." => "Delete the migrations that the message names first.";
+    TARGET_IN_USE = "TargetInUse" 409: "The target still has migrations or path mappings." => "Delete those that the message names first.";
     MIGRATION_NOT_STOPPED = "MigrationNotStopped" 409: "A migration that goes on is to be reset." => "Stop the migration, wait until its `status.state` is `Stopped`, then reset it.";
     MIGRATION_NOT_RUNNING = "MigrationNotRunning" 409: "A command is for a migration that is not going on." => "Start the migration, then repeat the command.";
     NO_DELETES_HELD = "NoDeletesHeld" 409: "`approveDeletes`, but no deletes wait for approval." => "Nothing; approve when the condition `DeletesHeld` is `True`.";
@@ -70,8 +75,10 @@ codes! {
     STORAGE_ACCOUNT_KIND_NOT_SUPPORTED = "StorageAccountKindNotSupported" 400: "The storage account is not of kind `StorageV2`." => "Use a `StorageV2` account with hierarchical namespace.";
     HIERARCHICAL_NAMESPACE_REQUIRED = "HierarchicalNamespaceRequired" 400: "The storage account has no hierarchical namespace." => "Use an account with hierarchical namespace (`isHnsEnabled`); it can be chosen at creation or by Azure's upgrade.";
     STORAGE_ACCOUNT_UNAVAILABLE = "StorageAccountUnavailable" 503: "The storage account could not be looked up within 30 seconds." => "Check that the resource manager can be reached from the provider, then PUT the target again.";
-    OPERATION_CANCELED = "OperationCanceled" 409: "The operation was overtaken by the deletion of its resource." => "Nothing, if the deletion was wanted.";
-    OPERATION_NOT_FOUND = "OperationNotFound" 404: "There is no such operation in this subscription and location, or it ended more than 7 days ago." => "Read the resource itself.";
+    OPERATION_CANCELED = "OperationCanceled" 409: "The operation was cancelled, or overtaken by the deletion of its resource." => "Nothing, if the deletion was wanted.";
+    OPERATION_NOT_CANCELABLE = "OperationNotCancelable" 409: "The operation has ended, or is a deletion." => "Nothing; a deletion cannot be taken back.";
+    OPERATION_STATUS_READ_ONLY = "OperationStatusReadOnly" 403: "A client wants to write the status of an operation." => "Nothing; only the provider does.";
+    OPERATION_NOT_FOUND = "OperationNotFound" 404: "There is no such operation in this subscription, location and tenant, or it ended more than 7 days ago." => "Read the resource itself.";
     INSTALL_KEY_INVALID = "InstallKeyInvalid" 401: "The install key is unknown, its proof is wrong, or its migrator is gone." => "Get a new key with the action `listInstallKey` and run the installation with it.";
     INSTALL_KEY_USED = "InstallKeyUsed" 409: "The install key has already enrolled an agent." => "Get a new key with the action `listInstallKey`; a key works once.";
     INSTALL_KEY_EXPIRED = "InstallKeyExpired" 410: "The install key is older than one hour." => "Get a new key with the action `listInstallKey`.";
@@ -147,6 +154,17 @@ impl From<ArmError> for Failure {
 }
 
 impl Failure {
+    /// A refusal of what stands under another property.
+    #[must_use]
+    pub fn renamed(self, target: &str) -> Self {
+        match self {
+            Self::Refused(error) => {
+                Self::Refused(Box::new(ArmError { target: Some(target.to_owned()), ..*error }))
+            }
+            other => other,
+        }
+    }
+
     /// Somebody else was faster: reading again and repeating may succeed.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Store(livedata_store::Error::Conflict { .. }))

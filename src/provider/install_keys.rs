@@ -70,6 +70,31 @@ pub async fn mint(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<(String, 
     Ok((key.to_text(), rfc3339(expires_at)))
 }
 
+/// Revokes the keys of a migrator that have enrolled nobody. One that is being spent at the same moment is a conflict.
+pub async fn revoke_unused(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<()> {
+    const PAGE: usize = 200;
+    let mut change = Change::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = core.store.list(COLLECTION, "", after.as_deref(), PAGE).await?;
+        for record in &page {
+            let key: StoredKey = serde_json::from_slice(&record.body)?;
+            if key.migrator_guid == migrator.document.guid && key.spent_by.is_none() {
+                change = change.expect(COLLECTION, record.key.as_str(), Some(record.version));
+                change = change.remove(COLLECTION, record.key.as_str());
+            }
+        }
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
+        if after.is_none() {
+            break;
+        }
+    }
+    if !change.writes.is_empty() {
+        core.store.commit(change).await?;
+    }
+    Ok(())
+}
+
 impl StoredKey {
     pub fn spent(self, by: String) -> Self {
         Self { spent_by: Some(by), ..self }

@@ -3,6 +3,7 @@
 
 mod migration_status;
 mod migrator_status;
+mod resource_status;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,8 @@ use livedata_model::report::MigrationReport;
 use livedata_store::{Change, Error, Store};
 
 pub use migration_status::{MigrationStatus, migration_status};
-pub use migrator_status::{MigratorStatus, migrator_status};
+pub use migrator_status::{MigratorStatus, WireCondition, migrator_status};
+pub use resource_status::{conditions, reported};
 
 use crate::errors::Outcome;
 
@@ -33,6 +35,8 @@ pub struct AgentState {
     pub since_ms: i64,
     pub seen_at_ms: i64,
     pub version: String,
+    #[serde(default)]
+    pub source: Option<String>,
     #[serde(skip)]
     pub round_trip_ms: Option<u64>,
     #[serde(skip)]
@@ -132,6 +136,7 @@ impl Observed {
         if let Some(agent) = inner.agents.get_mut(migrator) {
             notable = agent.conditions != report.agent.conditions;
             agent.version = report.agent.version;
+            agent.source = report.agent.source;
             agent.conditions = report.agent.conditions;
             inner.changed_agents.insert(migrator.to_owned());
         }

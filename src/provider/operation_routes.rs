@@ -1,49 +1,67 @@
-//! The two addresses of an operation: status (always 200 while it can be read) and result (what a synchronous call would
-//! have answered).
+//! The addresses of an operation: status (always 200 while it can be read), result (what a synchronous call would have
+//! answered) and cancellation.
 
 use livedata_arm::headers;
 
 use crate::core::Core;
-use crate::errors::Outcome;
-use crate::operations::{self, Operation, State, Verb};
+use crate::errors::{self, Outcome};
+use crate::operations::{self, Followed, Operation, State, Verb};
 use crate::registry;
-use crate::request::{Request, Response};
+use crate::request::{Method, Request, Response};
 
-pub async fn status(core: &Core, _request: &Request, key: &str) -> Outcome<Response> {
-    let operation = operations::find(core.store.as_ref(), key, core.clock.now()).await?;
-    let response = Response::json(200, serde_json::to_value(operation.status(&core.namespace))?);
+pub async fn status(core: &Core, request: &Request, at: &Followed) -> Outcome<Response> {
+    if request.method == Method::Patch {
+        return Err(errors::OPERATION_STATUS_READ_ONLY
+            .error("Only the provider itself writes the status of an operation.")
+            .into());
+    }
+    let operation = operations::find(core, request, at).await?;
+    let response = Response::json(200, serde_json::to_value(operation.status(&request.view))?);
     Ok(match operation.state {
         State::InProgress => response.with("retry-after", core.retry_after_seconds.to_string()),
         _ => response,
     })
 }
 
-pub async fn result(core: &Core, request: &Request, key: &str) -> Outcome<Response> {
-    let operation = operations::find(core.store.as_ref(), key, core.clock.now()).await?;
+pub async fn result(core: &Core, request: &Request, at: &Followed) -> Outcome<Response> {
+    let operation = operations::find(core, request, at).await?;
     if let Some(error) = operation.error() {
         return Ok(Response::error(&error));
     }
+    let gone = Response::empty(204);
+    let Some((kind, id)) = registry::of(&operation.resource_id) else { return Ok(gone) };
     match (operation.state, operation.verb) {
         (State::InProgress, _) => Ok(follow(core, request, &operation, Response::empty(202))),
-        (_, Verb::Delete | Verb::Action) => Ok(Response::empty(204)),
-        (_, Verb::Put | Verb::Patch) => {
-            let found = registry::of(&operation.resource_id);
-            match found {
-                Some((kind, id)) => kind.get(core, &id).await,
-                None => Ok(Response::empty(204)),
-            }
-        }
+        (_, Verb::Delete) => Ok(gone),
+        (_, Verb::Action) => kind.acted(core, request, &id).await,
+        (_, Verb::Put | Verb::Patch) => kind.get(core, request, &id).await,
     }
+}
+
+/// Ends what has not become desired state yet (rule 91); the resource can then be written again.
+pub async fn cancel(core: &Core, request: &Request, at: &Followed) -> Outcome<Response> {
+    let operation = operations::find(core, request, at).await?;
+    if operation.state != State::InProgress {
+        let message = format!("The operation has ended: it is {:?}.", operation.state);
+        return Err(errors::OPERATION_NOT_CANCELABLE.error(message).into());
+    }
+    let Some((kind, id)) = registry::of(&operation.resource_id) else {
+        return Err(errors::OPERATION_NOT_CANCELABLE.error("Its resource is gone.").into());
+    };
+    kind.cancel(core, &id, operation).await?;
+    Ok(Response::empty(204))
 }
 
 /// Adds the headers by which a client follows an operation (rules 77–79). The host is the one that the client used.
 pub fn follow(core: &Core, request: &Request, operation: &Operation, response: Response) -> Response {
     let address = |kind| {
-        let version = request.parameter("api-version").unwrap_or_default();
-        format!("{}{}?api-version={version}", request.origin(), operation.path(&core.namespace, kind))
+        let (path, version) = (operation.path(request.view.namespace(), kind), request.view.version.as_str());
+        format!("{}{path}?api-version={version}", request.origin())
     };
     let response = response
         .with(headers::ASYNC_OPERATION, address("operationStatuses"))
         .with("retry-after", core.retry_after_seconds.to_string());
-    if response.status == 202 { response.with("location", address("operationResults")) } else { response }
+    // The public version's clients take the outcome from there after every verb.
+    let located = response.status == 202 || request.view.version.is_public();
+    if located { response.with("location", address("operationResults")) } else { response }
 }

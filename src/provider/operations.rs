@@ -1,7 +1,7 @@
 //! Long-running operations: their records, and the two addresses under which clients follow them (rules 80–87).
 //!
-//! Keys are `{subscription}/{location}/{random id}`, so an id is found only by callers of the same subscription. Records
-//! outlive their resource and are removed 7 days after the operation ended.
+//! An id is random and found only by callers of the same subscription, location and, where the front door tells it, tenant.
+//! Records outlive their resource and are removed 7 days after the operation ended.
 
 use livedata_arm::{ArmError, ErrorDetail, OperationStatus};
 use livedata_store::{Change, Store};
@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::rfc3339;
+use crate::core::Core;
 use crate::document;
 use crate::errors::{self, Outcome};
+use crate::request::Request;
+use crate::view::View;
 
 pub const COLLECTION: &str = "operations";
 /// Keys `{end, seconds, 20 digits}|{operation key}`: what may be removed, oldest first.
@@ -43,6 +46,9 @@ pub struct Operation {
     pub location: String,
     pub resource_id: String,
     pub verb: Verb,
+    /// Of the caller, as the front door names it (rule 86).
+    #[serde(default)]
+    pub tenant: Option<String>,
     pub state: State,
     /// RFC 3339.
     pub start: String,
@@ -65,6 +71,7 @@ impl Operation {
         subscription: &str,
         location: &str,
         verb: Verb,
+        request: &Request,
         now: OffsetDateTime,
     ) -> Self {
         Self {
@@ -73,6 +80,7 @@ impl Operation {
             location: location.to_owned(),
             resource_id: resource_id.to_owned(),
             verb,
+            tenant: request.tenant.clone(),
             state: State::InProgress,
             start: rfc3339(now),
             end: None,
@@ -81,7 +89,7 @@ impl Operation {
     }
 
     pub fn key(&self) -> String {
-        key(&self.subscription, &self.location, &self.id)
+        self.id.clone()
     }
 
     pub fn error(&self) -> Option<ArmError> {
@@ -95,11 +103,13 @@ impl Operation {
         })
     }
 
-    pub fn status(&self, namespace: &str) -> OperationStatus {
+    pub fn status(&self, view: &View) -> OperationStatus {
+        let namespace = view.namespace();
         OperationStatus {
             id: self.path(namespace, "operationStatuses"),
             name: self.id.clone(),
             status: format!("{:?}", self.state),
+            resource_id: Some(view.show(&self.resource_id)),
             start_time: self.start.clone(),
             end_time: self.end.clone(),
             percent_complete: (self.state == State::Succeeded).then_some(100.0),
@@ -137,8 +147,29 @@ impl Operation {
     }
 }
 
-pub fn key(subscription: &str, location: &str, id: &str) -> String {
-    format!("{subscription}/{location}/{id}").to_lowercase()
+/// Which operation a client asks for.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// `None`: the scope of the tenant.
+    pub subscription: Option<String>,
+    pub location: String,
+    pub id: String,
+}
+
+impl Followed {
+    fn is(&self, operation: &Operation, tenant: Option<&str>) -> bool {
+        let same_subscription = self
+            .subscription
+            .as_ref()
+            .is_none_or(|subscription| subscription.eq_ignore_ascii_case(&operation.subscription));
+        let same_tenant = match (&operation.tenant, tenant) {
+            (Some(owner), Some(caller)) => owner.eq_ignore_ascii_case(caller),
+            // Without a subscription in the path, the tenant is what keeps others out.
+            (Some(_), None) => self.subscription.is_some(),
+            (None, _) => true,
+        };
+        same_subscription && same_tenant && self.location.eq_ignore_ascii_case(&operation.location)
+    }
 }
 
 pub async fn read(store: &dyn Store, key: &str) -> Outcome<Option<Operation>> {
@@ -147,13 +178,16 @@ pub async fn read(store: &dyn Store, key: &str) -> Outcome<Option<Operation>> {
 }
 
 /// An operation that a client asks for.
-pub async fn find(store: &dyn Store, key: &str, now: OffsetDateTime) -> Outcome<Operation> {
+pub async fn find(core: &Core, request: &Request, at: &Followed) -> Outcome<Operation> {
+    let (store, now) = (core.store.as_ref(), core.clock.now());
     let expired = |operation: &Operation| {
         let end = operation.end.as_deref().and_then(crate::clock::parse_rfc3339);
         end.is_some_and(|end| end + KEPT < now)
     };
-    match read(store, key).await? {
-        Some(operation) if !expired(&operation) => Ok(operation),
+    match read(store, &at.id.to_lowercase()).await? {
+        Some(operation) if !expired(&operation) && at.is(&operation, request.tenant.as_deref()) => {
+            Ok(operation)
+        }
         _ => Err(errors::OPERATION_NOT_FOUND
             .error("There is no such operation here; operations are kept for 7 days after their end.")
             .into()),

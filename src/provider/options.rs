@@ -18,6 +18,8 @@ pub struct Options {
     pub sealing_key: SealingKey,
     /// E.g. `LiveData.Platform`.
     pub namespace: String,
+    /// Serves the public namespace `Wandisco.Fusion`, too, with the public version.
+    pub compatible: bool,
     /// Port 0 takes a free one; [`crate::Running::arm_address`] tells which.
     pub arm_listen: SocketAddr,
     /// Must demand a client certificate: it is the only proof of a caller here.

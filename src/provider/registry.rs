@@ -2,16 +2,37 @@
 
 use livedata_arm::ResourceId;
 
-use crate::resources::{live_data_migrations, migrators, targets};
+use crate::resources::{
+    data_transfer_agents, exclusion_templates, live_data_migrations, metadata_migrations, metadata_targets,
+    migrators, path_mappings, targets, verifications,
+};
 use crate::verbs::{Handler, Verbs};
+use crate::view::Version;
 
-pub const API_VERSIONS: &[&str] = &["2026-11-01-preview"];
+/// The newest first, as in ARM's manifests: clients that do not choose take the first.
+pub const API_VERSIONS: &[&str] = &[Version::V2026_11_01.as_str(), Version::V2023_11_01.as_str()];
+
+/// The paths of all types below the namespace, for a front door's manifest.
+pub fn resource_types() -> Vec<String> {
+    KINDS.iter().map(|kind| kind.description().type_path()).collect()
+}
 
 pub static KINDS: &[&dyn Handler] = &[
     &Verbs::<migrators::Migrators>::NEW,
     &Verbs::<targets::Targets>::NEW,
+    &Verbs::<path_mappings::PathMappings>::NEW,
+    &Verbs::<exclusion_templates::ExclusionTemplates>::NEW,
     &Verbs::<live_data_migrations::LiveDataMigrations>::NEW,
+    &Verbs::<verifications::Verifications>::NEW,
+    &Verbs::<data_transfer_agents::DataTransferAgents>::NEW,
+    &Verbs::<metadata_targets::MetadataTargets>::NEW,
+    &Verbs::<metadata_migrations::MetadataMigrations>::NEW,
 ];
+
+/// What hangs below a migrator, users before what they use: the order above, backwards.
+pub fn children_in_order_of_deletion() -> impl Iterator<Item = &'static dyn Handler> {
+    KINDS.iter().rev().copied().filter(|kind| !kind.description().is_tracked())
+}
 
 /// The type with this path, ignoring case (rule 10).
 pub fn find(path: &[&str]) -> Option<&'static dyn Handler> {

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::errors;
+use crate::json;
+use crate::view::View;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
@@ -37,6 +39,7 @@ impl Method {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
+    pub view: View,
     /// Decoded, empty segments dropped.
     pub segments: Vec<String>,
     /// Decoded.
@@ -44,6 +47,8 @@ pub struct Request {
     pub referer: Url,
     pub preconditions: Preconditions,
     pub system_data: Option<SystemData>,
+    /// The caller's, as the front door tells it.
+    pub tenant: Option<String>,
     pub content_type: Option<String>,
     pub body: Bytes,
 }
@@ -84,7 +89,7 @@ impl Request {
             return Err(errors::UNSUPPORTED_MEDIA_TYPE
                 .error(format!("The content type '{media_type}' is not supported; send application/json.")));
         }
-        match serde_json::from_slice(&self.body) {
+        match json::parse(&self.body) {
             Ok(Value::Object(document)) => Ok(document),
             Ok(_) => Err(errors::INVALID_REQUEST_CONTENT.error("The body must be a JSON object.")),
             Err(error) => {

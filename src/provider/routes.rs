@@ -1,13 +1,17 @@
 //! Which address means what.
 
+use std::sync::Arc;
+
 use livedata_arm::{ArmError, ResourceId, ResourceType};
 
 use crate::core::Core;
 use crate::errors;
-use crate::kind::Action;
+use crate::kind::{Action, Names};
+use crate::operations::Followed;
 use crate::registry;
 use crate::request::{Method, Request, Response};
 use crate::verbs::Handler;
+use crate::view::Version;
 use crate::{operation_routes, provider_operations};
 
 /// The meaning of a path.
@@ -17,33 +21,40 @@ enum Route {
     /// The prefix of the keys of what it lists; for children also their parent.
     Collection(&'static dyn Handler, String, Option<ResourceId>),
     Action(&'static dyn Handler, ResourceId, &'static Action),
-    OperationStatus(String),
-    OperationResult(String),
+    OperationStatus(Followed),
+    OperationResult(Followed),
+    OperationCancel(Followed),
 }
 
 impl Route {
     fn methods(&self) -> &'static [Method] {
         match self {
             Self::Resource(..) => &[Method::Get, Method::Head, Method::Put, Method::Patch, Method::Delete],
-            Self::Action(..) => &[Method::Post],
+            Self::Action(..) | Self::OperationCancel(_) => &[Method::Post],
+            // PATCH is for the provider itself: everybody is refused, with a word of its own.
+            Self::OperationStatus(_) => &[Method::Get, Method::Head, Method::Patch],
             _ => &[Method::Get, Method::Head],
         }
     }
 }
 
-pub async fn dispatch(core: &Core, request: &Request) -> Response {
-    match answer(core, request).await {
+pub async fn dispatch(core: &Core, mut request: Request) -> Response {
+    match answer(core, &mut request).await {
         Ok(response) => response,
         Err(error) => Response::error(&error),
     }
 }
 
-async fn answer(core: &Core, request: &Request) -> Result<Response, ArmError> {
-    check_api_version(request)?;
-    let route = parse(core, &request.segments)?;
-    if !route.methods().contains(&request.method) {
+async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError> {
+    let version = version(request)?;
+    let (namespace, route) = parse(core, &request.segments)?;
+    check_served(core, &namespace, version)?;
+    request.view = core.namespaces.view(namespace, version);
+    let request = &*request;
+    let methods = route.methods();
+    if !methods.contains(&request.method) {
         let allowed: Vec<String> =
-            route.methods().iter().map(|method| format!("{method:?}").to_uppercase()).collect();
+            methods.iter().map(|method| format!("{method:?}").to_uppercase()).collect();
         let refusal = errors::METHOD_NOT_ALLOWED.error(format!(
             "This address does not take {:?}; it takes {}.",
             request.method,
@@ -52,77 +63,118 @@ async fn answer(core: &Core, request: &Request) -> Result<Response, ArmError> {
         return Ok(Response::error(&refusal).with("allow", allowed.join(", ")));
     }
     let done = match route {
-        Route::ProviderOperations => Ok(provider_operations::list(&core.namespace)),
-        Route::OperationStatus(key) => operation_routes::status(core, request, &key).await,
-        Route::OperationResult(key) => operation_routes::result(core, request, &key).await,
+        Route::ProviderOperations => Ok(provider_operations::list(request.view.namespace())),
+        Route::OperationStatus(at) => operation_routes::status(core, request, &at).await,
+        Route::OperationResult(at) => operation_routes::result(core, request, &at).await,
+        Route::OperationCancel(at) => operation_routes::cancel(core, request, &at).await,
         Route::Collection(kind, prefix, parent) => kind.list(core, request, &prefix, parent.as_ref()).await,
+        Route::Action(_, _, action) if action.since > version => {
+            Err(not_served(version.as_str(), &[action.since]).into())
+        }
         Route::Action(kind, id, action) => kind.action(core, request, &id, action).await,
         Route::Resource(kind, id) => match request.method {
             Method::Put => kind.put(core, request, &id).await,
             Method::Patch => kind.patch(core, request, &id).await,
             Method::Delete => kind.delete(core, request, &id).await,
-            Method::Get | Method::Head | Method::Post => kind.get(core, &id).await,
+            Method::Get | Method::Head | Method::Post => kind.get(core, request, &id).await,
         },
     };
     Ok(done?)
 }
 
 /// Rules 6 and 8.
-fn check_api_version(request: &Request) -> Result<(), ArmError> {
-    let supported = registry::API_VERSIONS.join(", ");
-    let Some(version) = request.parameter("api-version").filter(|version| !version.is_empty()) else {
-        return Err(errors::MISSING_API_VERSION.error(format!(
+fn version(request: &Request) -> Result<Version, ArmError> {
+    let given = request.parameter("api-version").filter(|version| !version.is_empty());
+    let given = given.ok_or_else(|| {
+        let supported = listed(&Version::ALL);
+        errors::MISSING_API_VERSION.error(format!(
             "The api-version query parameter is required. The supported versions are: {supported}."
-        )));
-    };
-    if registry::API_VERSIONS.iter().any(|known| known.eq_ignore_ascii_case(version)) {
-        return Ok(());
-    }
-    Err(errors::INVALID_API_VERSION.error(format!(
-        "The api-version '{version}' is not supported. The supported versions are: {supported}."
-    )))
+        ))
+    })?;
+    Version::parse(given).ok_or_else(|| not_served(given, &Version::ALL))
 }
 
-fn parse(core: &Core, segments: &[String]) -> Result<Route, ArmError> {
+/// The alias speaks the public version only.
+fn check_served(core: &Core, namespace: &str, version: Version) -> Result<(), ArmError> {
+    let served = core.namespaces.versions(namespace);
+    if served.contains(&version) { Ok(()) } else { Err(not_served(version.as_str(), served)) }
+}
+
+fn not_served(given: &str, supported: &[Version]) -> ArmError {
+    let supported = listed(supported);
+    errors::INVALID_API_VERSION.error(format!(
+        "The api-version '{given}' is not supported. The supported versions are: {supported}."
+    ))
+}
+
+fn listed(versions: &[Version]) -> String {
+    let versions: Vec<&str> = versions.iter().map(|version| version.as_str()).collect();
+    versions.join(", ")
+}
+
+/// The namespace by which the caller knows us, and what the path means.
+fn parse(core: &Core, segments: &[String]) -> Result<(Arc<str>, Route), ArmError> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let is = |given: &str, literal: &str| given.eq_ignore_ascii_case(literal);
-    let ours = |namespace: &str| namespace.eq_ignore_ascii_case(&core.namespace);
+    let ours = |given: &str| core.namespaces.find(given).ok_or_else(|| no_route(&segments));
     match segments.as_slice() {
-        [p, namespace, o] if is(p, "providers") && ours(namespace) && is(o, "operations") => {
-            Ok(Route::ProviderOperations)
+        [p, namespace, o] if is(p, "providers") && is(o, "operations") => {
+            Ok((ours(namespace)?, Route::ProviderOperations))
+        }
+        // The public API describes operations at this scope.
+        [p, namespace, l, location, kind, id] if is(p, "providers") && is(l, "locations") => {
+            let at = Followed { subscription: None, location: (*location).to_owned(), id: (*id).to_owned() };
+            Ok((ours(namespace)?, operation(kind, at).ok_or_else(|| no_route(&segments))?))
         }
         [s, subscription, p, namespace, l, location, kind, id]
-            if is(s, "subscriptions") && is(p, "providers") && ours(namespace) && is(l, "locations") =>
+            if is(s, "subscriptions") && is(p, "providers") && is(l, "locations") =>
         {
-            let key = crate::operations::key(subscription, location, id);
-            match *kind {
-                kind if is(kind, "operationStatuses") => Ok(Route::OperationStatus(key)),
-                kind if is(kind, "operationResults") => Ok(Route::OperationResult(key)),
-                _ => Err(no_route(&segments)),
-            }
+            let subscription = Some((*subscription).to_owned());
+            let at = Followed { subscription, location: (*location).to_owned(), id: (*id).to_owned() };
+            Ok((ours(namespace)?, operation(kind, at).ok_or_else(|| no_route(&segments))?))
         }
-        [s, subscription, p, namespace, kind]
-            if is(s, "subscriptions") && is(p, "providers") && ours(namespace) =>
+        [s, subscription, p, namespace, l, location, kind, id, cancel]
+            if is(s, "subscriptions")
+                && is(p, "providers")
+                && is(l, "locations")
+                && is(kind, "operationStatuses")
+                && is(cancel, "cancel") =>
         {
-            let handler = registry::find(&[kind]).ok_or_else(|| no_type(core, kind))?;
-            Ok(Route::Collection(
-                handler,
-                format!("/subscriptions/{subscription}/resourcegroups/").to_lowercase(),
-                None,
-            ))
+            let subscription = Some((*subscription).to_owned());
+            let at = Followed { subscription, location: (*location).to_owned(), id: (*id).to_owned() };
+            Ok((ours(namespace)?, Route::OperationCancel(at)))
+        }
+        [s, subscription, p, namespace, kind] if is(s, "subscriptions") && is(p, "providers") => {
+            let namespace = ours(namespace)?;
+            let handler = registry::find(&[kind]).ok_or_else(|| no_type(&namespace, kind))?;
+            let prefix = format!("/subscriptions/{subscription}/resourcegroups/").to_lowercase();
+            Ok((namespace, Route::Collection(handler, prefix, None)))
         }
         [s, subscription, g, group, p, namespace, rest @ ..]
-            if is(s, "subscriptions") && is(g, "resourceGroups") && is(p, "providers") && ours(namespace) =>
+            if is(s, "subscriptions") && is(g, "resourceGroups") && is(p, "providers") =>
         {
-            in_group(core, subscription, group, rest, &segments)
+            let namespace = ours(namespace)?;
+            let route = in_group(core, &namespace, subscription, group, rest, &segments)?;
+            Ok((namespace, route))
         }
         _ => Err(no_route(&segments)),
+    }
+}
+
+fn operation(kind: &str, at: Followed) -> Option<Route> {
+    if kind.eq_ignore_ascii_case("operationStatuses") {
+        Some(Route::OperationStatus(at))
+    } else if kind.eq_ignore_ascii_case("operationResults") {
+        Some(Route::OperationResult(at))
+    } else {
+        None
     }
 }
 
 /// What follows the namespace: types and names in turn, then a type (collection) or an action.
 fn in_group(
     core: &Core,
+    namespace: &str,
     subscription: &str,
     group: &str,
     rest: &[&str],
@@ -134,7 +186,7 @@ fn in_group(
         subscription: subscription.to_owned(),
         resource_group: group.to_owned(),
         resource_type: ResourceType {
-            namespace: core.namespace.clone(),
+            namespace: core.namespaces.own.to_string(),
             types: handler.description().path.iter().map(|kind| (*kind).to_owned()).collect(),
         },
         names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -143,8 +195,8 @@ fn in_group(
         return Err(no_route(all));
     }
     if types.len() == names.len() {
-        let handler = registry::find(&types).ok_or_else(|| no_type(core, &types.join("/")))?;
-        names.iter().try_for_each(|name| check_name(name))?;
+        let handler = registry::find(&types).ok_or_else(|| no_type(namespace, &types.join("/")))?;
+        check_names(&types, &names)?;
         return Ok(Route::Resource(handler, id(handler, &names)));
     }
     if let Some(handler) = registry::find(&types) {
@@ -152,38 +204,43 @@ fn in_group(
         let parent = types.len().checked_sub(2).and_then(|at| types.get(..=at)).and_then(registry::find);
         let parent = parent.map(|parent| id(parent, &names));
         let scope = parent.as_ref().map_or_else(
-            || format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{}", core.namespace),
+            || {
+                format!(
+                    "/subscriptions/{subscription}/resourceGroups/{group}/providers/{}",
+                    core.namespaces.own
+                )
+            },
             ToString::to_string,
         );
         return Ok(Route::Collection(handler, format!("{scope}/{last}/").to_lowercase(), parent));
     }
     let Some((action, owner)) = types.split_last() else { return Err(no_route(all)) };
-    let handler = registry::find(owner).ok_or_else(|| no_type(core, &types.join("/")))?;
+    let handler = registry::find(owner).ok_or_else(|| no_type(namespace, &types.join("/")))?;
     let found = handler.description().actions.iter().find(|known| {
         known.name.eq_ignore_ascii_case(action)
             || known.alias.is_some_and(|alias| alias.eq_ignore_ascii_case(action))
     });
     match found {
         Some(found) => Ok(Route::Action(handler, id(handler, &names), found)),
-        None => Err(no_type(core, &types.join("/"))),
+        None => Err(no_type(namespace, &types.join("/"))),
     }
 }
 
-fn check_name(name: &str) -> Result<(), ArmError> {
-    let good = (1..=64).contains(&name.len())
-        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if good {
-        return Ok(());
+/// Each name by the rule of its own type.
+fn check_names(types: &[&str], names: &[&str]) -> Result<(), ArmError> {
+    for (at, name) in names.iter().enumerate() {
+        let kind = types.get(..=at).and_then(registry::find);
+        let rule = kind.map_or(Names::Usual, |kind| kind.description().names);
+        if !rule.allow(name) {
+            let message = format!("'{name}' cannot be a resource name: use {}.", rule.rule());
+            return Err(errors::INVALID_RESOURCE_NAME.error(message));
+        }
     }
-    Err(errors::INVALID_RESOURCE_NAME.error(format!(
-        "'{name}' cannot be a resource name: use 1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit."
-    )))
+    Ok(())
 }
 
-fn no_type(core: &Core, types: &str) -> ArmError {
-    errors::INVALID_RESOURCE_TYPE
-        .error(format!("There is no resource type or action '{}/{types}'.", core.namespace))
+fn no_type(namespace: &str, types: &str) -> ArmError {
+    errors::INVALID_RESOURCE_TYPE.error(format!("There is no resource type or action '{namespace}/{types}'."))
 }
 
 fn no_route(segments: &[&str]) -> ArmError {

@@ -16,6 +16,7 @@ use crate::listener::{self, Incoming, Listening, Service};
 use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
+use crate::view::{Namespaces, Version};
 use crate::{controllers, enrolment, errors, routes, sessions};
 
 /// Why a provider does not start.
@@ -60,7 +61,7 @@ impl Provider {
         let core = Arc::new(Core {
             store: options.store,
             sealing_key: options.sealing_key,
-            namespace: options.namespace,
+            namespaces: Namespaces::new(&options.namespace, options.compatible),
             retry_after_seconds: options.retry_after_seconds,
             storage_accounts: options.storage_accounts,
             clock: options.clock,
@@ -121,8 +122,8 @@ fn arm_service(core: &Arc<Core>) -> Service {
     Arc::new(move |incoming| {
         let core = Arc::clone(&core);
         Box::pin(async move {
-            match request(incoming) {
-                Ok(request) => routes::dispatch(&core, &request).await,
+            match request(&core, incoming) {
+                Ok(request) => routes::dispatch(&core, request).await,
                 Err(response) => *response,
             }
         })
@@ -140,13 +141,15 @@ fn enrolment_service(core: &Arc<Core>) -> Service {
     })
 }
 
-fn request(incoming: Incoming) -> Result<Request, Box<Response>> {
+fn request(core: &Core, incoming: Incoming) -> Result<Request, Box<Response>> {
     let Some(method) = Method::parse(&incoming.method) else {
         let message = format!("The method {} is not used here.", incoming.method);
         return Err(Box::new(Response::error(&errors::METHOD_NOT_ALLOWED.error(message))));
     };
     Ok(Request {
         method,
+        // Until the path and the version have been read.
+        view: core.namespaces.view(Arc::clone(&core.namespaces.own), Version::V2026_11_01),
         segments: Request::segments_of(&incoming.path),
         query: Request::query_of(&incoming.query),
         referer: referer(&incoming)?,
@@ -155,6 +158,10 @@ fn request(incoming: Incoming) -> Result<Request, Box<Response>> {
             if_none_match: incoming.header("if-none-match").map(str::to_owned),
         },
         system_data: Request::system_data_of(incoming.header(arm::SYSTEM_DATA)),
+        tenant: [arm::HOME_TENANT_ID, arm::CLIENT_TENANT_ID]
+            .into_iter()
+            .find_map(|name| incoming.header(name))
+            .map(str::to_owned),
         content_type: incoming.header("content-type").map(str::to_owned),
         body: incoming.body,
     })

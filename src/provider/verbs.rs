@@ -8,20 +8,19 @@ mod read;
 mod reconcile;
 mod write;
 
-pub use reconcile::erase_children;
-
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
-use livedata_arm::{ArmError, ResourceId};
+use livedata_arm::{ArmError, ProvisioningState, ResourceId};
 use serde_json::Value;
 
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::{Action, Description, ResourceKind};
-use crate::operations::Work;
+use crate::operations::{Operation, Work};
 use crate::request::{Request, Response};
+use crate::view::View;
 
 /// How often a request is tried again when others change the same records meanwhile.
 const TRIES: usize = 16;
@@ -29,7 +28,7 @@ const TRIES: usize = 16;
 #[async_trait]
 pub trait Handler: Send + Sync {
     fn description(&self) -> &'static Description;
-    async fn get(&self, core: &Core, id: &ResourceId) -> Outcome<Response>;
+    async fn get(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
     async fn list(
         &self,
         core: &Core,
@@ -47,6 +46,12 @@ pub trait Handler: Send + Sync {
         id: &ResourceId,
         action: &'static Action,
     ) -> Outcome<Response>;
+    /// The outcome of an action that has ended.
+    async fn acted(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
+    /// Ends an operation before it has become desired state.
+    async fn cancel(&self, core: &Core, id: &ResourceId, operation: Operation) -> Outcome<()>;
+    /// Removes all resources of this type below a migrator that is being deleted.
+    async fn erase_children(&self, core: &Core, migrator: &str) -> Outcome<()>;
     /// One step of the controller for the resource with this key.
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()>;
     /// See [`reconcile::overtake`].
@@ -67,8 +72,8 @@ impl<K: ResourceKind> Handler for Verbs<K> {
         Self::DESCRIPTION
     }
 
-    async fn get(&self, core: &Core, id: &ResourceId) -> Outcome<Response> {
-        read::get::<K>(core, id).await
+    async fn get(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
+        read::get::<K>(core, request, id).await
     }
 
     async fn list(
@@ -103,8 +108,20 @@ impl<K: ResourceKind> Handler for Verbs<K> {
         repeated(|| action::act::<K>(core, request, id, action)).await
     }
 
+    async fn acted(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
+        read::acted::<K>(core, request, id).await
+    }
+
+    async fn cancel(&self, core: &Core, id: &ResourceId, operation: Operation) -> Outcome<()> {
+        reconcile::cancel::<K>(core, &id.key(), operation).await
+    }
+
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()> {
         reconcile::step::<K>(core, key, work).await
+    }
+
+    async fn erase_children(&self, core: &Core, migrator: &str) -> Outcome<()> {
+        reconcile::erase_children::<K>(core, migrator).await
     }
 
     async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()> {
@@ -150,19 +167,29 @@ fn check_idle<S>(document: &Document<S>) -> Result<(), ArmError> {
 }
 
 /// The whole resource as it is sent (rules 19–21).
-async fn envelope<K: ResourceKind>(core: &Core, document: &Document<K::Spec>) -> Outcome<Value> {
-    let mut properties = K::write(core, document).await?;
-    properties.insert("provisioningState".to_owned(), serde_json::to_value(document.provisioning)?);
-    let tracked = K::DESCRIPTION.is_tracked();
+async fn envelope<K: ResourceKind>(core: &Core, view: &View, document: &Document<K::Spec>) -> Outcome<Value> {
+    let mut properties = K::write(core, view, document).await?;
+    let state = shown_state(view, document.provisioning);
+    properties.insert("provisioningState".to_owned(), Value::String(state));
+    let located = K::DESCRIPTION.shows_tags(view.version);
     let envelope = livedata_arm::Envelope {
-        id: document.id.clone(),
+        id: view.show(&document.id),
         name: document.name().to_owned(),
-        resource_type: format!("{}/{}", core.namespace, K::DESCRIPTION.type_path()),
-        location: tracked.then(|| document.location.clone()),
-        tags: tracked.then(|| document.tags.clone()),
-        etag: Some(document.etag()),
+        resource_type: format!("{}/{}", view.namespace(), K::DESCRIPTION.type_path()),
+        location: located.then(|| document.location.clone()),
+        tags: located.then(|| document.tags.clone()),
+        etag: (!view.version.is_public()).then(|| document.etag()),
+        plan: document.plan.clone(),
         properties,
         system_data: document.system_data.clone(),
     };
     Ok(serde_json::to_value(envelope)?)
+}
+
+/// The public version has no word for what an action does.
+fn shown_state(view: &View, state: ProvisioningState) -> String {
+    match state {
+        ProvisioningState::Updating if view.version.is_public() => "Accepted".to_owned(),
+        state => format!("{state:?}"),
+    }
 }

@@ -6,10 +6,12 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use livedata_arm::ArmError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::duration;
-use crate::errors::{self, Code};
+use crate::errors::{self, Code, Outcome};
 
 /// Longest text in a document; keeps every resource, and so every page of a list, far below what ARM lets through.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -23,6 +25,15 @@ pub struct Findings(Rc<RefCell<Vec<ArmError>>>);
 impl Findings {
     pub fn add(&self, code: &Code, target: impl Into<String>, message: impl Into<String>) {
         self.0.borrow_mut().push(code.at(target, message));
+    }
+
+    /// A required property of a wire type.
+    pub fn required<T>(&self, target: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            let message = format!("The property '{target}' is required.");
+            self.add(&errors::MISSING_REQUIRED_PROPERTY, target, message);
+        }
+        value
     }
 
     /// One finding stays itself; several become one error with `details` (rule 93).
@@ -67,8 +78,10 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         let value = self.value(name)?;
         match value.as_str() {
-            Some(text) if text.len() <= MAX_TEXT_BYTES => Some(text.to_owned()),
-            Some(_) => self.wrong(name, &format!("a text of at most {MAX_TEXT_BYTES} bytes")),
+            Some(text) => match flaw(text) {
+                None => Some(text.to_owned()),
+                Some(expected) => self.wrong(name, &expected),
+            },
             None => self.wrong(name, "a text"),
         }
     }
@@ -136,6 +149,40 @@ impl<'a> Reader<'a> {
         (texts.len() == elements.len()).then_some(texts)
     }
 
+    /// An array of at most `most` objects, each read by `read`, which leaves what is wrong with one to the findings.
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        read: impl Fn(&mut Reader<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let elements = self.value(name)?.as_array().filter(|elements| elements.len() <= most);
+        let objects = elements.and_then(|elements| {
+            elements.iter().map(Value::as_object).collect::<Option<Vec<&'a Map<String, Value>>>>()
+        });
+        let Some(objects) = objects else {
+            return self.wrong(name, &format!("an array of at most {most} objects"));
+        };
+        let target = self.target(name);
+        let mut taken = Vec::with_capacity(objects.len());
+        for (at, object) in objects.into_iter().enumerate() {
+            let mut reader = Reader::new(&format!("{target}[{at}]"), object, &self.findings);
+            taken.extend(read(&mut reader));
+            reader.finish();
+        }
+        Some(taken)
+    }
+
+    /// A text in a form of its own; `parse` says what is expected.
+    pub fn parsed<T>(
+        &self,
+        name: &str,
+        text: &str,
+        parse: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        parse(text).map_or_else(|expected| self.wrong(name, expected), Some)
+    }
+
     /// One of the words, ignoring case.
     pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
@@ -168,6 +215,35 @@ impl<'a> Reader<'a> {
         there
     }
 
+    /// The whole object as a wire type. What it cannot take, and what it does not know, become findings.
+    pub fn typed<T: DeserializeOwned>(self) -> Option<T> {
+        let whole = Value::Object(self.object.clone());
+        let (mut unknown, mut track) = (Vec::new(), serde_path_to_error::Track::new());
+        let deserializer = serde_path_to_error::Deserializer::new(&whole, &mut track);
+        let read = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()));
+        for name in unknown {
+            // An optional object stands as `?` in its path.
+            let target = self.target(&name.replace("?.", ""));
+            let message = format!("The property '{target}' is not known in this api-version.");
+            self.findings.add(&errors::UNKNOWN_PROPERTY, target, message);
+        }
+        let mut flaws = Vec::new();
+        flaws_of(&whole, &self.path, &mut flaws);
+        for (target, expected) in flaws {
+            let message = format!("The property '{target}' must be {expected}.");
+            self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+        }
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                let target = self.target(&track.path().to_string());
+                let message = format!("The property '{target}' cannot be used: {error}.");
+                self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+                None
+            }
+        }
+    }
+
     pub fn finish(self) {
         for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
             let target = self.target(name);
@@ -182,4 +258,53 @@ impl<'a> Reader<'a> {
         self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
         None
     }
+}
+
+/// What a text must be, if it is not: of a bounded length, so that every page of a list stays far below what ARM lets through,
+/// and without characters that no name, path or description has.
+fn flaw(text: &str) -> Option<String> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Some(format!("a text of at most {MAX_TEXT_BYTES} bytes"));
+    }
+    let forbidden = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t');
+    text.contains(forbidden).then(|| "a text without control characters".to_owned())
+}
+
+fn flaws_of(value: &Value, path: &str, flaws: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => flaws.extend(flaw(text).map(|flaw| (path.to_owned(), flaw))),
+        Value::Array(elements) => {
+            for (at, element) in elements.iter().enumerate() {
+                flaws_of(element, &format!("{path}[{at}]"), flaws);
+            }
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                flaws_of(value, &format!("{path}.{name}"), flaws);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A wire type as `properties`.
+pub fn properties<T: Serialize>(wire: &T) -> Outcome<Map<String, Value>> {
+    match serde_json::to_value(wire)? {
+        Value::Object(properties) => Ok(properties),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// A wire type of which every property may be left out: what is required is checked after reading, so that one answer names
+/// everything that is missing.
+#[macro_export]
+macro_rules! wire_type {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident : $kind:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            $($(#[$field_meta])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<$kind>),*
+        }
+    };
 }

@@ -130,14 +130,7 @@ mod tests {
     }
 
     fn sized(id: &str, generation: u64, bytes: usize) -> Item {
-        let spec = MigratorSpec {
-            guid: "g".into(),
-            source_kind: SourceKind::Hdfs,
-            source_uri: "x".repeat(bytes),
-            source_user: None,
-            max_bytes_per_second: None,
-            max_running_migrations: None,
-        };
+        let spec = MigratorSpec::new("g", SourceKind::Hdfs, "x".repeat(bytes));
         Item { id: id.into(), generation, body: Body::Migrator(spec) }
     }
 

@@ -20,8 +20,8 @@ use livedata_model::message::Sync;
 use livedata_model::path::RESERVED;
 use livedata_model::report::{FailedPath, FailedPaths, MigrationReport};
 use livedata_model::spec::{
-    Body, Credential, CredentialKind, DeletePolicy, DriftPolicy, Item, MassDeleteLimit, MigrationSpec,
-    MigratorSpec, Mode, RunState, Secret, SourceKind, TRASH_RETENTION_SECONDS, TargetSpec,
+    Body, Credential, Item, MassDeleteLimit, MigrationSpec, MigratorSpec, Mode, RunState, SourceKind,
+    TargetSpec,
 };
 use livedata_workload::{SourceSide, TargetSide, compare};
 use tokio::sync::{Notify, watch};
@@ -178,6 +178,7 @@ impl World {
             Host {
                 folder: self.agent.clone(),
                 hadoop_user: self.user.clone(),
+                default_source: None,
                 local_directories: vec!["/".into()],
                 storage: StorageAccess::default(),
                 target_chaos: None,
@@ -210,12 +211,12 @@ impl World {
             id: "/migrator".into(),
             generation,
             body: Body::Migrator(MigratorSpec {
-                guid: MIGRATOR.into(),
-                source_kind: if hdfs { SourceKind::Hdfs } else { SourceKind::LocalDirectory },
-                source_uri: self.source.clone(),
-                source_user: None,
                 max_bytes_per_second: bytes_per_second,
-                max_running_migrations: None,
+                ..MigratorSpec::new(
+                    MIGRATOR,
+                    if hdfs { SourceKind::Hdfs } else { SourceKind::LocalDirectory },
+                    self.source.clone(),
+                )
             }),
         }
     }
@@ -228,7 +229,7 @@ impl World {
                 account: "lake".into(),
                 container: "data".into(),
                 endpoint: format!("http://{}/lake", self.storage),
-                credential: Credential { kind: CredentialKind::AccountKey, secret: Secret(KEY.into()) },
+                credential: Credential::account_key(KEY),
             }),
         }
     }
@@ -259,19 +260,9 @@ fn migration_of(mode: Mode, generation: u64, path: &str, run: RunState, start_co
         id: "/migration".into(),
         generation,
         body: Body::Migration(MigrationSpec {
-            target: "/target".into(),
-            source_path: path.into(),
-            target_path: path.into(),
-            mode,
             run,
             start_count,
-            incarnation: "first".into(),
-            delete_policy: DeletePolicy::default(),
-            drift_policy: DriftPolicy::default(),
-            mass_delete_limit: MassDeleteLimit::default(),
-            trash_retention_seconds: TRASH_RETENTION_SECONDS,
-            barriers: Vec::new(),
-            reset_count: 0,
+            ..MigrationSpec::new("/target", path, mode, "first")
         }),
     }
 }

@@ -31,6 +31,8 @@ pub struct Shared {
     /// One entry for each migration that is there; its list may be empty. A list is told when its `revision` is another.
     pub failed_paths: watch::Receiver<Arc<Vec<FailedPaths>>>,
     pub access: Arc<Access>,
+    /// What Hadoop's configuration on this machine names.
+    pub default_source: Option<String>,
     /// Made at each start of the process.
     pub boot_id: String,
 }
@@ -129,7 +131,7 @@ impl AgentHandler for SessionHandler {
     /// As much of it as fits in one message; the rest follows as changes.
     async fn full_report(&self) -> Report {
         let now = self.shared.reports.borrow().clone();
-        report(self.told.lock().await.news(&now))
+        report(self.told.lock().await.news(&now), self.shared.default_source.as_ref())
     }
 
     async fn next_report(&self) -> Report {
@@ -139,7 +141,7 @@ impl AgentHandler for SessionHandler {
             let now = reports.borrow_and_update().clone();
             let news = told.news(&now);
             if !news.is_empty() {
-                return report(news);
+                return report(news, self.shared.default_source.as_ref());
             }
             if reports.changed().await.is_err() {
                 // The supervisor is gone: the process is about to end.
@@ -158,8 +160,8 @@ impl AgentHandler for SessionHandler {
     }
 }
 
-fn report(migrations: Vec<MigrationReport>) -> Report {
-    let agent = AgentReport { version: VERSION.to_owned(), conditions: Vec::new() };
+fn report(migrations: Vec<MigrationReport>, source: Option<&String>) -> Report {
+    let agent = AgentReport { version: VERSION.to_owned(), conditions: Vec::new(), source: source.cloned() };
     Report { sequence: 0, agent, migrations }
 }
 
@@ -227,7 +229,7 @@ mod tests {
             if news.is_empty() {
                 break;
             }
-            let size = cbor::encode(&report(news.clone())).len();
+            let size = cbor::encode(&report(news.clone(), None)).len();
             assert!(size < 2 * REPORT_BYTES, "{size}");
             heard.extend(news);
             pieces += 1;

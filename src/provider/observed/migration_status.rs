@@ -144,7 +144,7 @@ fn state(migration: &Migration, seen: Option<(MigrationState, bool)>) -> Migrati
     }
 }
 
-fn disconnected(document: &Document<Migration>, agent: &AgentState) -> Condition {
+pub fn disconnected<S>(document: &Document<S>, agent: &AgentState) -> Condition {
     Condition {
         kind: "AgentDisconnected".to_owned(),
         status: Truth::True,
@@ -175,6 +175,7 @@ mod tests {
             start_count,
             reset_count: 0,
             area: "a".into(),
+            path_mapping: None,
             policies: Policies::default(),
         }
     }

@@ -22,9 +22,34 @@ pub struct MigratorStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_skew_milliseconds: Option<i64>,
     conditions: Vec<WireCondition>,
+    /// What the Hadoop configuration beside the agent names.
+    #[serde(skip)]
+    source: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+impl MigratorStatus {
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    pub fn seen_at(&self) -> Option<&str> {
+        self.seen_at.as_deref()
+    }
+
+    pub fn agent_version(&self) -> Option<&str> {
+        self.agent_version.as_deref()
+    }
+
+    pub fn is_installed(&self) -> bool {
+        self.phase != Phase::NotInstalled
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 enum Phase {
     /// No agent has enrolled.
     NotInstalled,
@@ -74,6 +99,9 @@ pub async fn migrator_status(core: &Core, key: &str) -> Outcome<MigratorStatus> 
         (true, false) => Phase::Down,
     };
     let mut conditions: Vec<Condition> = agent.conditions;
+    // What the agent says of the migrator's own settings.
+    let report = core.observed.migration(core.store.as_ref(), key).await?;
+    conditions.extend(report.into_iter().flat_map(|report| report.conditions));
     if let Some(trouble) = agent.trouble.filter(|_| enrolled && !agent.connected) {
         conditions.push(Condition {
             kind: "AgentUnreachable".to_owned(),
@@ -90,5 +118,6 @@ pub async fn migrator_status(core: &Core, key: &str) -> Outcome<MigratorStatus> 
         round_trip_milliseconds: agent.round_trip_ms,
         clock_skew_milliseconds: agent.clock_skew_ms,
         conditions: conditions.into_iter().map(WireCondition::from).collect(),
+        source: agent.source,
     })
 }

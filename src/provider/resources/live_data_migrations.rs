@@ -1,15 +1,17 @@
 //! Migrations: one directory of the source to one area of a target.
 
-mod admission;
+pub mod admission;
 mod input;
 mod model;
 mod mutation;
+pub mod v2023_11_01_preview;
 mod v2026_11_01_preview;
 mod validation;
 
 use async_trait::async_trait;
 use livedata_arm::{ProvisioningState, ResourceId};
 use livedata_model::command::CommandKind;
+use livedata_model::rules::Exclusion;
 use livedata_model::spec::MigrationSpec;
 use livedata_store::Change;
 use serde_json::{Map, Value};
@@ -18,13 +20,16 @@ use time::OffsetDateTime;
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
-use crate::kind::{Action, Description, Effect, ResourceKind, Settled};
+use crate::kind::{Action, Description, Effect, Names, ResourceKind, Settled};
 use crate::request::Request;
+use crate::resources::exclusion_templates;
 use crate::resources::targets::{self, Target};
-use crate::wire::Reader;
+use crate::view::{Version, View};
+use crate::wire::{self, Reader};
 use crate::{areas, commands, failed_paths, observed};
 
 pub use model::{Migration, MigrationInput, Policies};
+pub use validation::canonical;
 
 pub const COLLECTION: &str = "live_data_migrations";
 
@@ -34,8 +39,8 @@ pub struct LiveDataMigrations;
 impl ResourceKind for LiveDataMigrations {
     type Input = MigrationInput;
     type Spec = Migration;
-    /// Where the area is reserved.
-    type Admitted = String;
+    /// Where it writes.
+    type Admitted = model::Place;
 
     const DESCRIPTION: Description = Description {
         path: &["migrators", "liveDataMigrations"],
@@ -46,38 +51,56 @@ impl ResourceKind for LiveDataMigrations {
                 name: "start",
                 alias: None,
                 description: "Starts a migration, or runs a finished one again",
+                since: Version::V2023_11_01,
             },
-            Action { name: "stop", alias: None, description: "Stops a migration; it keeps its place" },
+            Action {
+                name: "stop",
+                alias: None,
+                description: "Stops a migration; it keeps its place",
+                since: Version::V2023_11_01,
+            },
             Action {
                 name: "reset",
                 alias: None,
                 description: "Makes a stopped or finished migration as new; data at the target stays",
+                since: Version::V2023_11_01,
             },
             Action {
                 name: "rescan",
                 alias: None,
                 description: "Looks at the migration, or at what is below a path of it, again",
+                since: Version::V2026_11_01,
             },
             Action {
                 name: "retryFailed",
                 alias: None,
                 description: "Tries the paths that were given up again",
+                since: Version::V2026_11_01,
             },
             Action {
                 name: "approveDeletes",
                 alias: None,
                 description: "Lets the deletes that are held happen",
+                since: Version::V2026_11_01,
             },
             Action {
                 name: "listFailedPaths",
                 alias: None,
                 description: "Lists the paths that were given up",
+                since: Version::V2026_11_01,
             },
         ],
+        public_patch: &["exclusions", "recurringPeriodSeconds", "priority"],
+        names: Names::Usual,
     };
 
-    fn read(properties: Reader<'_>) -> Option<MigrationInput> {
-        validation::check(v2026_11_01_preview::read(properties))
+    fn read(view: &View, properties: Reader<'_>, stored: Option<&Migration>) -> Option<MigrationInput> {
+        if view.version.is_public() {
+            let findings = properties.findings().clone();
+            let wire = v2023_11_01_preview::into_wire(view, properties.typed()?, stored, findings);
+            return validation::check(wire);
+        }
+        validation::check(v2026_11_01_preview::read(view, properties))
     }
 
     async fn admit(
@@ -86,11 +109,12 @@ impl ResourceKind for LiveDataMigrations {
         stored: Option<&Document<Migration>>,
         input: &MigrationInput,
         change: Change,
-    ) -> Outcome<(Change, String)> {
+    ) -> Outcome<(Change, model::Place)> {
+        let change = admission::check_exclusions(core, id, input, change).await?;
         match stored {
             Some(stored) => {
                 admission::check_unchanged(&stored.spec, input)?;
-                Ok((change, stored.spec.area.clone()))
+                Ok((change, stored.spec.place()))
             }
             None => admission::reserve(core, id, input, change).await,
         }
@@ -101,14 +125,33 @@ impl ResourceKind for LiveDataMigrations {
         _guid: &str,
         stored: Option<&Migration>,
         input: MigrationInput,
-        area: String,
+        place: model::Place,
     ) -> Outcome<Migration> {
-        Ok(mutation::intent(stored, area, input))
+        Ok(mutation::intent(stored, place, input))
     }
 
-    async fn write(core: &Core, document: &Document<Migration>) -> Outcome<Map<String, Value>> {
+    async fn write(core: &Core, view: &View, document: &Document<Migration>) -> Outcome<Map<String, Value>> {
         let status = observed::migration_status(core, document).await?;
-        Ok(v2026_11_01_preview::write(document, &status))
+        if view.version.is_public() {
+            let exclusions = exclusion_templates::expanded(core, document).await?;
+            let wire = v2023_11_01_preview::of_model(view, document, status.now, exclusions);
+            return wire::properties(&wire);
+        }
+        Ok(v2026_11_01_preview::write(view, document, &status))
+    }
+
+    /// The public contract removes what has been stopped only.
+    async fn admit_delete(
+        core: &Core,
+        view: &View,
+        loaded: &Loaded<Migration>,
+        change: Change,
+    ) -> Outcome<Change> {
+        if view.version.is_public() {
+            let status = observed::migration_status(core, &loaded.document).await?;
+            admission::check_settled(&loaded.document, status.now)?;
+        }
+        Ok(change)
     }
 
     /// Waits for the target: an agent can do nothing with a migration whose target it is not told.
@@ -151,13 +194,20 @@ impl ResourceKind for LiveDataMigrations {
         let kind = match action {
             "start" => {
                 let finished = status.now.is_settled();
-                return Ok(Effect::Intent(mutation::started(&document.spec, document.generation, finished)));
+                let started = mutation::started(&document.spec, document.generation, finished);
+                return Ok(Effect::Intent(started, change));
             }
-            "stop" => return Ok(Effect::Intent(mutation::stopped(&document.spec))),
+            "stop" => return Ok(Effect::Intent(mutation::stopped(&document.spec), change)),
             "reset" => {
-                input::none(request)?;
+                let input = input::reset(request)?;
                 admission::check_settled(document, status.now)?;
-                return Ok(Effect::Intent(mutation::reset(&document.spec, document.generation)));
+                let (change, place) = match input.reset_path_mapping {
+                    true => admission::replace(core, document, change).await?,
+                    false => (change, document.spec.place()),
+                };
+                let action = input.action.unwrap_or(document.spec.policies.action);
+                let reset = mutation::reset(&document.spec, document.generation, place, action);
+                return Ok(Effect::Intent(reset, change));
             }
             "listFailedPaths" => {
                 input::none(request)?;
@@ -184,10 +234,19 @@ impl ResourceKind for LiveDataMigrations {
         admission::check_command(document, &status, &kind)?;
         Ok(Effect::Command(commands::give(core, loaded, kind, change).await?))
     }
+
+    async fn acted(core: &Core, view: &View, document: &Document<Migration>) -> Outcome<Option<Value>> {
+        if !view.version.is_public() {
+            return Ok(None);
+        }
+        let status = observed::migration_status(core, document).await?;
+        let migration_status = Some(status.now.into());
+        Ok(Some(serde_json::to_value(v2023_11_01_preview::StatusResponse { migration_status })?))
+    }
 }
 
 /// What the agent is told; `guid` was made with the resource.
-pub fn desired(guid: &str, spec: &Migration) -> MigrationSpec {
+pub fn desired(guid: &str, spec: &Migration, exclusions: Vec<Exclusion>) -> MigrationSpec {
     MigrationSpec {
         target: spec.target_id.to_lowercase(),
         source_path: spec.path.clone(),
@@ -202,5 +261,11 @@ pub fn desired(guid: &str, spec: &Migration) -> MigrationSpec {
         mass_delete_limit: spec.policies.mass_delete_limit,
         trash_retention_seconds: spec.policies.trash_retention_seconds,
         barriers: spec.policies.barriers.clone(),
+        exclusions,
+        action_policy: spec.policies.action,
+        priority: spec.policies.priority,
+        recurrence_seconds: spec.policies.recurrence_seconds,
+        max_bytes_per_second: spec.policies.max_bytes_per_second,
+        identities: spec.policies.identities.clone(),
     }
 }

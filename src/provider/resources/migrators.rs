@@ -2,27 +2,27 @@
 
 mod admission;
 mod model;
+mod schedule;
+mod v2023_11_01_preview;
 mod v2026_11_01_preview;
 mod validation;
 
 use async_trait::async_trait;
 use livedata_arm::{ProvisioningState, ResourceId};
-use livedata_model::spec::MigratorSpec;
+use livedata_model::spec::{self, MigratorSpec};
 use livedata_store::Change;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
 
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
-use crate::kind::{Action, Description, Effect, ResourceKind, Settled};
+use crate::kind::{Action, Description, Effect, Names, ResourceKind};
 use crate::request::Request;
-use crate::resources::{live_data_migrations::LiveDataMigrations, targets::Targets};
-use crate::verbs::erase_children;
-use crate::wire::Reader;
-use crate::{agents, install_keys, observed};
+use crate::view::{Version, View};
+use crate::wire::{self, Reader};
+use crate::{agents, install_keys, observed, registry};
 
-pub use model::{Migrator, Source};
+pub use model::{Kerberos, Migrator, Source};
 
 pub const COLLECTION: &str = "migrators";
 
@@ -38,15 +38,44 @@ impl ResourceKind for Migrators {
         path: &["migrators"],
         collection: COLLECTION,
         display: "migrators",
-        actions: &[Action {
-            name: "listInstallKey",
-            alias: Some("getInstallKey"),
-            description: "Mints a key that enrols one agent within one hour",
-        }],
+        actions: &[
+            Action {
+                name: "listInstallKey",
+                alias: Some("getInstallKey"),
+                description: "Mints a key that enrols one agent within one hour",
+                since: Version::V2023_11_01,
+            },
+            Action {
+                name: "rotateInstallKey",
+                alias: None,
+                description: "Revokes the install keys that have not been used",
+                since: Version::V2026_11_01,
+            },
+        ],
+        public_patch: &[
+            "metadataAgentMode",
+            "bandwidthPolicy",
+            "kerberos",
+            "metaKerberos",
+            "maxRunningMigrations",
+        ],
+        names: Names::Usual,
     };
 
-    fn read(properties: Reader<'_>) -> Option<Migrator> {
-        validation::check(v2026_11_01_preview::read(properties))
+    fn read(view: &View, properties: Reader<'_>, stored: Option<&Migrator>) -> Option<Migrator> {
+        let findings = properties.findings().clone();
+        if view.version.is_public() {
+            let wire: v2023_11_01_preview::Properties = properties.typed()?;
+            validation::kerberos(wire.kerberos.as_ref(), "properties.kerberos", &findings);
+            validation::kerberos(wire.meta_kerberos.as_ref(), "properties.metaKerberos", &findings);
+            return Some(v2023_11_01_preview::into_model(wire, stored));
+        }
+        let needs_source = stored.is_none_or(|stored| stored.source.is_some());
+        let (source, migrator) = v2026_11_01_preview::read(properties, needs_source)?;
+        validation::kerberos(migrator.kerberos.as_ref(), "properties.source.kerberos", &findings);
+        validation::kerberos(migrator.metadata_kerberos.as_ref(), "properties.metadataKerberos", &findings);
+        let source = source.map(|source| validation::source(source, &findings));
+        Some(Migrator { source: source.flatten(), ..migrator })
     }
 
     async fn admit(
@@ -76,35 +105,34 @@ impl ResourceKind for Migrators {
         Ok(input)
     }
 
-    async fn write(core: &Core, document: &Document<Migrator>) -> Outcome<Map<String, Value>> {
+    async fn write(core: &Core, view: &View, document: &Document<Migrator>) -> Outcome<Map<String, Value>> {
         let status = observed::migrator_status(core, &document.key()).await?;
+        if view.version.is_public() {
+            return wire::properties(&v2023_11_01_preview::of_model(&document.spec, &status));
+        }
         Ok(v2026_11_01_preview::write(&document.spec, &status))
     }
 
-    /// Nothing outside has to be asked.
-    async fn settle(
-        _core: &Core,
-        document: &Document<Migrator>,
-        _since: OffsetDateTime,
-    ) -> Outcome<Settled<Migrator>> {
-        Ok(Settled::Applied(document.spec.clone()))
-    }
-
-    /// Migrations first, because they hold their targets.
+    /// Migrations first, because they hold their targets and their exclusion templates.
     async fn erase(core: &Core, document: &Document<Migrator>, change: Change) -> Outcome<Change> {
         let key = document.key();
-        erase_children::<LiveDataMigrations>(core, &key).await?;
-        erase_children::<Targets>(core, &key).await?;
+        for kind in registry::children_in_order_of_deletion() {
+            kind.erase_children(core, &key).await?;
+        }
         Ok(change.remove(agents::COLLECTION, key.as_str()).remove(observed::AGENTS, key.as_str()))
     }
 
     async fn act(
         core: &Core,
         loaded: &Loaded<Migrator>,
-        _action: &'static str,
+        action: &'static str,
         _request: &Request,
-        _change: Change,
+        _unchanged: Change,
     ) -> Outcome<Effect<Migrator>> {
+        if action == "rotateInstallKey" {
+            install_keys::revoke_unused(core, loaded).await?;
+            return Ok(Effect::Done);
+        }
         let (text, expires_at) = install_keys::mint(core, loaded).await?;
         Ok(Effect::Answer(json!({ "installKey": text, "expiresAt": expires_at })))
     }
@@ -126,12 +154,27 @@ pub async fn parent(core: &Core, id: &ResourceId) -> Outcome<Loaded<Migrator>> {
 
 /// What the agent is told.
 pub fn desired(document: &Document<Migrator>, spec: &Migrator) -> MigratorSpec {
+    let source = spec.source.as_ref();
     MigratorSpec {
         guid: document.guid.clone(),
-        source_kind: spec.source.kind,
-        source_uri: spec.source.uri.clone(),
-        source_user: spec.source.user.clone(),
+        source_kind: source.map_or(spec::SourceKind::Hdfs, |source| source.kind),
+        source_uri: source.map(|source| source.uri.clone()).unwrap_or_default(),
+        source_user: source.and_then(|source| source.user.clone()),
         max_bytes_per_second: spec.max_bytes_per_second,
         max_running_migrations: spec.max_running_migrations,
+        bandwidth_windows: spec.bandwidth_windows.clone(),
+        configuration_directory: source.and_then(|source| source.configuration_directory.clone()),
+        kerberos: spec.kerberos.as_ref().and_then(kerberos),
+        metadata_kerberos: spec.metadata_kerberos.as_ref().and_then(kerberos),
+        metadata_mode: spec.metadata_mode,
     }
+}
+
+fn kerberos(given: &Kerberos) -> Option<spec::Kerberos> {
+    let (Some(true), Some(principal), Some(keytab)) =
+        (given.enabled, given.principal.clone(), given.keytab_location.clone())
+    else {
+        return None;
+    };
+    Some(spec::Kerberos { principal, keytab })
 }

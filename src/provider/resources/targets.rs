@@ -4,22 +4,25 @@ mod admission;
 mod look_up;
 mod model;
 mod mutation;
+mod v2023_11_01_preview;
 mod v2026_11_01_preview;
 mod validation;
 
 use async_trait::async_trait;
 use livedata_arm::ResourceId;
-use livedata_model::spec::{Credential, CredentialKind, Secret, TargetSpec};
+use livedata_model::spec::{Credential, Secret, TargetSpec};
 use livedata_store::Change;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::core::Core;
 use crate::document::{Document, Loaded};
-use crate::errors::{self, Outcome};
-use crate::kind::{Description, Effect, ResourceKind, Settled};
-use crate::request::Request;
-use crate::wire::Reader;
+use crate::errors::Outcome;
+use crate::kind::{Description, Names, ResourceKind, Settled};
+use crate::observed;
+use crate::secrets;
+use crate::view::View;
+use crate::wire::{self, Reader};
 
 pub use model::{Found, Target, TargetInput, Tristate};
 
@@ -38,9 +41,16 @@ impl ResourceKind for Targets {
         collection: COLLECTION,
         display: "targets of a migrator",
         actions: &[],
+        public_patch: &["storageAccessKey", "oauthClientId", "oauthClientSecret"],
+        names: Names::Usual,
     };
 
-    fn read(properties: Reader<'_>) -> Option<TargetInput> {
+    fn read(view: &View, properties: Reader<'_>, stored: Option<&Target>) -> Option<TargetInput> {
+        if view.version.is_public() {
+            let findings = properties.findings().clone();
+            let wire = v2023_11_01_preview::into_wire(properties.typed()?, stored, findings);
+            return validation::check(wire);
+        }
         validation::check(v2026_11_01_preview::read(properties))
     }
 
@@ -65,8 +75,15 @@ impl ResourceKind for Targets {
         mutation::intent(core, guid, stored, input)
     }
 
-    async fn write(_core: &Core, document: &Document<Target>) -> Outcome<Map<String, Value>> {
-        Ok(v2026_11_01_preview::write(document))
+    async fn write(core: &Core, view: &View, document: &Document<Target>) -> Outcome<Map<String, Value>> {
+        if view.version.is_public() {
+            return wire::properties(&v2023_11_01_preview::of_model(&document.spec));
+        }
+        let mut conditions = v2026_11_01_preview::conditions(&document.spec);
+        for condition in observed::reported(core, &document.key()).await? {
+            conditions.push(serde_json::to_value(condition)?);
+        }
+        Ok(v2026_11_01_preview::write(document, conditions))
     }
 
     /// Repeating the PUT asks for the account again as long as the last answer was incomplete.
@@ -82,28 +99,17 @@ impl ResourceKind for Targets {
         look_up::settle(core, &document.spec, since).await
     }
 
-    async fn admit_delete(core: &Core, loaded: &Loaded<Target>, change: Change) -> Outcome<Change> {
-        admission::check_unused(core, &loaded.document, change).await
-    }
-
-    async fn erase(_core: &Core, _document: &Document<Target>, change: Change) -> Outcome<Change> {
-        Ok(change)
-    }
-
-    async fn act(
-        _core: &Core,
+    async fn admit_delete(
+        core: &Core,
+        _view: &View,
         loaded: &Loaded<Target>,
-        action: &'static str,
-        _request: &Request,
-        _change: Change,
-    ) -> Outcome<Effect<Target>> {
-        Err(errors::INVALID_RESOURCE_TYPE
-            .error(format!("'{}' has no action '{action}'.", loaded.document.id))
-            .into())
+        change: Change,
+    ) -> Outcome<Change> {
+        admission::check_unused(core, &loaded.document, change).await
     }
 }
 
-/// What the agent is told, with the account key in the clear: it goes nowhere but into the session.
+/// What the agent is told, with the secret in the clear: it goes nowhere but into the session.
 pub fn desired(core: &Core, guid: &str, spec: &Target) -> Outcome<TargetSpec> {
     let endpoint =
         match (&spec.storage_endpoint, spec.found.as_ref().and_then(|found| found.dfs_endpoint.as_ref())) {
@@ -111,13 +117,21 @@ pub fn desired(core: &Core, guid: &str, spec: &Target) -> Outcome<TargetSpec> {
             (None, Some(found)) => found.clone(),
             (None, None) => format!("https://{}.dfs.core.windows.net", spec.account_name()),
         };
+    let credential = &spec.credential;
+    let secret = match &credential.sealed {
+        Some(sealed) => secrets::open(core, mutation::context(guid), sealed)?,
+        None => Secret(String::new()),
+    };
     Ok(TargetSpec {
         account: spec.account_name().to_owned(),
         container: spec.storage_container.clone(),
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         credential: Credential {
-            kind: CredentialKind::AccountKey,
-            secret: Secret(mutation::open(core, guid, &spec.sealed_account_key)?),
+            kind: credential.kind,
+            secret,
+            client_id: credential.client_id.clone(),
+            tenant_id: credential.tenant_id.clone(),
+            authority: credential.authority.clone(),
         },
     })
 }

@@ -23,22 +23,24 @@ pub async fn act<K: ResourceKind>(
     let collection = K::DESCRIPTION.collection;
     let location = normal_location(&loaded.document.location);
     let begin = |resource: &str| {
-        Operation::begin(resource, &id.subscription, &location, Verb::Action, core.clock.now())
+        let now = core.clock.now();
+        Operation::begin(resource, &id.subscription, &location, Verb::Action, request, now)
     };
-    let change = Change::new().expect(collection, id.key(), Some(loaded.version));
-    // The record is written again as it is: a deletion or a stop at the same moment excludes the command.
-    let unchanged = document::put(change, collection, &id.key(), &loaded.document)?;
-    let spec = match K::act(core, &loaded, action.name, request, unchanged).await? {
+    let unchanged = Change::new().expect(collection, id.key(), Some(loaded.version));
+    let (spec, change) = match K::act(core, &loaded, action.name, request, unchanged).await? {
         Effect::Answer(answer) => return Ok(Response::json(200, answer)),
+        Effect::Done => return Ok(Response::empty(204)),
         Effect::Command(change) => {
             check_idle(&loaded.document)?;
+            // The record is written again as it is: a deletion or a stop at the same moment excludes the command.
+            let change = document::put(change, collection, &id.key(), &loaded.document)?;
             let operation = begin(&loaded.document.id);
             let change = operation.clone().end(change, State::Succeeded, None, core.clock.now())?;
             core.store.commit(change).await?;
             core.desired_changed(&id.key());
             return Ok(follow(core, request, &operation, Response::empty(202)));
         }
-        Effect::Intent(spec) => spec,
+        Effect::Intent(spec, change) => (spec, change),
     };
     check_idle(&loaded.document)?;
     let document = &mut loaded.document;
@@ -47,7 +49,6 @@ pub async fn act<K: ResourceKind>(
     let operation = begin(&document.id);
     document.provisioning = ProvisioningState::Updating;
     document.operation = Some(operation.key());
-    let change = Change::new().expect(collection, id.key(), Some(loaded.version));
     let change = operation.record(change, &K::DESCRIPTION.type_path())?;
     let change = document::put(change, collection, &id.key(), document)?;
     core.store.commit(change).await?;

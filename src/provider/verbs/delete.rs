@@ -29,14 +29,14 @@ pub async fn delete<K: ResourceKind>(core: &Core, request: &Request, id: &Resour
     }
     let now = core.clock.now();
     let change = Change::new().expect(collection, id.key(), Some(loaded.version));
-    let mut change = K::admit_delete(core, &loaded, change).await?;
+    let mut change = K::admit_delete(core, &request.view, &loaded, change).await?;
     if let Some(overtaken) = going_on.filter(|operation| operation.state == State::InProgress) {
         let why = errors::OPERATION_CANCELED.error("The resource is being deleted.");
         change = overtaken.end(change, State::Canceled, Some(why), now)?;
     }
     let document = &mut loaded.document;
     let location = normal_location(&document.location);
-    let operation = Operation::begin(&document.id, &id.subscription, &location, Verb::Delete, now);
+    let operation = Operation::begin(&document.id, &id.subscription, &location, Verb::Delete, request, now);
     document.provisioning = ProvisioningState::Deleting;
     document.operation = Some(operation.key());
     let change = operation.record(change, &K::DESCRIPTION.type_path())?;

@@ -40,7 +40,7 @@ pub async fn list<K: ResourceKind>(
     found.truncate(page);
     let mut value = Vec::with_capacity(found.len());
     for one in &found {
-        value.push(envelope::<K>(core, &one.document).await?);
+        value.push(envelope::<K>(core, &request.view, &one.document).await?);
     }
     let mut body = Map::new();
     body.insert("value".to_owned(), Value::Array(value));

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::{ResourceKind, Settled};
+use crate::observed;
 use crate::operations::{self, Operation, State, Verb, Work};
 
 /// Last generation of resources that are gone, by their key.
@@ -66,6 +67,26 @@ pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outco
     Ok(())
 }
 
+/// The operation ends `Canceled`, unless it has ended otherwise meanwhile; the intent stays, for the next write to correct.
+pub async fn cancel<K: ResourceKind>(core: &Core, key: &str, operation: Operation) -> Outcome<()> {
+    let collection = K::DESCRIPTION.collection;
+    let loaded = document::load::<K::Spec>(core.store.as_ref(), collection, key).await?;
+    let Some(Loaded { mut document, version }) = loaded.filter(|loaded| {
+        loaded.document.operation == Some(operation.key()) && operation.verb != Verb::Delete
+    }) else {
+        return Err(errors::OPERATION_NOT_CANCELABLE
+            .error("The operation has ended, or cannot be taken back.")
+            .into());
+    };
+    document.provisioning = ProvisioningState::Canceled;
+    document.operation = None;
+    let change = Change::new().expect(collection, key, Some(version)).remove(operations::WORK, key);
+    let change = document::put(change, collection, key, &document)?;
+    let why = errors::OPERATION_CANCELED.error("The operation was cancelled by a client.");
+    core.store.commit(operation.end(change, State::Canceled, Some(why), core.clock.now())?).await?;
+    Ok(())
+}
+
 /// Removes a resource and what belongs to it, and ends its operation.
 async fn erase<K: ResourceKind>(
     core: &Core,
@@ -76,6 +97,7 @@ async fn erase<K: ResourceKind>(
     let collection = K::DESCRIPTION.collection;
     let change = Change::new().expect(collection, key, Some(loaded.version));
     let change = K::erase(core, &loaded.document, change).await?;
+    let change = change.remove(observed::MIGRATIONS, key);
     let mut change = change.remove(collection, key).remove(operations::WORK, key);
     change = document::put(change, GENERATIONS, key, &loaded.document.generation)?;
     match operation {

@@ -1,11 +1,11 @@
 //! PUT and PATCH: wire → input → validation → admission → mutation → one transaction of resource and operation.
 
-use livedata_arm::{ArmError, ProvisioningState, ResourceId, SystemData, Tags, merge_patch};
+use livedata_arm::{ArmError, Plan, ProvisioningState, ResourceId, SystemData, Tags, merge_patch};
 use livedata_store::Change;
 use serde_json::{Map, Value};
 
 use super::reconcile::last_generation;
-use super::{check_idle, check_preconditions, envelope, existing};
+use super::{check_idle, check_preconditions, envelope, existing, shown_state};
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
@@ -14,12 +14,15 @@ use crate::operation_routes::follow;
 use crate::operations::{Operation, Verb};
 use crate::request::{Request, Response};
 use crate::resources::migrators;
+use crate::view::View;
 use crate::wire::{Findings, Reader};
 
 /// A document of any resource type, read.
 struct Parsed<K: ResourceKind> {
     location: Option<String>,
-    tags: Tags,
+    /// `None`: the version does not know tags on this type; they stay.
+    tags: Option<Tags>,
+    plan: Option<Plan>,
     provisioning_state: Option<String>,
     input: K::Input,
 }
@@ -28,10 +31,10 @@ pub async fn put<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceI
     let body = request.document()?;
     let stored = document::load(core.store.as_ref(), K::DESCRIPTION.collection, &id.key()).await?;
     check_preconditions(request, stored.as_ref().map(|stored| stored.document.etag()).as_deref())?;
-    let parsed = parse::<K>(&body)?;
+    let parsed = parse::<K>(&request.view, &body, stored.as_ref())?;
     let written = write::<K>(core, request, id, stored, parsed, Verb::Put).await?;
     let status = if written.created { 201 } else { 200 };
-    let response = Response::json(status, envelope::<K>(core, &written.document).await?)
+    let response = Response::json(status, envelope::<K>(core, &request.view, &written.document).await?)
         .with("etag", written.document.etag());
     Ok(match &written.operation {
         Some(operation) => follow(core, request, operation, response),
@@ -42,14 +45,18 @@ pub async fn put<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceI
 /// The patch is merged into the document as it is sent, and the outcome is written like a PUT (rules 47–53): a secret,
 /// which is never sent, keeps its stored value.
 pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {
-    let body = request.document()?;
+    let mut body = request.document()?;
     let stored = match existing::<K>(core, id).await {
         // Rule 108: nothing there is 404, whatever the condition says.
         Err(failure) => return Err(failure),
         Ok(stored) => stored,
     };
+    let view = &request.view;
     check_preconditions(request, Some(&stored.document.etag()))?;
-    let Value::Object(mut whole) = envelope::<K>(core, &stored.document).await? else {
+    if view.version.is_public() {
+        narrow::<K>(&stored.document.spec, &mut body)?;
+    }
+    let Value::Object(mut whole) = envelope::<K>(core, view, &stored.document).await? else {
         return Ok(Response::empty(200));
     };
     for (name, change) in &body {
@@ -67,18 +74,36 @@ pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &Resourc
             _ => drop(whole.entry(name.as_str()).or_insert_with(|| change.clone())),
         }
     }
-    let parsed = parse::<K>(&whole)?;
+    let parsed = parse::<K>(view, &whole, Some(&stored))?;
     let written = write::<K>(core, request, id, Some(stored), parsed, Verb::Patch).await?;
+    let body = || envelope::<K>(core, view, &written.document);
     match &written.operation {
-        Some(operation) => Ok(follow(core, request, operation, Response::empty(202))),
-        None => {
-            let etag = written.document.etag();
-            Ok(Response::json(200, envelope::<K>(core, &written.document).await?).with("etag", etag))
+        Some(operation) if view.version.is_public() => {
+            Ok(follow(core, request, operation, Response::json(202, body().await?)))
         }
+        Some(operation) => Ok(follow(core, request, operation, Response::empty(202))),
+        None => Ok(Response::json(200, body().await?).with("etag", written.document.etag())),
     }
 }
 
-fn parse<K: ResourceKind>(body: &Map<String, Value>) -> Result<Parsed<K>, ArmError> {
+/// The public version lets a PATCH change what its description names, and tags.
+fn narrow<K: ResourceKind>(stored: &K::Spec, body: &mut Map<String, Value>) -> Result<(), ArmError> {
+    let Some(Value::Object(properties)) = body.get_mut("properties") else { return Ok(()) };
+    K::public_patch(stored, properties)?;
+    let findings = Findings::default();
+    for name in properties.keys().filter(|name| !K::DESCRIPTION.public_patch.contains(&name.as_str())) {
+        let target = format!("properties.{name}");
+        let message = format!("The property '{target}' cannot be changed by PATCH in this api-version.");
+        findings.add(&errors::UNKNOWN_PROPERTY, target, message);
+    }
+    findings.verdict()
+}
+
+fn parse<K: ResourceKind>(
+    view: &View,
+    body: &Map<String, Value>,
+    stored: Option<&Loaded<K::Spec>>,
+) -> Result<Parsed<K>, ArmError> {
     let findings = Findings::default();
     let mut reader = Reader::new("", body, &findings);
     // Names come from the address, never from the body (rule 13).
@@ -86,19 +111,32 @@ fn parse<K: ResourceKind>(body: &Map<String, Value>) -> Result<Parsed<K>, ArmErr
     // Proxy resources have neither; `az resource create` sends the group's location all the same.
     let location = reader.text("location");
     let tags = read_tags(&mut reader);
+    let mut plan = None;
     if K::DESCRIPTION.is_tracked() {
         reader.required("location");
+        plan = read_plan(&mut reader);
     }
     let properties = if reader.required("properties") { reader.object("properties") } else { None };
     let mut provisioning_state = None;
     let input = properties.and_then(|mut properties| {
         provisioning_state = properties.text("provisioningState");
-        K::read(properties)
+        K::read(view, properties, stored.map(|stored| &stored.document.spec))
     });
     reader.finish();
     findings.verdict()?;
     let input = input.ok_or_else(|| errors::INVALID_REQUEST_CONTENT.error("The document cannot be read."))?;
-    Ok(Parsed { location, tags, provisioning_state, input })
+    let tags = K::DESCRIPTION.shows_tags(view.version).then_some(tags);
+    Ok(Parsed { location, tags, plan, provisioning_state, input })
+}
+
+/// Rule 25.
+fn read_plan(reader: &mut Reader<'_>) -> Option<Plan> {
+    let mut plan = reader.object("plan")?;
+    let read = (plan.required_text("name"), plan.required_text("publisher"), plan.required_text("product"));
+    let (promotion_code, version) = (plan.text("promotionCode"), plan.text("version"));
+    plan.finish();
+    let (Some(name), Some(publisher), Some(product)) = read else { return None };
+    Some(Plan { name, publisher, product, promotion_code, version })
 }
 
 /// Rule 23.
@@ -143,7 +181,7 @@ async fn write<K: ResourceKind>(
     let description = &K::DESCRIPTION;
     if let Some(stored) = &stored {
         check_idle(&stored.document)?;
-        check_unchanged(&stored.document, &parsed, description.is_tracked())?;
+        check_unchanged(&request.view, &stored.document, &parsed)?;
     }
     let mut change =
         Change::new().expect(description.collection, id.key(), stored.as_ref().map(|stored| stored.version));
@@ -154,7 +192,10 @@ async fn write<K: ResourceKind>(
             // A deletion of the parent that begins meanwhile raises its version: no child slips in behind it.
             change = change.expect(migrators::COLLECTION, parent.document.key(), Some(parent.version));
         }
-        location = parent.document.location;
+        // Only the public version shows a place of its own on what hangs below a migrator.
+        if location.is_empty() || !request.view.version.is_public() {
+            location = parent.document.location;
+        }
     }
     let now = core.clock.now();
     let (change, last) =
@@ -166,25 +207,35 @@ async fn write<K: ResourceKind>(
         .map_or_else(|| uuid::Uuid::new_v4().to_string(), |stored| stored.document.guid.clone());
     let spec =
         K::mutate(core, &guid, stored.as_ref().map(|stored| &stored.document.spec), parsed.input, admitted)?;
-    let tags = if description.is_tracked() { parsed.tags } else { Tags::new() };
+    let (tags, plan) = (parsed.tags, parsed.plan);
     let created = stored.is_none();
 
     let mut document = match stored {
         Some(Loaded { document: mut stored, .. }) => {
-            let same = stored.spec == spec && stored.tags == tags;
+            let tags = tags.unwrap_or_else(|| stored.tags.clone());
+            let same_spec = stored.spec == spec;
+            let same = same_spec && stored.tags == tags && stored.plan == plan;
             if same && stored.provisioning == ProvisioningState::Succeeded && K::is_settled(&spec) {
                 return Ok(Written { document: stored, created, operation: None });
             }
             stored.revision += u64::from(!same);
-            stored.generation += u64::from(stored.spec != spec);
+            stored.generation += u64::from(!same_spec);
             stored.system_data = changed_by(stored.system_data, request.system_data.clone());
-            Document { id: id.to_string(), spec, tags, ..stored }
+            let document = Document { id: id.to_string(), spec, tags, plan, ..stored };
+            if verb == Verb::Patch && same_spec && document.provisioning == ProvisioningState::Succeeded {
+                // Nothing for a controller: tags are nobody's desired state.
+                let change = document::put(change, description.collection, &id.key(), &document)?;
+                core.store.commit(change).await?;
+                return Ok(Written { document, created, operation: None });
+            }
+            document
         }
         None => Document {
             id: id.to_string(),
             guid,
             location,
-            tags,
+            tags: tags.unwrap_or_default(),
+            plan,
             revision: 1,
             generation: 1 + last,
             spec,
@@ -195,8 +246,8 @@ async fn write<K: ResourceKind>(
             created_at: now.unix_timestamp(),
         },
     };
-    let operation =
-        Operation::begin(&document.id, &id.subscription, &normal_location(&document.location), verb, now);
+    let location = normal_location(&document.location);
+    let operation = Operation::begin(&document.id, &id.subscription, &location, verb, request, now);
     document.provisioning = ProvisioningState::Accepted;
     document.operation = Some(operation.key());
     let change = operation.record(change, &description.type_path())?;
@@ -216,18 +267,18 @@ fn fixed(target: &str) -> ArmError {
 }
 
 fn check_unchanged<K: ResourceKind>(
+    view: &View,
     stored: &Document<K::Spec>,
     parsed: &Parsed<K>,
-    tracked: bool,
 ) -> Result<(), ArmError> {
     let moved = parsed
         .location
         .as_deref()
         .is_some_and(|given| normal_location(given) != normal_location(&stored.location));
-    if tracked && moved {
+    if K::DESCRIPTION.shows_tags(view.version) && moved {
         return Err(fixed("location"));
     }
-    let state = format!("{:?}", stored.provisioning);
+    let state = shown_state(view, stored.provisioning);
     if parsed.provisioning_state.as_ref().is_some_and(|given| *given != state) {
         return Err(fixed("properties.provisioningState"));
     }

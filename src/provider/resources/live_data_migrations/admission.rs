@@ -6,6 +6,7 @@ use livedata_model::spec::RunState;
 use livedata_model::state::MigrationState;
 use livedata_store::Change;
 
+use super::model::Place;
 use super::{Migration, MigrationInput};
 use crate::areas::{self, Area};
 use crate::core::Core;
@@ -13,6 +14,7 @@ use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::observed::{self, MigrationStatus};
 use crate::resources::targets::{self, Target};
+use crate::resources::{exclusion_templates, path_mappings};
 
 const TARGET_ID: &str = "properties.targetId";
 
@@ -21,7 +23,10 @@ pub fn check_unchanged(stored: &Migration, input: &MigrationInput) -> Result<(),
     for (same, target) in [
         (stored.path == input.path, "properties.path"),
         (stored.target_id.eq_ignore_ascii_case(&input.target_id.to_string()), TARGET_ID),
-        (stored.target_path == input.target_path, "properties.targetPath"),
+        (
+            input.target_path.as_ref().is_none_or(|given| stored.target_path == *given),
+            "properties.targetPath",
+        ),
         (stored.mode == input.mode, "properties.mode"),
     ] {
         if !same {
@@ -32,33 +37,82 @@ pub fn check_unchanged(stored: &Migration, input: &MigrationInput) -> Result<(),
     Ok(())
 }
 
-/// Adds the reservation of the area to the change that creates the migration. Also returns where it is reserved.
+/// Adds the reservation of the area to the change that creates the migration. Also returns where that is.
 pub async fn reserve(
     core: &Core,
     id: &ResourceId,
     input: &MigrationInput,
     change: Change,
-) -> Outcome<(Change, String)> {
+) -> Outcome<(Change, Place)> {
     let Loaded { document: target, version } = target_of(core, id, &input.target_id).await?;
     // From here on the target stays: its deletion raises its version, and relies on the areas being as they were.
     let change = change.expect(targets::COLLECTION, target.key(), Some(version));
+    let (target_path, path_mapping) = match &input.target_path {
+        Some(given) => (given.clone(), None),
+        None => path_mappings::map(core, id, &input.path, &input.target_id.key()).await?,
+    };
     let areas = areas::load(core, &target.spec).await?;
-    let key = areas.key().to_owned();
-    let area =
-        Area { migration_id: id.to_string(), target: input.target_id.key(), path: input.target_path.clone() };
-    let change = areas.reserve(area, change)?;
+    let place = Place { target_path, path_mapping, area: areas.key().to_owned() };
+    let (target, path) = (input.target_id.key(), place.target_path.clone());
+    let change = areas.reserve(Area { migration_id: id.to_string(), target, path }, change)?;
     // What an earlier migration of this name had reported last must not be taken for this one's.
     core.observed.forget(&id.key());
-    Ok((change.remove(observed::MIGRATIONS, id.key()), key))
+    Ok((change.remove(observed::MIGRATIONS, id.key()), place))
+}
+
+/// Where a migration writes once its path mappings are looked at again; its area moves with it.
+pub async fn replace(
+    core: &Core,
+    document: &Document<Migration>,
+    change: Change,
+) -> Outcome<(Change, Place)> {
+    let stored = &document.spec;
+    let id: ResourceId =
+        document.id.parse().map_err(|_| livedata_store::Error::Damaged(document.id.clone()))?;
+    let target = stored.target_id.to_lowercase();
+    let (target_path, path_mapping) = path_mappings::map(core, &id, &stored.path, &target).await?;
+    let place = Place { target_path, path_mapping, area: stored.area.clone() };
+    if place.target_path == stored.target_path {
+        return Ok((change, place));
+    }
+    let mut areas = areas::load_key(core, stored.area.clone()).await?;
+    areas.list.retain(|area| !area.migration_id.eq_ignore_ascii_case(&document.id));
+    let area = Area { migration_id: document.id.clone(), target, path: place.target_path.clone() };
+    Ok((areas.reserve(area, change)?, place))
+}
+
+/// Every exclusion is a template of the migrator, and stays one for as long as it is used.
+pub async fn check_exclusions(
+    core: &Core,
+    id: &ResourceId,
+    input: &MigrationInput,
+    mut change: Change,
+) -> Outcome<Change> {
+    let mut missing = Vec::new();
+    for (at, name) in input.policies.exclusions.iter().enumerate() {
+        match exclusion_templates::find(core, id, name).await? {
+            Some(template) => change = exclusion_templates::hold(&template, change)?,
+            None => {
+                let target = format!("properties.exclusions[{at}].name");
+                let message = format!("The migrator has no exclusion template '{name}'.");
+                missing.push(errors::EXCLUSION_TEMPLATE_NOT_FOUND.at(target, message));
+            }
+        }
+    }
+    ArmError::several(missing).map_or(Ok(change), |error| Err(error.into()))
 }
 
 /// The target, if it is one of the same migrator and may be written to.
-async fn target_of(core: &Core, id: &ResourceId, target: &ResourceId) -> Outcome<Loaded<Target>> {
-    let of_targets =
-        target.resource_type.full().eq_ignore_ascii_case(&format!("{}/migrators/targets", core.namespace));
+pub async fn target_of(core: &Core, id: &ResourceId, target: &ResourceId) -> Outcome<Loaded<Target>> {
+    let of_targets = target
+        .resource_type
+        .full()
+        .eq_ignore_ascii_case(&format!("{}/migrators/targets", core.namespaces.own));
     if !of_targets {
-        let message =
-            format!("'{target}' is not a target: its type must be {}/migrators/targets.", core.namespace);
+        let message = format!(
+            "'{target}' is not a target: its type must be {}/migrators/targets.",
+            core.namespaces.own
+        );
         return Err(errors::INVALID_PROPERTY_VALUE.at(TARGET_ID, message).into());
     }
     if target.parent() != id.parent() {

@@ -2,9 +2,11 @@
 
 use livedata_arm::ArmError;
 use livedata_model::path;
+use livedata_model::rules::ActionPolicy;
 use serde_json::Map;
 
 use super::Migration;
+use super::v2026_11_01_preview::ACTIONS;
 use super::validation::canonical;
 use crate::errors;
 use crate::request::Request;
@@ -13,6 +15,20 @@ use crate::wire::{Findings, Reader};
 /// An action without input: no body, or an empty object.
 pub fn none(request: &Request) -> Result<(), ArmError> {
     read(request, |_, _| ())
+}
+
+/// What `reset` may be told, in the words of either version.
+pub struct Reset {
+    pub reset_path_mapping: bool,
+    pub action: Option<ActionPolicy>,
+}
+
+pub fn reset(request: &Request) -> Result<Reset, ArmError> {
+    let policy = if request.view.version.is_public() { "targetActionPolicy" } else { "actionPolicy" };
+    read(request, |reader, _| Reset {
+        reset_path_mapping: reader.boolean("resetPathMapping").unwrap_or(false),
+        action: reader.word(policy, &ACTIONS),
+    })
 }
 
 /// `{"path": …}`: the migration's own path if there is none.

@@ -1,6 +1,7 @@
 //! The one internal model of a migration.
 
 use livedata_arm::ResourceId;
+use livedata_model::rules::{ActionPolicy, IdentityMapping, Priority};
 use livedata_model::spec::{
     DeletePolicy, DriftPolicy, MassDeleteLimit, Mode, RunState, TRASH_RETENTION_SECONDS,
 };
@@ -25,9 +26,19 @@ pub struct Migration {
     pub reset_count: u64,
     /// Where its area is reserved: a key of [`crate::areas`].
     pub area: String,
+    /// Id of the path mapping that made the target path.
+    #[serde(default)]
+    pub path_mapping: Option<String>,
     /// Absent in what was stored before there were policies.
     #[serde(default)]
     pub policies: Policies,
+}
+
+impl Migration {
+    pub fn place(&self) -> Place {
+        let Self { target_path, path_mapping, area, .. } = self.clone();
+        Place { target_path, path_mapping, area }
+    }
 }
 
 /// What may be changed at any time.
@@ -39,6 +50,20 @@ pub struct Policies {
     pub trash_retention_seconds: u64,
     /// Patterns, checked. Empty: the agent's built-in list.
     pub barriers: Vec<String>,
+    #[serde(default)]
+    pub action: ActionPolicy,
+    #[serde(default)]
+    pub priority: Priority,
+    /// Of mode `Recurring`: from the beginning of one pass to that of the next, at least.
+    #[serde(default)]
+    pub recurrence_seconds: Option<u64>,
+    #[serde(default)]
+    pub max_bytes_per_second: Option<u64>,
+    #[serde(default)]
+    pub identities: Vec<IdentityMapping>,
+    /// Names of exclusion templates of the same migrator, in the casing given.
+    #[serde(default)]
+    pub exclusions: Vec<String>,
 }
 
 impl Default for Policies {
@@ -49,15 +74,31 @@ impl Default for Policies {
             mass_delete_limit: MassDeleteLimit::default(),
             trash_retention_seconds: TRASH_RETENTION_SECONDS,
             barriers: Vec::new(),
+            action: ActionPolicy::default(),
+            priority: Priority::default(),
+            recurrence_seconds: None,
+            max_bytes_per_second: None,
+            identities: Vec::new(),
+            exclusions: Vec::new(),
         }
     }
+}
+
+/// Where a migration writes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    pub target_path: String,
+    pub path_mapping: Option<String>,
+    /// Where it is reserved: a key of [`crate::areas`].
+    pub area: String,
 }
 
 /// A migration's document, checked by itself.
 pub struct MigrationInput {
     pub path: String,
     pub target_id: ResourceId,
-    pub target_path: String,
+    /// `None`: as it is stored, or as the path mappings have it.
+    pub target_path: Option<String>,
     pub mode: Mode,
     pub auto_start: bool,
     pub policies: Policies,

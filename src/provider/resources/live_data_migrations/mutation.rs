@@ -1,11 +1,13 @@
 //! The new intent of a migration.
 
+use livedata_model::rules::ActionPolicy;
 use livedata_model::spec::RunState;
 
-use super::{Migration, MigrationInput};
+use super::model::Place;
+use super::{Migration, MigrationInput, Policies};
 
 /// A PUT never starts or stops a migration that is there; the actions do.
-pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -> Migration {
+pub fn intent(stored: Option<&Migration>, place: Place, input: MigrationInput) -> Migration {
     let (run, start_count, reset_count) = match stored {
         Some(stored) => (stored.run, stored.start_count, stored.reset_count),
         None if input.auto_start => (RunState::Running, 1, 0),
@@ -14,13 +16,14 @@ pub fn intent(stored: Option<&Migration>, area: String, input: MigrationInput) -
     Migration {
         path: input.path,
         target_id: input.target_id.to_string(),
-        target_path: input.target_path,
+        target_path: place.target_path,
         mode: input.mode,
         auto_start: input.auto_start,
         run,
         start_count,
         reset_count,
-        area,
+        area: place.area,
+        path_mapping: place.path_mapping,
         policies: input.policies,
     }
 }
@@ -41,7 +44,17 @@ pub fn stopped(stored: &Migration) -> Migration {
 }
 
 /// As if it had just been made.
-pub fn reset(stored: &Migration, generation: u64) -> Migration {
+pub fn reset(stored: &Migration, generation: u64, place: Place, action: ActionPolicy) -> Migration {
     let reset_count = generation.max(stored.reset_count) + 1;
-    Migration { run: RunState::Stopped, start_count: 0, reset_count, ..stored.clone() }
+    let policies = Policies { action, ..stored.policies.clone() };
+    Migration {
+        run: RunState::Stopped,
+        start_count: 0,
+        reset_count,
+        target_path: place.target_path,
+        path_mapping: place.path_mapping,
+        area: place.area,
+        policies,
+        ..stored.clone()
+    }
 }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use livedata_model::pattern::Pattern;
+use livedata_model::rules::{ActionPolicy, IdentityKind, IdentityMapping, Priority};
 use livedata_model::spec::{DeletePolicy, DriftPolicy, MassDeleteLimit, Mode};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,7 @@ use super::{Migration, Policies};
 use crate::document::Document;
 use crate::duration;
 use crate::observed::MigrationStatus;
+use crate::view::View;
 use crate::wire::{Findings, Reader};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -18,7 +20,20 @@ const PERCENT: RangeInclusive<u64> = 0..=100;
 /// Shorter ones would not see a mass of deletes, longer ones would see nothing else.
 const WINDOW: RangeInclusive<u64> = 60..=30 * DAY_SECONDS;
 const RETENTION: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
+const RECURRENCE: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
 const MOST_BARRIERS: usize = 64;
+const MOST_BYTES_PER_SECOND: u64 = 1 << 50;
+/// A document stays far below what a page of a list may have.
+const MOST_IDENTITIES: usize = 256;
+pub const MOST_EXCLUSIONS: usize = 64;
+
+pub const ACTIONS: [(&str, ActionPolicy); 3] = [
+    ("Overwrite", ActionPolicy::Overwrite),
+    ("SkipIfSizeMatch", ActionPolicy::SkipIfSizeMatch),
+    ("SkipIfContentMatch", ActionPolicy::SkipIfContentMatch),
+];
+const PRIORITIES: [(&str, Priority); 3] =
+    [("Low", Priority::Low), ("Normal", Priority::Normal), ("High", Priority::High)];
 
 /// `properties` as given; required ones that are absent have become findings.
 pub struct Wire {
@@ -29,10 +44,13 @@ pub struct Wire {
     pub auto_start: Option<bool>,
     /// What is left out is at its default.
     pub policies: Policies,
+    /// What the version calls the recurrence period.
+    pub recurrence_target: &'static str,
+    pub view: View,
     pub findings: Findings,
 }
 
-pub fn read(mut properties: Reader<'_>) -> Wire {
+pub fn read(view: &View, mut properties: Reader<'_>) -> Wire {
     properties.read_only(&["status", "generation", "observedGeneration"]);
     let wire = Wire {
         path: properties.required_text("path"),
@@ -44,6 +62,8 @@ pub fn read(mut properties: Reader<'_>) -> Wire {
         ),
         auto_start: properties.boolean("autoStart"),
         policies: read_policies(&mut properties),
+        recurrence_target: "properties.recurrencePeriod",
+        view: view.clone(),
         findings: properties.findings().clone(),
     };
     properties.finish();
@@ -78,19 +98,54 @@ fn read_policies(properties: &mut Reader<'_>) -> Policies {
             .duration("trashRetention", RETENTION)
             .unwrap_or(defaults.trash_retention_seconds),
         barriers: barriers.unwrap_or(defaults.barriers),
+        action: properties.word("actionPolicy", &ACTIONS).unwrap_or_default(),
+        priority: properties.word("priority", &PRIORITIES).unwrap_or_default(),
+        recurrence_seconds: properties.duration("recurrencePeriod", RECURRENCE),
+        max_bytes_per_second: read_bandwidth(properties),
+        identities: read_identities(properties),
+        exclusions: read_exclusions(properties),
     }
 }
 
-pub fn write(document: &Document<Migration>, status: &MigrationStatus) -> Map<String, Value> {
+fn read_bandwidth(properties: &mut Reader<'_>) -> Option<u64> {
+    let mut policy = properties.object("bandwidthPolicy")?;
+    let most = policy.count("maxBytesPerSecond", MOST_BYTES_PER_SECOND);
+    policy.finish();
+    most
+}
+
+fn read_identities(properties: &mut Reader<'_>) -> Vec<IdentityMapping> {
+    let mappings = properties.objects("identityMapping", MOST_IDENTITIES, |mapping| {
+        let words = [("User", IdentityKind::User), ("Group", IdentityKind::Group)];
+        let kind = mapping.required("kind").then(|| mapping.word("kind", &words)).flatten();
+        let (source, target) = (mapping.required_text("source"), mapping.required_text("target"));
+        Some(IdentityMapping { kind: kind?, source: source?, target: target? })
+    });
+    mappings.unwrap_or_default()
+}
+
+fn read_exclusions(properties: &mut Reader<'_>) -> Vec<String> {
+    let names =
+        properties.objects("exclusions", MOST_EXCLUSIONS, |exclusion| exclusion.required_text("name"));
+    names.unwrap_or_default()
+}
+
+pub fn write(view: &View, document: &Document<Migration>, status: &MigrationStatus) -> Map<String, Value> {
     let migration = &document.spec;
     let policies = &migration.policies;
     let limit = policies.mass_delete_limit;
     let limit = json!({
         "count": limit.count, "percent": limit.percent, "window": duration::format(limit.window_seconds)
     });
-    Map::from_iter([
+    let exclusions: Vec<Value> = policies.exclusions.iter().map(|name| json!({ "name": name })).collect();
+    let identities: Vec<Value> = policies
+        .identities
+        .iter()
+        .map(|one| json!({ "kind": one.kind.as_str(), "source": one.source, "target": one.target }))
+        .collect();
+    let mut properties = Map::from_iter([
         ("path".to_owned(), json!(migration.path)),
-        ("targetId".to_owned(), json!(migration.target_id)),
+        ("targetId".to_owned(), json!(view.show(&migration.target_id))),
         ("targetPath".to_owned(), json!(migration.target_path)),
         ("mode".to_owned(), json!(migration.mode.as_str())),
         ("autoStart".to_owned(), json!(migration.auto_start)),
@@ -101,6 +156,17 @@ pub fn write(document: &Document<Migration>, status: &MigrationStatus) -> Map<St
         ("barriers".to_owned(), json!(policies.barriers)),
         ("generation".to_owned(), json!(document.generation)),
         ("observedGeneration".to_owned(), json!(status.observed_generation)),
+        ("actionPolicy".to_owned(), json!(policies.action.as_str())),
+        ("priority".to_owned(), json!(policies.priority.as_str())),
+        ("exclusions".to_owned(), json!(exclusions)),
+        ("identityMapping".to_owned(), json!(identities)),
         ("status".to_owned(), json!(status)),
-    ])
+    ]);
+    if let Some(seconds) = policies.recurrence_seconds {
+        properties.insert("recurrencePeriod".to_owned(), json!(duration::format(seconds)));
+    }
+    if let Some(most) = policies.max_bytes_per_second {
+        properties.insert("bandwidthPolicy".to_owned(), json!({ "maxBytesPerSecond": most }));
+    }
+    properties
 }

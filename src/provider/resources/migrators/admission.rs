@@ -6,10 +6,14 @@ use super::Migrator;
 use crate::errors;
 
 pub fn check(stored: Option<&Migrator>, input: &Migrator) -> Result<(), ArmError> {
-    let Some(stored) = stored else { return Ok(()) };
+    // What the agent found by itself may be written down once.
+    let Some((stored, input)) = stored.and_then(|stored| stored.source.as_ref()).zip(input.source.as_ref())
+    else {
+        return Ok(());
+    };
     for (same, target) in [
-        (stored.source.kind == input.source.kind, "properties.source.kind"),
-        (stored.source.uri == input.source.uri, "properties.source.uri"),
+        (stored.kind == input.kind, "properties.source.kind"),
+        (stored.uri == input.uri, "properties.source.uri"),
     ] {
         if !same {
             let message = format!("The property '{target}' is fixed when the migrator is created.");

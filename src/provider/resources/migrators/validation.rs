@@ -5,47 +5,65 @@ use livedata_model::spec::SourceKind;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::v2026_11_01_preview::Wire;
-use super::{Migrator, Source};
+use super::Source;
+use super::model::Kerberos;
 use crate::errors;
+use crate::wire::Findings;
 
 const URI: &str = "properties.source.uri";
 
 /// The default port of a NameNode's RPC address.
 const NAME_NODE_PORT: u16 = 8020;
 
-pub fn check(wire: Wire) -> Option<Migrator> {
-    let (kind, uri) = (wire.source_kind?, wire.source_uri?);
-    let canonical = match kind {
-        SourceKind::Hdfs => hdfs(&uri),
-        SourceKind::LocalDirectory => directory(&uri),
+/// A source as given.
+pub struct GivenSource {
+    pub kind: SourceKind,
+    pub uri: String,
+    pub user: Option<String>,
+    pub configuration_directory: Option<String>,
+}
+
+pub fn source(given: GivenSource, findings: &Findings) -> Option<Source> {
+    let canonical = match given.kind {
+        SourceKind::Hdfs => hdfs(&given.uri),
+        SourceKind::LocalDirectory => directory(&given.uri),
     };
-    let uri = match canonical {
-        Ok(uri) => uri,
-        Err(expected) => {
-            wire.findings.add(
-                &errors::INVALID_PROPERTY_VALUE,
-                URI,
-                format!("'{uri}' cannot be the source: {expected}."),
-            );
-            return None;
-        }
-    };
-    if wire.source_user.as_ref().is_some_and(|user| user.is_empty() || user.contains(char::is_whitespace)) {
-        let target = "properties.source.user";
-        wire.findings.add(
-            &errors::INVALID_PROPERTY_VALUE,
-            target,
-            "A Hadoop user is one word without blanks.",
-        );
-        return None;
+    let wrong =
+        |target: &str, message: String| findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+    if given.user.as_ref().is_some_and(|user| user.is_empty() || user.contains(char::is_whitespace)) {
+        wrong("properties.source.user", "A Hadoop user is one word without blanks.".to_owned());
     }
-    Some(Migrator {
-        source: Source { kind, uri, user: wire.source_user },
-        max_bytes_per_second: wire.max_bytes_per_second,
-        max_running_migrations: wire.max_running_migrations.and_then(|most| u32::try_from(most).ok()),
-        location_data: wire.location_data,
-    })
+    if let Some(folder) = &given.configuration_directory
+        && path::canonical(folder).is_err()
+    {
+        let target = "properties.source.configurationDirectory";
+        wrong(target, format!("'{folder}' is not the absolute path of a directory on the agent's machine."));
+    }
+    match canonical {
+        Ok(uri) => Some(Source {
+            kind: given.kind,
+            uri,
+            user: given.user,
+            configuration_directory: given.configuration_directory,
+        }),
+        Err(expected) => {
+            wrong(URI, format!("'{}' cannot be the source: {expected}.", given.uri));
+            None
+        }
+    }
+}
+
+/// What both versions say alike; the names of the properties differ.
+pub fn kerberos(given: Option<&Kerberos>, target: &str, findings: &Findings) {
+    let Some(Kerberos { enabled: Some(true), principal, keytab_location }) = given else { return };
+    findings.required(&format!("{target}.principal"), principal.as_ref());
+    let keytab_target = format!("{target}.keytabLocation");
+    if let Some(keytab) = findings.required(&keytab_target, keytab_location.as_ref())
+        && path::canonical(keytab).is_err()
+    {
+        let message = format!("'{keytab}' is not the absolute path of a keytab on the agent's machine.");
+        findings.add(&errors::INVALID_PROPERTY_VALUE, keytab_target, message);
+    }
 }
 
 /// The root only: paths are the migrations' business.

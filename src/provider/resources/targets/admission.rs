@@ -8,17 +8,11 @@ use crate::areas;
 use crate::core::Core;
 use crate::document::Document;
 use crate::errors::{self, Outcome};
+use crate::resources::path_mappings;
 
 /// Account and container are fixed: the areas of migrations are reserved in them.
 pub fn check(stored: Option<&Target>, input: &TargetInput) -> Result<(), ArmError> {
-    let Some(stored) = stored else {
-        if input.account_key.is_none() {
-            let target = "properties.credential.accountKey";
-            let message = format!("The property '{target}' is required when a target is created.");
-            return Err(errors::MISSING_REQUIRED_PROPERTY.at(target, message));
-        }
-        return Ok(());
-    };
+    let Some(stored) = stored else { return Ok(()) };
     for (same, target) in [
         (
             stored.storage_account_id.eq_ignore_ascii_case(&input.storage_account_id),
@@ -36,8 +30,9 @@ pub fn check(stored: Option<&Target>, input: &TargetInput) -> Result<(), ArmErro
 
 /// A target goes only when no migration writes through it; the reservations must not change until the commit.
 pub async fn check_unused(core: &Core, document: &Document<Target>, change: Change) -> Outcome<Change> {
-    let areas = areas::load(core, &document.spec).await?;
     let key = document.key();
+    let change = path_mappings::check_unused(core, &key, &document.id, change).await?;
+    let areas = areas::load(core, &document.spec).await?;
     let users: Vec<&str> =
         areas.list.iter().filter(|area| area.target == key).map(|area| area.migration_id.as_str()).collect();
     if users.is_empty() {

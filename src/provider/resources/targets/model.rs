@@ -1,7 +1,9 @@
 //! The one internal model of a target.
 
-use livedata_model::spec::Secret;
+use livedata_model::spec::{CredentialKind, Secret};
 use serde::{Deserialize, Serialize};
+
+use crate::secrets::Sealed;
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Target {
@@ -10,8 +12,8 @@ pub struct Target {
     pub storage_container: String,
     /// The user's own word on the DFS endpoint; goes before what the look-up finds.
     pub storage_endpoint: Option<String>,
-    /// Base64 of the sealed key.
-    pub sealed_account_key: String,
+    #[serde(flatten)]
+    pub credential: Credential,
     /// What the last look-up of the account told.
     pub found: Option<Found>,
 }
@@ -20,6 +22,27 @@ impl Target {
     pub fn account_name(&self) -> &str {
         self.storage_account_id.rsplit('/').next().unwrap_or("")
     }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Absent in what was stored when there were account keys only.
+    #[serde(rename = "credential_kind", default = "account_key")]
+    pub kind: CredentialKind,
+    /// The key, the signature or the client's secret, if the kind has one.
+    #[serde(rename = "sealed_account_key", default)]
+    pub sealed: Option<Sealed>,
+    #[serde(default)]
+    pub client_id: Option<String>,
+    #[serde(default)]
+    pub tenant_id: Option<String>,
+    /// `https://login.microsoftonline.com` if absent.
+    #[serde(default)]
+    pub authority: Option<String>,
+}
+
+fn account_key() -> CredentialKind {
+    CredentialKind::AccountKey
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -40,11 +63,45 @@ pub enum Tristate {
     Unknown,
 }
 
-/// A target's document, checked by itself. The key is in the clear here, and nowhere later.
+/// A target's document, checked by itself. Secrets are in the clear here, and nowhere later.
 pub struct TargetInput {
     pub storage_account_id: String,
     pub storage_container: String,
     pub storage_endpoint: Option<String>,
-    /// `None`: keep the stored one.
-    pub account_key: Option<Secret>,
+    pub credential: CredentialInput,
+}
+
+pub struct CredentialInput {
+    pub kind: CredentialKind,
+    /// `None`: keep the stored one, if it is of the same kind.
+    pub secret: Option<Secret>,
+    pub client_id: Option<String>,
+    pub tenant_id: Option<String>,
+    pub authority: Option<String>,
+}
+
+/// The property that holds the secret of a kind, if it has one.
+pub fn secret_property(kind: CredentialKind) -> Option<&'static str> {
+    match kind {
+        CredentialKind::AccountKey => Some("accountKey"),
+        CredentialKind::SharedAccessSignature => Some("sharedAccessSignature"),
+        CredentialKind::ServicePrincipal => Some("clientSecret"),
+        CredentialKind::ManagedIdentity | CredentialKind::WorkloadIdentity | CredentialKind::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_when_there_were_account_keys_only_is_read() {
+        let stored = r#"{"storage_account_id": "/a", "storage_container": "c", "storage_endpoint": null,
+            "sealed_account_key": "abc", "found": null}"#;
+        let target: Target = serde_json::from_str(stored).unwrap();
+        assert_eq!(target.credential.kind, CredentialKind::AccountKey);
+        assert_eq!(target.credential.sealed, Some(Sealed("abc".into())));
+        let again: Target = serde_json::from_str(&serde_json::to_string(&target).unwrap()).unwrap();
+        assert_eq!(again, target);
+    }
 }

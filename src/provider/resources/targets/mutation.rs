@@ -1,44 +1,43 @@
-//! The new intent of a target. Here the account key is sealed; an equal key keeps its sealed form, so that a repeated PUT
-//! changes nothing.
+//! The new intent of a target. Here its secret is sealed.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::model::{Credential, CredentialInput, secret_property};
 use super::{Target, TargetInput};
 use crate::core::Core;
 use crate::errors::{self, Outcome};
+use crate::secrets::{self, Context};
 
 pub fn intent(core: &Core, guid: &str, stored: Option<&Target>, input: TargetInput) -> Outcome<Target> {
-    let kept = stored.map(|stored| stored.sealed_account_key.clone());
-    let sealed_account_key = match (input.account_key, kept) {
-        (Some(given), Some(kept)) if open(core, guid, &kept)? == given.0 => kept,
-        (Some(given), _) => STANDARD.encode(core.sealing_key.seal(&context(guid), given.0.as_bytes())),
-        (None, Some(kept)) => kept,
-        (None, None) => {
-            let target = "properties.credential.accountKey";
-            return Err(errors::MISSING_REQUIRED_PROPERTY.at(target, "The account key is required.").into());
-        }
-    };
     let endpoint_kept = stored.is_some_and(|stored| stored.storage_endpoint == input.storage_endpoint);
     Ok(Target {
         storage_account_id: input.storage_account_id,
         storage_container: input.storage_container,
         storage_endpoint: input.storage_endpoint,
-        sealed_account_key,
+        credential: credential(core, guid, stored.map(|stored| &stored.credential), input.credential)?,
         found: stored.filter(|_| endpoint_kept).and_then(|stored| stored.found.clone()),
     })
 }
 
-/// The account key in the clear.
-pub fn open(core: &Core, guid: &str, sealed: &str) -> Outcome<String> {
-    let damaged =
-        || livedata_store::Error::Damaged("the sealed account key is not what was stored".to_owned());
-    let sealed = STANDARD.decode(sealed).map_err(|_| damaged())?;
-    let plain = core.sealing_key.open(&context(guid), &sealed)?;
-    Ok(String::from_utf8(plain).map_err(|_| damaged())?)
+fn credential(
+    core: &Core,
+    guid: &str,
+    stored: Option<&Credential>,
+    input: CredentialInput,
+) -> Outcome<Credential> {
+    let CredentialInput { kind, secret, client_id, tenant_id, authority } = input;
+    let sealed = match secret_property(kind) {
+        None => None,
+        Some(property) => {
+            let kept = stored.filter(|stored| stored.kind == kind).and_then(|stored| stored.sealed.as_ref());
+            let sealed = secrets::seal(core, context(guid), secret, kept)?;
+            let target = format!("properties.credential.{property}");
+            let message = format!("The property '{target}' is required: no such secret is stored.");
+            Some(sealed.ok_or_else(|| errors::MISSING_REQUIRED_PROPERTY.at(target, message))?)
+        }
+    };
+    Ok(Credential { kind, sealed, client_id, tenant_id, authority })
 }
 
-/// Binds a sealed key to its target: moved to another record it does not open.
-fn context(guid: &str) -> String {
-    format!("account key of target {guid}")
+pub fn context(guid: &str) -> Context<'_> {
+    // The words are part of what was sealed when there were account keys only.
+    Context { what: "account key of target", guid }
 }

@@ -1,11 +1,13 @@
-//! Wire form of a target in `2026-11-01-preview`. `credential.accountKey` is read and never written.
+//! Wire form of a target in `2026-11-01-preview`. The secrets of `credential` are read and never written.
 
 use livedata_model::spec::{CredentialKind, Secret};
 use serde_json::{Map, Value, json};
 
 use super::Target;
+use super::model::{CredentialInput, secret_property};
 use crate::clock::rfc3339_of_ms;
 use crate::document::Document;
+use crate::errors;
 use crate::wire::{Findings, Reader};
 
 /// `properties` as given; required ones that are absent have become findings.
@@ -13,10 +15,17 @@ pub struct Wire {
     pub storage_account_id: Option<String>,
     pub storage_container: Option<String>,
     pub storage_endpoint: Option<String>,
-    pub credential_kind: Option<CredentialKind>,
-    pub account_key: Option<Secret>,
+    pub credential: Option<CredentialInput>,
     pub findings: Findings,
 }
+
+const KINDS: [(&str, CredentialKind); 5] = [
+    ("AccountKey", CredentialKind::AccountKey),
+    ("SharedAccessSignature", CredentialKind::SharedAccessSignature),
+    ("ServicePrincipal", CredentialKind::ServicePrincipal),
+    ("ManagedIdentity", CredentialKind::ManagedIdentity),
+    ("WorkloadIdentity", CredentialKind::WorkloadIdentity),
+];
 
 pub fn read(mut properties: Reader<'_>) -> Wire {
     properties.read_only(&["status"]);
@@ -24,30 +33,62 @@ pub fn read(mut properties: Reader<'_>) -> Wire {
         storage_account_id: properties.required_text("storageAccountId"),
         storage_container: properties.required_text("storageContainer"),
         storage_endpoint: properties.text("storageEndpoint"),
-        credential_kind: None,
-        account_key: None,
+        credential: None,
         findings: properties.findings().clone(),
     };
     if properties.required("credential")
         && let Some(mut credential) = properties.object("credential")
     {
-        if credential.required("kind") {
-            wire.credential_kind = credential.word("kind", &[("AccountKey", CredentialKind::AccountKey)]);
-        }
-        wire.account_key = credential.text("accountKey").map(Secret);
+        wire.credential = read_credential(&mut credential);
         credential.finish();
     }
     properties.finish();
     wire
 }
 
-pub fn write(document: &Document<Target>) -> Map<String, Value> {
+fn read_credential(credential: &mut Reader<'_>) -> Option<CredentialInput> {
+    let kind = credential.required("kind").then(|| credential.word("kind", &KINDS)).flatten();
+    let secrets = [
+        ("accountKey", credential.text("accountKey")),
+        ("sharedAccessSignature", credential.text("sharedAccessSignature")),
+        ("clientSecret", credential.text("clientSecret")),
+    ];
+    let (client_id, tenant_id) = (credential.text("clientId"), credential.text("tenantId"));
+    let authority = credential.text("authorityHost");
+    let kind = kind?;
+    let mut secret = None;
+    for (name, given) in secrets {
+        match given {
+            Some(given) if secret_property(kind) == Some(name) => secret = Some(Secret(given)),
+            Some(_) => {
+                let message =
+                    format!("A credential of kind {} has no '{name}': leave it out.", kind.as_str());
+                let target = credential.target(name);
+                credential.findings().add(&errors::INVALID_PROPERTY_VALUE, target, message);
+            }
+            None => {}
+        }
+    }
+    Some(CredentialInput { kind, secret, client_id, tenant_id, authority })
+}
+
+pub fn write(document: &Document<Target>, conditions: Vec<Value>) -> Map<String, Value> {
     let target = &document.spec;
+    let mut credential = Map::from_iter([("kind".to_owned(), json!(target.credential.kind.as_str()))]);
+    for (name, value) in [
+        ("clientId", &target.credential.client_id),
+        ("tenantId", &target.credential.tenant_id),
+        ("authorityHost", &target.credential.authority),
+    ] {
+        if let Some(value) = value {
+            credential.insert(name.to_owned(), json!(value));
+        }
+    }
     let mut properties = Map::from_iter([
         ("storageAccountId".to_owned(), json!(target.storage_account_id)),
         ("storageContainer".to_owned(), json!(target.storage_container)),
-        ("credential".to_owned(), json!({ "kind": CredentialKind::AccountKey.as_str() })),
-        ("status".to_owned(), json!({ "conditions": conditions(target) })),
+        ("credential".to_owned(), Value::Object(credential)),
+        ("status".to_owned(), json!({ "conditions": conditions })),
     ]);
     if let Some(endpoint) = &target.storage_endpoint {
         properties.insert("storageEndpoint".to_owned(), json!(endpoint));
@@ -56,7 +97,7 @@ pub fn write(document: &Document<Target>) -> Map<String, Value> {
 }
 
 /// As far as the look-up tells.
-fn conditions(target: &Target) -> Vec<Value> {
+pub fn conditions(target: &Target) -> Vec<Value> {
     let Some(found) = &target.found else { return Vec::new() };
     [("Reachable", found.reachable), ("HierarchicalNamespace", found.hierarchical_namespace)]
         .into_iter()

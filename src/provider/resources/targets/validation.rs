@@ -3,11 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livedata_arm::ResourceId;
+use livedata_model::spec::CredentialKind;
 use url::Url;
 
 use super::TargetInput;
+use super::model::CredentialInput;
 use super::v2026_11_01_preview::Wire;
 use crate::errors;
+use crate::wire::Findings;
 
 pub fn check(wire: Wire) -> Option<TargetInput> {
     let wrong =
@@ -40,22 +43,45 @@ pub fn check(wire: Wire) -> Option<TargetInput> {
             format!("'{endpoint}' is not an http or https address without query."),
         );
     }
-    // The value of a secret is never repeated, not even when it is wrong.
-    if let Some(key) = &wire.account_key
-        && STANDARD.decode(&key.0).map_or(true, |bytes| bytes.is_empty())
-    {
-        wrong(
-            "properties.credential.accountKey",
-            "The account key must be base64, as the storage account lists it.".to_owned(),
-        );
-    }
-    wire.credential_kind?;
+    let credential = wire.credential?;
+    check_credential(&credential, &wire.findings);
     Some(TargetInput {
         storage_account_id: wire.storage_account_id?,
         storage_container: wire.storage_container?,
         storage_endpoint: wire.storage_endpoint,
-        account_key: wire.account_key,
+        credential,
     })
+}
+
+/// The value of a secret is never repeated, not even when it is wrong.
+fn check_credential(credential: &CredentialInput, findings: &Findings) {
+    let at = |name: &str| format!("properties.credential.{name}");
+    let wrong = |name: &str, message: &str| {
+        findings.add(&errors::INVALID_PROPERTY_VALUE, at(name), message);
+    };
+    match (credential.kind, &credential.secret) {
+        (CredentialKind::AccountKey, Some(key))
+            if STANDARD.decode(&key.0).map_or(true, |bytes| bytes.is_empty()) =>
+        {
+            wrong("accountKey", "The account key must be base64, as the storage account lists it.");
+        }
+        (CredentialKind::SharedAccessSignature, Some(signature)) => {
+            let query = signature.0.trim_start_matches('?');
+            if !query.split('&').any(|pair| pair.strip_prefix("sig=").is_some_and(|value| !value.is_empty()))
+            {
+                wrong("sharedAccessSignature", "A shared access signature is a query with 'sig='.");
+            }
+        }
+        (CredentialKind::ServicePrincipal, _) => {
+            findings.required(&at("clientId"), credential.client_id.as_ref());
+            findings.required(&at("tenantId"), credential.tenant_id.as_ref());
+        }
+        _ => {}
+    }
+    let is_authority = |text: &String| Url::parse(text).is_ok_and(|url| url.scheme() == "https");
+    if credential.authority.as_ref().is_some_and(|text| !is_authority(text)) {
+        wrong("authorityHost", "The authority is an https address, as https://login.microsoftonline.com is.");
+    }
 }
 
 fn is_storage_account(id: &str) -> bool {

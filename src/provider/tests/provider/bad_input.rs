@@ -198,7 +198,13 @@ async fn migration_documents_path_not_absolute_target_of_another_migrator() {
             ("/properties/targetId", json!(m), "InvalidPropertyValue", id),
             ("/properties/targetId", json!(foreign), "TargetOfAnotherMigrator", id),
             ("/properties/targetId", json!(format!("{m}/targets/none")), "TargetNotFound", id),
-            ("/properties/mode", json!("Recurring"), "ModeNotSupported", "properties.mode"),
+            ("/properties/mode", json!("Sometimes"), "InvalidPropertyValue", "properties.mode"),
+            (
+                "/properties/recurrencePeriod",
+                json!("PT1H"),
+                "InvalidPropertyValue",
+                "properties.recurrencePeriod",
+            ),
             ("/properties/autoStart", json!("yes"), "InvalidPropertyValue", "properties.autoStart"),
         ],
     )
@@ -260,7 +266,9 @@ async fn policies_of_a_migration() {
         ("/properties/barriers", json!(["_SUCCESS", "/a"]), value, "properties.barriers[1]"),
         ("/properties/barriers", json!(["**"]), value, "properties.barriers[0]"),
         ("/properties/barriers", json!([""]), value, "properties.barriers[0]"),
-        ("/properties/actionPolicy", json!("Overwrite"), unknown, "properties.actionPolicy"),
+        ("/properties/actionPolicy", json!("Ask"), value, "properties.actionPolicy"),
+        ("/properties/priority", json!("Urgent"), value, "properties.priority"),
+        ("/properties/compression", json!("None"), unknown, "properties.compression"),
     ];
     refused(&world, &client, &format!("{m}/liveDataMigrations/x"), &good, &cases).await;
     running.stop().await;

@@ -146,7 +146,11 @@ fn known(items: &BTreeMap<String, Item>) -> Vec<Known> {
 }
 
 fn report(migrations: Vec<MigrationReport>) -> Report {
-    Report { sequence: 0, agent: AgentReport { version: "9.9.9".into(), conditions: Vec::new() }, migrations }
+    Report {
+        sequence: 0,
+        agent: AgentReport { version: "9.9.9".into(), conditions: Vec::new(), source: None },
+        migrations,
+    }
 }
 
 /// An enrolled agent that listens at the relay.

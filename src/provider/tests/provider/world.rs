@@ -126,6 +126,7 @@ impl World {
             store: Arc::clone(&self.store),
             sealing_key: SealingKey::load_or_create(self.folder.path().join("sealing.key")).unwrap(),
             namespace: "LiveData.Platform".into(),
+            compatible: true,
             arm_listen: "127.0.0.1:0".parse().unwrap(),
             arm_tls: identity.server_config(Some(self.web_authority.certificate_pem())).unwrap(),
             enrolment_listen: "127.0.0.1:0".parse().unwrap(),

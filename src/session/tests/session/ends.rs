@@ -273,14 +273,7 @@ pub fn item(id: &str, generation: u64) -> Item {
 }
 
 pub fn sized_item(id: &str, generation: u64, bytes: usize) -> Item {
-    let spec = MigratorSpec {
-        guid: "g".into(),
-        source_kind: SourceKind::Hdfs,
-        source_uri: "x".repeat(bytes),
-        source_user: None,
-        max_bytes_per_second: None,
-        max_running_migrations: None,
-    };
+    let spec = MigratorSpec::new("g", SourceKind::Hdfs, "x".repeat(bytes));
     Item { id: id.into(), generation, body: Body::Migrator(spec) }
 }
 
@@ -311,7 +304,7 @@ pub fn part(migration: &str, part: u32) -> FailedPathsPart {
 pub fn report(version: &str) -> Report {
     Report {
         sequence: 0,
-        agent: AgentReport { version: version.into(), conditions: vec![] },
+        agent: AgentReport { version: version.into(), conditions: vec![], source: None },
         migrations: vec![],
     }
 }

@@ -1,0 +1,53 @@
+//! Secrets of resources: sealed before they are stored, bound to their resource, never written to a client.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use livedata_model::spec::Secret;
+use serde::{Deserialize, Serialize};
+
+use crate::core::Core;
+use crate::errors::Outcome;
+
+/// Base64 of a sealed secret.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+/// What a secret is and whose: moved to another record it does not open.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub what: &'static str,
+    pub guid: &'a str,
+}
+
+impl Context<'_> {
+    fn text(self) -> String {
+        format!("{} {}", self.what, self.guid)
+    }
+}
+
+/// What is given, sealed; an equal secret keeps its sealed form, so that a repeated PUT changes nothing. Without a new one
+/// the stored one stays.
+pub fn seal(
+    core: &Core,
+    context: Context<'_>,
+    given: Option<Secret>,
+    kept: Option<&Sealed>,
+) -> Outcome<Option<Sealed>> {
+    let Some(given) = given else { return Ok(kept.cloned()) };
+    if let Some(kept) = kept
+        && open(core, context, kept)? == given
+    {
+        return Ok(Some(kept.clone()));
+    }
+    let sealed = core.sealing_key.seal(&context.text(), given.0.as_bytes());
+    Ok(Some(Sealed(STANDARD.encode(sealed))))
+}
+
+/// The secret in the clear: for the session, and for nothing else.
+pub fn open(core: &Core, context: Context<'_>, sealed: &Sealed) -> Outcome<Secret> {
+    let damaged = || livedata_store::Error::Damaged("a sealed secret is not what was stored".to_owned());
+    let sealed = STANDARD.decode(&sealed.0).map_err(|_| damaged())?;
+    let plain = core.sealing_key.open(&context.text(), &sealed)?;
+    Ok(Secret(String::from_utf8(plain).map_err(|_| damaged())?))
+}
