@@ -37,6 +37,8 @@ mod operation_routes;
 mod operations;
 mod options;
 mod provider_operations;
+#[cfg(test)]
+mod public_examples;
 mod registry;
 mod request;
 mod resources;

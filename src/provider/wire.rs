@@ -217,7 +217,14 @@ impl<'a> Reader<'a> {
 
     /// The whole object as a wire type. What it cannot take, and what it does not know, become findings.
     pub fn typed<T: DeserializeOwned>(self) -> Option<T> {
-        let whole = Value::Object(self.object.clone());
+        self.typed_but(&[])
+    }
+
+    /// The same, without what only the provider sets and the type does not have.
+    pub fn typed_but<T: DeserializeOwned>(self, passed_over: &[&str]) -> Option<T> {
+        let mut whole = self.object.clone();
+        whole.retain(|name, _| !passed_over.contains(&name.as_str()));
+        let whole = Value::Object(whole);
         let (mut unknown, mut track) = (Vec::new(), serde_path_to_error::Track::new());
         let deserializer = serde_path_to_error::Deserializer::new(&whole, &mut track);
         let read = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()));

@@ -1,7 +1,7 @@
 //! Data transfer agents: machines that copy for a migrator's agent.
 
 mod model;
-mod v2023_11_01_preview;
+pub mod v2023_11_01_preview;
 mod v2026_11_01_preview;
 mod validation;
 

@@ -59,7 +59,7 @@ impl ResourceKind for MetadataTargets {
         let wire = if view.version.is_public() {
             properties.typed::<v2023_11_01_preview::Properties>()?
         } else {
-            v2026_11_01_preview::into_public(properties.typed()?)
+            properties.typed_but(&["status"])?
         };
         validation::check(view, wire, stored, &findings)
     }

@@ -3,7 +3,7 @@
 mod admission;
 mod model;
 mod schedule;
-mod v2023_11_01_preview;
+pub mod v2023_11_01_preview;
 mod v2026_11_01_preview;
 mod validation;
 

@@ -13,8 +13,12 @@ mod contract;
 mod enrolment;
 #[path = "provider/failed_paths.rs"]
 mod failed_paths;
+#[path = "provider/kinds.rs"]
+mod kinds;
 #[path = "provider/live.rs"]
 mod live;
+#[path = "provider/public.rs"]
+mod public;
 #[path = "provider/recovery.rs"]
 mod recovery;
 #[path = "provider/resources.rs"]

@@ -3,9 +3,11 @@
 use livedata_arm::ArmError;
 use livedata_model::path;
 use livedata_model::rules::ActionPolicy;
+use serde::de::DeserializeOwned;
 use serde_json::Map;
 
 use super::Migration;
+use super::v2023_11_01_preview as public;
 use super::v2026_11_01_preview::ACTIONS;
 use super::validation::canonical;
 use crate::errors;
@@ -24,10 +26,18 @@ pub struct Reset {
 }
 
 pub fn reset(request: &Request) -> Result<Reset, ArmError> {
-    let policy = if request.view.version.is_public() { "targetActionPolicy" } else { "actionPolicy" };
+    if request.view.version.is_public() {
+        let wire: public::Reset = typed(request)?;
+        let reset_path_mapping = wire.reset_path_mapping.unwrap_or(false);
+        let action = wire.target_action_policy.map(|policy| match policy {
+            public::TargetActionPolicy::Overwrite => ActionPolicy::Overwrite,
+            public::TargetActionPolicy::SkipIfSizeMatch => ActionPolicy::SkipIfSizeMatch,
+        });
+        return Ok(Reset { reset_path_mapping, action });
+    }
     read(request, |reader, _| Reset {
         reset_path_mapping: reader.boolean("resetPathMapping").unwrap_or(false),
-        action: reader.word(policy, &ACTIONS),
+        action: reader.word("actionPolicy", &ACTIONS),
     })
 }
 
@@ -43,6 +53,14 @@ pub fn rescan(request: &Request, migration: &Migration) -> Result<String, ArmErr
         Some(path)
     })?;
     Ok(path.unwrap_or_else(|| migration.path.clone()))
+}
+
+fn typed<T: DeserializeOwned + Default>(request: &Request) -> Result<T, ArmError> {
+    let body = if request.body.is_empty() { Map::new() } else { request.document()? };
+    let findings = Findings::default();
+    let read = Reader::new("", &body, &findings).typed();
+    findings.verdict()?;
+    Ok(read.unwrap_or_default())
 }
 
 fn read<T>(request: &Request, take: impl FnOnce(&mut Reader<'_>, &Findings) -> T) -> Result<T, ArmError> {

@@ -100,6 +100,14 @@ impl From<MigrationState> for Status {
 }
 
 wire_type! {
+    /// Body of `reset`.
+    pub struct Reset {
+        reset_path_mapping: bool,
+        target_action_policy: TargetActionPolicy,
+    }
+}
+
+wire_type! {
     /// What `start`, `stop` and `reset` answer.
     pub struct StatusResponse {
         migration_status: Status,

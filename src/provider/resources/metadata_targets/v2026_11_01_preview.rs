@@ -1,6 +1,6 @@
-//! Wire form of a metadata target in `2026-11-01-preview`: that of the public version, and a status.
+//! Wire form of a metadata target in `2026-11-01-preview`: that of the public version, and a status, which is never read.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::v2023_11_01_preview::Properties as Public;
@@ -13,15 +13,6 @@ pub struct Properties {
     status: Value,
 }
 
-/// As it is read: what the provider alone writes is passed over.
-pub fn into_public(wire: WithStatus) -> Public {
-    wire.0
-}
-
 pub fn of_public(public: Public, conditions: &[WireCondition]) -> Properties {
     Properties { public, status: json!({ "conditions": conditions }) }
 }
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub struct WithStatus(Public);

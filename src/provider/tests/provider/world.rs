@@ -149,7 +149,11 @@ impl World {
     pub fn client(&self, running: &Running) -> Client {
         let identity = self.web_authority.issue_client("front door", "urn:livedata:front-door").unwrap();
         let tls = identity.client_config(self.web_authority.certificate_pem()).unwrap();
-        Client { http: http(tls), base: format!("https://localhost:{}", running.arm_address.port()) }
+        Client {
+            http: http(tls),
+            version: VERSION,
+            base: format!("https://localhost:{}", running.arm_address.port()),
+        }
     }
 
     pub fn client_without_certificate(&self) -> reqwest::Client {
@@ -181,6 +185,7 @@ fn http(tls: rustls::ClientConfig) -> reqwest::Client {
 pub struct Client {
     pub http: reqwest::Client,
     pub base: String,
+    pub version: &'static str,
 }
 
 pub struct Reply {
@@ -214,9 +219,18 @@ impl Reply {
 }
 
 impl Client {
+    /// The same, speaking the public version.
+    pub fn public(&self) -> Self {
+        Self { version: "2023-11-01-preview", ..self.clone() }
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let address = format!("{path}{separator}api-version={VERSION}");
+        let address = format!("{path}{separator}api-version={}", self.version);
         self.http
             .request(method, format!("{}{address}", self.base))
             .header("referer", format!("https://arm.example:8443{address}"))
