@@ -1,11 +1,11 @@
-// Makes `openapi/common-types/v5/types.json` of what the compiler has made of `common-types/`: what our documents refer to,
+// Makes `openapi/common-types/resource-management/v5/types.json` of what the compiler has made of `common-types/`: what our documents refer to,
 // under the names that Azure's own file has.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const [compiled, ...documents] = process.argv.slice(2);
-const RENAMED = { LocationData: "locationData" };
-const OUTPUT = "openapi/common-types/v5/types.json";
+const RENAMED = { LocationData: "locationData", SystemData: "systemData" };
+const OUTPUT = "openapi/common-types/resource-management/v5/types.json";
 
 let text = readFileSync(compiled, "utf8");
 for (const [from, to] of Object.entries(RENAMED)) {
@@ -16,14 +16,17 @@ for (const [from, to] of Object.entries(RENAMED)) {
   definitions[to] = definitions[from];
   delete definitions[from];
 }
-// What the library's decorators would have said of them.
+// What the library's decorators would have said, and what readers who follow references lose otherwise.
 definitions.Resource["x-ms-azure-resource"] = true;
+definitions.systemData.readOnly = true;
+const { description } = definitions.Resource.properties.type;
+definitions.Resource.properties.type = { type: "string", description, readOnly: true };
 for (const name of ["ApiVersionParameter", "SubscriptionIdParameter"]) {
-  delete parameters[name]["x-ms-parameter-location"];
+  parameters[name]["x-ms-parameter-location"] = "client";
 }
 
 const kept = { definitions: {}, parameters: {} };
-const queue = documents.flatMap((file) => references(readFileSync(file, "utf8"), "common-types/v5/types.json"));
+const queue = documents.flatMap((file) => references(readFileSync(file, "utf8"), "common-types/resource-management/v5/types.json"));
 while (queue.length > 0) {
   const [kind, name] = queue.pop();
   if (kept[kind][name]) continue;
@@ -41,7 +44,7 @@ const document = {
   definitions: sorted(kept.definitions),
   parameters: sorted(kept.parameters),
 };
-mkdirSync("openapi/common-types/v5", { recursive: true });
+mkdirSync("openapi/common-types/resource-management/v5", { recursive: true });
 writeFileSync(OUTPUT, `${JSON.stringify(document, null, 2)}\n`);
 
 function references(text, file) {
