@@ -83,7 +83,10 @@ fn check(workshop: &Workshop) -> Result<()> {
         differences.join("\n  ")
     );
     for document in workshop.documents()? {
-        command::run(workshop.script("oav/dist/cli.js").arg("validate-example").arg(document))?;
+        let mut oav = workshop.script("oav/dist/cli.js");
+        // Its log would be in the user's home.
+        oav.arg("--logFilepath").arg(workshop.folder.join("oav.log"));
+        command::run(oav.arg("validate-example").arg(document))?;
     }
     println!("{} files are as the TypeSpec says, and its examples valid", made.len());
     Ok(())

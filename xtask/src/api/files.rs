@@ -36,6 +36,10 @@ impl Files {
         self.0.len()
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+
     pub fn write_to(&self, folder: &Path) -> Result<()> {
         for (name, content) in &self.0 {
             let path = folder.join(name);

@@ -54,18 +54,10 @@ impl Workshop {
 
     /// The documents here, one of each version.
     pub fn documents(&self) -> Result<Vec<PathBuf>> {
-        let folder = self.folder.join(super::DOCUMENTS);
-        let mut documents = Vec::new();
-        for entry in
-            std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?
-        {
-            let document = entry?.path().join("openapi.json");
-            if document.is_file() {
-                documents.push(document);
-            }
-        }
-        ensure!(!documents.is_empty(), "there is no document in {}", folder.display());
-        documents.sort();
+        let is_document = |path: &Path| path.starts_with(super::DOCUMENTS) && path.ends_with("openapi.json");
+        let documents = Files::below(&self.folder, is_document)?;
+        let documents: Vec<PathBuf> = documents.names().map(|name| self.folder.join(name)).collect();
+        ensure!(!documents.is_empty(), "the compiler has made no document in {}", self.folder.display());
         Ok(documents)
     }
 }
