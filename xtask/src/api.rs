@@ -3,13 +3,15 @@
 //!
 //! - `build` makes the documents anew;
 //! - `check` holds the clone to what would be made: files, formatting, Azure's rules for TypeSpec, examples against documents;
-//! - `lint-diff` holds the documents to Azure's rules for OpenAPI: [`lint_diff`].
+//! - `lint-diff` holds the documents to Azure's rules for OpenAPI: [`lint_diff`];
+//! - `traffic` holds recorded requests and answers to a document: [`traffic`].
 
 mod files;
 mod lint_diff;
+mod traffic;
 mod workshop;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
@@ -26,6 +28,14 @@ pub enum Api {
     Check,
     /// Whether the OpenAPI documents follow Azure's rules
     LintDiff,
+    /// Whether recorded requests and answers are as a document says, and are of all its operations
+    Traffic {
+        /// The folder with the records
+        records: PathBuf,
+        /// The document, in a folder of its namespace and one of its version
+        #[arg(long, default_value = DOCUMENT)]
+        document: PathBuf,
+    },
 }
 
 const SOURCE: &str = "api";
@@ -33,6 +43,8 @@ const SOURCE: &str = "api";
 const SOURCES: &str = "**/*.tsp";
 /// In [`SOURCE`]; made.
 const DOCUMENTS: &str = "openapi";
+/// The newest.
+const DOCUMENT: &str = "api/openapi/LiveData.Platform/preview/2026-11-01-preview/openapi.json";
 
 pub fn run(command: &Api) -> Result<()> {
     let workshop = Workshop::open(Path::new(SOURCE))?;
@@ -46,6 +58,7 @@ pub fn run(command: &Api) -> Result<()> {
             workshop.compile()?;
             lint_diff::run(&workshop)
         }
+        Api::Traffic { records, document } => traffic::run(&workshop, records, document),
     }
 }
 
@@ -83,10 +96,7 @@ fn check(workshop: &Workshop) -> Result<()> {
         differences.join("\n  ")
     );
     for document in workshop.documents()? {
-        let mut oav = workshop.script("oav/dist/cli.js");
-        // Its log would be in the user's home.
-        oav.arg("--logFilepath").arg(workshop.folder.join("oav.log"));
-        command::run(oav.arg("validate-example").arg(document))?;
+        command::run(workshop.oav().arg("validate-example").arg(document))?;
     }
     println!("{} files are as the TypeSpec says, and its examples valid", made.len());
     Ok(())

@@ -68,7 +68,8 @@ pub fn run(workshop: &Workshop) -> Result<()> {
     for document in workshop.documents()? {
         let modules = workshop.packages.home.join("node_modules");
         let mut autorest = workshop.script("autorest/entrypoints/app.js");
-        // Packages are given as folders: by name they would be fetched anew.
+        // Packages are given as folders: by name they would be fetched anew. With the subtype `rpaas` most of the rules would
+        // be left out.
         autorest
             .env("AUTOREST_HOME", workshop.packages.home.join("autorest"))
             .arg(format!("--version={}", modules.join("@autorest/core").display()))

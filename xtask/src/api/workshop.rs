@@ -18,6 +18,11 @@ impl Workshop {
     pub fn open(source: &Path) -> Result<Self> {
         let packages = Packages::install(source)?;
         let folder = packages.home.join(format!("work-{}", std::process::id()));
+        // Left behind by a process that was killed and had this one's id.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let workshop = Self { packages, folder };
         Files::below(source, |path| !path.starts_with("node_modules") && !path.starts_with("package.json"))?
@@ -36,6 +41,13 @@ impl Workshop {
 
     pub fn tsp(&self) -> Command {
         self.script("@typespec/compiler/cmd/tsp.js")
+    }
+
+    /// Azure's validator of examples and traffic. Its log would be in the user's home.
+    pub fn oav(&self) -> Command {
+        let mut command = self.script("oav/dist/cli.js");
+        command.arg("--logFilepath").arg(self.folder.join("oav.log"));
+        command
     }
 
     /// Makes the documents anew.
