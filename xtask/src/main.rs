@@ -5,16 +5,19 @@
 //! - `prove` runs the longer proofs by hand: [`prove`];
 //! - `sim` plays histories of the migration engine: [`sim`];
 //! - `bench` measures, for `docs/performance.md`: [`bench`];
+//! - `api` makes and checks the documents of the resource provider's surface: [`api`];
 //! - `hadoop` is a real Hadoop on this machine: [`hadoop`]; a real PostgreSQL is started for its stage alone: [`postgres`];
 //! - `tools` installs what tests need and the repository does not hold: [`tools`].
 //!
 //! Everything downloaded or built lies outside the clone, see [`cache`].
 
+mod api;
 mod bench;
 mod cache;
 mod command;
 mod dependencies;
 mod hadoop;
+mod node;
 mod postgres;
 mod prove;
 mod sim;
@@ -30,7 +33,7 @@ use clap::Parser;
 enum Xtask {
     /// Run the tests that every change must pass, all of them or the stages named
     Test {
-        /// In order: tools, format, clippy, dependencies, build, unit, integration, hdfs, postgres, az, judges, demo
+        /// In order: tools, format, clippy, dependencies, api, build, unit, integration, hdfs, postgres, az, judges, demo
         stages: Vec<tier::Stage>,
     },
     /// Let suites that others wrote judge the storage emulator, all of them or those named
@@ -42,6 +45,9 @@ enum Xtask {
     /// Measure how fast something is, beside its peers
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// The resource provider's surface: TypeSpec, OpenAPI, examples
+    #[command(subcommand)]
+    Api(api::Api),
     /// A real Hadoop cluster for tests
     #[command(subcommand)]
     Hadoop(hadoop::HadoopCommand),
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
         Xtask::Prove { name } => prove::run(name.as_deref()),
         Xtask::Sim(sim) => sim::run(&sim),
         Xtask::Bench(bench) => bench::run(&bench),
+        Xtask::Api(command) => api::run(&command),
         Xtask::Hadoop(command) => hadoop::run(command),
         Xtask::Tools => tools::install().map(|tools| println!("{tools}")),
     };

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::{cache, command, dependencies, tools};
+use crate::{api, cache, command, dependencies, tools};
 use table::{Outcome, Table};
 
 /// The one profile for tests and for the programs that they start.
@@ -28,6 +28,7 @@ pub enum Stage {
     Format,
     Clippy,
     Dependencies,
+    Api,
     Build,
     Unit,
     Integration,
@@ -61,6 +62,7 @@ impl Stage {
                 "warnings",
             ])),
             Self::Dependencies => dependencies::check(),
+            Self::Api => api::stage(),
             Self::Build => {
                 command::run(command::cargo("build")?.args(PROFILE).args(["--workspace", "--bins"]))
             }

@@ -1,0 +1,103 @@
+//! `cargo xtask api`: the resource provider's surface. `api/` holds it as TypeSpec; `api/openapi` has the documents that
+//! TypeSpec's compiler makes of it, so that nobody who builds or tests the provider needs Node.
+//!
+//! - `build` makes the documents anew;
+//! - `check` holds the clone to what would be made: files, formatting, Azure's rules for TypeSpec, examples against documents;
+//! - `lint-diff` holds the documents to Azure's rules for OpenAPI: [`lint_diff`];
+//! - `traffic` holds recorded requests and answers to a document: [`traffic`].
+
+mod files;
+mod lint_diff;
+mod traffic;
+mod workshop;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Subcommand;
+
+use crate::command;
+use files::Files;
+use workshop::Workshop;
+
+#[derive(Debug, Subcommand)]
+pub enum Api {
+    /// Make the OpenAPI documents of the TypeSpec
+    Build,
+    /// Whether the OpenAPI documents are those of the TypeSpec, and the examples valid
+    Check,
+    /// Whether the OpenAPI documents follow Azure's rules
+    LintDiff,
+    /// Whether recorded requests and answers are as a document says, and are of all its operations
+    Traffic {
+        /// The folder with the records
+        records: PathBuf,
+        /// The document, in a folder of its namespace and one of its version
+        #[arg(long, default_value = DOCUMENT)]
+        document: PathBuf,
+    },
+}
+
+const SOURCE: &str = "api";
+/// Read by the compiler itself.
+const SOURCES: &str = "**/*.tsp";
+/// In [`SOURCE`]; made.
+const DOCUMENTS: &str = "openapi";
+/// The newest.
+const DOCUMENT: &str = "api/openapi/LiveData.Platform/preview/2026-11-01-preview/openapi.json";
+
+pub fn run(command: &Api) -> Result<()> {
+    let workshop = Workshop::open(Path::new(SOURCE))?;
+    match command {
+        Api::Build => build(&workshop),
+        Api::Check => {
+            workshop.compile()?;
+            check(&workshop)
+        }
+        Api::LintDiff => {
+            workshop.compile()?;
+            lint_diff::run(&workshop)
+        }
+        Api::Traffic { records, document } => traffic::run(&workshop, records, document),
+    }
+}
+
+/// What every change must pass.
+pub fn stage() -> Result<()> {
+    let workshop = Workshop::open(Path::new(SOURCE))?;
+    workshop.compile()?;
+    check(&workshop)?;
+    lint_diff::run(&workshop)
+}
+
+fn build(workshop: &Workshop) -> Result<()> {
+    command::run(workshop.tsp().args(["format", SOURCES]))?;
+    workshop.compile()?;
+    let made = Files::below(&workshop.folder, |path| {
+        path.starts_with(DOCUMENTS) || path.extension() == Some("tsp".as_ref())
+    })?;
+    let source = Path::new(SOURCE);
+    let old = source.join(DOCUMENTS);
+    if old.exists() {
+        std::fs::remove_dir_all(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+    }
+    made.write_to(source)
+}
+
+fn check(workshop: &Workshop) -> Result<()> {
+    command::run(workshop.tsp().args(["format", "--check", SOURCES]))?;
+    let documents = |path: &Path| path.starts_with(DOCUMENTS);
+    let made = Files::below(&workshop.folder, documents)?;
+    let kept = Files::below(Path::new(SOURCE), documents)?;
+    let differences = kept.differences(&made);
+    ensure!(
+        differences.is_empty(),
+        "what TypeSpec's compiler makes is not what is kept; run `cargo xtask api build` and commit:\n  {}",
+        differences.join("\n  ")
+    );
+    for document in workshop.documents()? {
+        command::run(workshop.oav().arg("validate-example").arg(document))?;
+    }
+    println!("{} files are as the TypeSpec says, and its examples valid", made.len());
+    Ok(())
+}
