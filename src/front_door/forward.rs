@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::clock;
 use crate::dispatch::method_not_allowed;
+use crate::registration;
 use crate::reply::{Outcome, Refusal, Reply};
 use crate::request::{Incoming, Method};
 use crate::sign_in::Caller;
@@ -111,6 +112,7 @@ pub(crate) async fn forward(app: &App, request: &Incoming, caller: &Caller, upst
     } else {
         format!("{}?{}", request.path, request.query)
     };
+    registration::introduce(app, upstream).await?;
     let answer = upstream.call(method, &target, sent, request.body.clone()).await.map_err(|error| {
         let again = app.retry_after_seconds.to_string();
         if error.status == 503 { Refusal::from(error).with("retry-after", again) } else { error.into() }

@@ -16,6 +16,7 @@ use crate::request::{Incoming, Method};
 use crate::resources;
 use crate::sign_in::Caller;
 use crate::storage;
+use crate::upstream::Upstream;
 
 /// Collection; keys are `{subscription}/{namespace}` in lower case, the body is the registration state.
 const REGISTRATIONS: &str = "front-door.registrations";
@@ -88,6 +89,27 @@ pub(crate) async fn is_registered(app: &App, namespace: &str) -> Result<bool, Ar
     Ok(state(app, &find(app, namespace)?).await? == REGISTERED)
 }
 
+/// The provider is registered as long as one of the namespaces is that it stands behind.
+async fn tell(app: &App, upstream: &Upstream, to: &str) -> Result<(), ArmError> {
+    let mut state = to;
+    for other in app.upstreams.iter().filter(|other| other.is_same_provider(upstream)) {
+        if is_registered(app, &other.namespace).await? {
+            state = REGISTERED;
+        }
+    }
+    upstream.introduce(&app.subscription_id, state).await
+}
+
+/// The provider hears of the subscription before its first request.
+pub(crate) async fn introduce(app: &App, upstream: &Upstream) -> Result<(), ArmError> {
+    let state = state(app, &find(app, &upstream.namespace)?).await?;
+    // One provider may stand behind two namespaces: that one of them is not registered says nothing of the other.
+    if state != REGISTERED {
+        return Ok(());
+    }
+    upstream.introduce(&app.subscription_id, REGISTERED).await
+}
+
 pub(crate) fn unknown_namespace(namespace: &str) -> ArmError {
     let message = format!("The resource namespace '{namespace}' is invalid.");
     ArmError::new(404, "InvalidResourceNamespace", message)
@@ -99,6 +121,9 @@ async fn set(app: &App, request: &Incoming, namespace: &str, to: &str) -> Outcom
     }
     let manifest = find(app, namespace)?;
     app.store.commit(Change::new().put(REGISTRATIONS, key(app, manifest.namespace), to)).await?;
+    if let Some(upstream) = app.upstream(manifest.namespace) {
+        tell(app, upstream, to).await?;
+    }
     Ok(Reply::json(200, &document(app, &manifest).await?))
 }
 

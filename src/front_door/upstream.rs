@@ -26,6 +26,8 @@ pub(crate) struct Upstream {
     pub resource_types: Vec<ProvidedType>,
     endpoint: Url,
     client: reqwest::Client,
+    /// The state of the subscription that it was told last, by this process.
+    told: tokio::sync::Mutex<Option<String>>,
 }
 
 pub(crate) struct Answer {
@@ -50,7 +52,32 @@ impl Upstream {
             resource_types: provider.resource_types,
             endpoint: provider.endpoint,
             client,
+            told: tokio::sync::Mutex::new(None),
         })
+    }
+
+    /// Whether both namespaces lead to the same place.
+    pub fn is_same_provider(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint
+    }
+
+    /// Sees to it that the provider knows the subscription's state (rule 110) before it is asked for anything.
+    pub async fn introduce(&self, subscription: &str, state: &str) -> Result<(), ArmError> {
+        let mut told = self.told.lock().await;
+        if told.as_deref() == Some(state) {
+            return Ok(());
+        }
+        let target = format!("/subscriptions/{subscription}?api-version=2.0");
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let body = serde_json::json!({ "state": state, "properties": {} }).to_string();
+        let answer = self.call(reqwest::Method::PUT, &target, headers, body.into()).await?;
+        // A provider that does not take part in this is not asked again and again.
+        if answer.status == 200 || answer.status == 404 || answer.status == 405 {
+            *told = Some(state.to_owned());
+            return Ok(());
+        }
+        let message = format!("The provider of {} does not take the subscription's state.", self.namespace);
+        Err(ArmError::new(503, "ServiceUnavailable", message))
     }
 
     /// `target` is path and query, encoded.

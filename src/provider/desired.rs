@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use livedata_arm::ProvisioningState;
-use livedata_model::spec::{Body, Item};
+use livedata_model::spec::{Body, Item, RunState};
 use livedata_session::provider::Desired;
 use serde::de::DeserializeOwned;
 
@@ -22,6 +22,7 @@ use crate::resources::migrators::{self, Migrator, Migrators};
 use crate::resources::path_mappings::{self, PathMappings};
 use crate::resources::targets::{self, Targets};
 use crate::resources::verifications::{self, Verifications};
+use crate::subscriptions;
 
 /// Nothing, if there is no such migrator (any more): one that was made anew under its name has another GUID and another agent,
 /// and its secrets are not for this one.
@@ -35,6 +36,7 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     else {
         return Ok(Desired::default());
     };
+    let may_run = subscriptions::lets_run(core, migrator).await?;
     let mut items = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
         let body = Body::Migrator(migrators::desired(&document, spec));
@@ -65,7 +67,11 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
             && told.contains(&spec.target_id.to_lowercase())
             && let Some(exclusions) = exclusion_templates::of_migration(core, migrator, spec).await?
         {
-            let body = Body::Migration(live_data_migrations::desired(&migration.guid, spec, exclusions));
+            let mut told = live_data_migrations::desired(&migration.guid, spec, exclusions);
+            if !may_run {
+                told.run = RunState::Stopped;
+            }
+            let body = Body::Migration(told);
             items.push(Item { id: migration.key(), generation: *generation, body });
         }
     }

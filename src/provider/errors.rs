@@ -36,6 +36,7 @@ codes! {
     INVALID_API_VERSION = "InvalidApiVersionParameter" 400: "The `api-version` is malformed or not served." => "Use one of the versions that the message lists.";
     ROUTE_NOT_FOUND = "RouteNotFound" 404: "The path is not one of this provider's." => "Check the path; `GET /providers/LiveData.Platform/operations` lists what exists.";
     INVALID_RESOURCE_TYPE = "InvalidResourceType" 404: "The resource type does not exist." => "Check the type's spelling and whether its parent types are in the path.";
+    INVALID_SUBSCRIPTION_STATE = "InvalidSubscriptionState" 400: "The subscription is not registered (400), or is warned, suspended or being deleted (409)." => "Register the subscription: `az provider register --namespace LiveData.Platform`.";
     METHOD_NOT_ALLOWED = "MethodNotAllowed" 405: "The path exists but not with this method." => "Use a method of the reply's `Allow` header.";
     INVALID_RESOURCE_NAME = "InvalidResourceName" 400: "A resource name breaks the naming rule." => "Use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit (verifications: 3 to 80, beginning with a letter).";
     UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType" 415: "The body is not declared as JSON." => "Send `Content-Type: application/json`.";

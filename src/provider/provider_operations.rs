@@ -15,6 +15,22 @@ pub fn list(namespace: &str) -> Response {
         "Lists the operations of the provider",
         "Read",
     ));
+    for scope in ["", "locations/"] {
+        operations.push(entry(
+            namespace,
+            &format!("{scope}checkNameAvailability/action"),
+            &format!("{scope}checkNameAvailability"),
+            "Says whether a migrator can have a name",
+            "Check",
+        ));
+    }
+    operations.push(entry(
+        namespace,
+        "locations/operationStatuses/cancel/action",
+        "locations/operationStatuses",
+        "Ends a long-running operation before it is done",
+        "Cancel",
+    ));
     for kind in ["operationStatuses", "operationResults"] {
         let what = format!("locations/{kind}");
         operations.push(entry(

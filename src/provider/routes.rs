@@ -10,9 +10,12 @@ use crate::kind::{Action, Names};
 use crate::operations::Followed;
 use crate::registry;
 use crate::request::{Method, Request, Response};
+use crate::subscriptions;
 use crate::verbs::Handler;
 use crate::view::Version;
-use crate::{operation_routes, provider_operations};
+use crate::{name_availability, operation_routes, preflight, provider_operations};
+
+const CHECK_NAME: &str = "checkNameAvailability";
 
 /// The meaning of a path.
 enum Route {
@@ -24,13 +27,27 @@ enum Route {
     OperationStatus(Followed),
     OperationResult(Followed),
     OperationCancel(Followed),
+    /// Of this subscription.
+    NameAvailability(String),
+    /// Of this subscription and group.
+    Preflight(String, String),
 }
 
 impl Route {
+    /// The one whose state decides whether the request is taken.
+    fn subscription(&self) -> Option<&str> {
+        match self {
+            Self::Resource(_, id) | Self::Action(_, id, _) => Some(&id.subscription),
+            _ => None,
+        }
+    }
+
     fn methods(&self) -> &'static [Method] {
         match self {
             Self::Resource(..) => &[Method::Get, Method::Head, Method::Put, Method::Patch, Method::Delete],
-            Self::Action(..) | Self::OperationCancel(_) => &[Method::Post],
+            Self::Action(..) | Self::OperationCancel(_) | Self::NameAvailability(_) | Self::Preflight(..) => {
+                &[Method::Post]
+            }
             // PATCH is for the provider itself: everybody is refused, with a word of its own.
             Self::OperationStatus(_) => &[Method::Get, Method::Head, Method::Patch],
             _ => &[Method::Get, Method::Head],
@@ -46,6 +63,9 @@ pub async fn dispatch(core: &Core, mut request: Request) -> Response {
 }
 
 async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError> {
+    if let Some(subscription) = lifecycle(request) {
+        return Ok(subscriptions::put(core, request, &subscription).await?);
+    }
     let version = version(request)?;
     let (namespace, route) = parse(core, &request.segments)?;
     check_served(core, &namespace, version)?;
@@ -62,11 +82,16 @@ async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError
         ));
         return Ok(Response::error(&refusal).with("allow", allowed.join(", ")));
     }
+    if let Some(subscription) = route.subscription() {
+        subscriptions::check(core, subscription, request.method).await?;
+    }
     let done = match route {
         Route::ProviderOperations => Ok(provider_operations::list(request.view.namespace())),
         Route::OperationStatus(at) => operation_routes::status(core, request, &at).await,
         Route::OperationResult(at) => operation_routes::result(core, request, &at).await,
         Route::OperationCancel(at) => operation_routes::cancel(core, request, &at).await,
+        Route::NameAvailability(subscription) => name_availability::check(core, request, &subscription).await,
+        Route::Preflight(subscription, group) => preflight::check(core, request, &subscription, &group).await,
         Route::Collection(kind, prefix, parent) => kind.list(core, request, &prefix, parent.as_ref()).await,
         Route::Action(_, _, action) if action.since > version => {
             Err(not_served(version.as_str(), &[action.since]).into())
@@ -80,6 +105,20 @@ async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError
         },
     };
     Ok(done?)
+}
+
+/// `PUT /subscriptions/{id}` is ARM's own word, in a version of its own.
+fn lifecycle(request: &Request) -> Option<String> {
+    match request.segments.as_slice() {
+        [s, id]
+            if s.eq_ignore_ascii_case("subscriptions")
+                && request.method == Method::Put
+                && request.parameter("api-version") == Some(subscriptions::API_VERSION) =>
+        {
+            Some(id.clone())
+        }
+        _ => None,
+    }
 }
 
 /// Rules 6 and 8.
@@ -143,6 +182,29 @@ fn parse(core: &Core, segments: &[String]) -> Result<(Arc<str>, Route), ArmError
             let subscription = Some((*subscription).to_owned());
             let at = Followed { subscription, location: (*location).to_owned(), id: (*id).to_owned() };
             Ok((ours(namespace)?, Route::OperationCancel(at)))
+        }
+        [s, subscription, p, namespace, check]
+            if is(s, "subscriptions") && is(p, "providers") && is(check, CHECK_NAME) =>
+        {
+            Ok((ours(namespace)?, Route::NameAvailability((*subscription).to_owned())))
+        }
+        [s, subscription, p, namespace, l, _location, check]
+            if is(s, "subscriptions")
+                && is(p, "providers")
+                && is(l, "locations")
+                && is(check, CHECK_NAME) =>
+        {
+            Ok((ours(namespace)?, Route::NameAvailability((*subscription).to_owned())))
+        }
+        [s, subscription, g, group, p, namespace, d, _deployment, check]
+            if is(s, "subscriptions")
+                && is(g, "resourceGroups")
+                && is(p, "providers")
+                && is(d, "deployments")
+                && is(check, "preflight") =>
+        {
+            let route = Route::Preflight((*subscription).to_owned(), (*group).to_owned());
+            Ok((ours(namespace)?, route))
         }
         [s, subscription, p, namespace, kind] if is(s, "subscriptions") && is(p, "providers") => {
             let namespace = ours(namespace)?;

@@ -17,7 +17,7 @@ use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
 use crate::view::{Namespaces, Version};
-use crate::{controllers, enrolment, errors, routes, sessions};
+use crate::{controllers, enrolment, errors, routes, sessions, subscriptions};
 
 /// Why a provider does not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,9 @@ impl Provider {
         ] {
             let listening = listener::serve(name, socket, tls, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
+        }
+        if let Err(error) = subscriptions::resume(&core, &own_request(&core)).await {
+            tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
         }
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -177,4 +180,20 @@ fn referer(incoming: &Incoming) -> Result<Url, Box<Response>> {
         let message = "The request has neither a usable Referer nor a usable Host header.";
         Box::new(Response::error(&errors::ROUTE_NOT_FOUND.error(message)))
     })
+}
+
+/// What the provider does by itself is done in nobody's name.
+fn own_request(core: &Core) -> Request {
+    Request {
+        method: Method::Delete,
+        view: core.namespaces.view(Arc::clone(&core.namespaces.own), Version::V2026_11_01),
+        segments: Vec::new(),
+        query: Vec::new(),
+        referer: core.contact.enrolment_url.clone(),
+        preconditions: Preconditions::default(),
+        system_data: None,
+        tenant: None,
+        content_type: None,
+        body: bytes::Bytes::new(),
+    }
 }

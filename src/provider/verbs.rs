@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use livedata_arm::{ArmError, ProvisioningState, ResourceId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
@@ -46,6 +46,14 @@ pub trait Handler: Send + Sync {
         id: &ResourceId,
         action: &'static Action,
     ) -> Outcome<Response>;
+    /// What a PUT of this document would be refused for, as far as the document tells.
+    async fn validate(
+        &self,
+        core: &Core,
+        request: &Request,
+        id: &ResourceId,
+        document: &Map<String, Value>,
+    ) -> Outcome<Result<(), ArmError>>;
     /// The outcome of an action that has ended.
     async fn acted(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response>;
     /// Ends an operation before it has become desired state.
@@ -106,6 +114,16 @@ impl<K: ResourceKind> Handler for Verbs<K> {
         action: &'static Action,
     ) -> Outcome<Response> {
         repeated(|| action::act::<K>(core, request, id, action)).await
+    }
+
+    async fn validate(
+        &self,
+        core: &Core,
+        request: &Request,
+        id: &ResourceId,
+        document: &Map<String, Value>,
+    ) -> Outcome<Result<(), ArmError>> {
+        write::validate::<K>(core, request, id, document).await
     }
 
     async fn acted(&self, core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {

@@ -126,7 +126,7 @@ impl ResourceKind for Migrators {
         core: &Core,
         loaded: &Loaded<Migrator>,
         action: &'static str,
-        _request: &Request,
+        request: &Request,
         _unchanged: Change,
     ) -> Outcome<Effect<Migrator>> {
         if action == "rotateInstallKey" {
@@ -134,7 +134,10 @@ impl ResourceKind for Migrators {
             return Ok(Effect::Done);
         }
         let (text, expires_at) = install_keys::mint(core, loaded).await?;
-        Ok(Effect::Answer(json!({ "installKey": text, "expiresAt": expires_at })))
+        Ok(Effect::Answer(match request.view.version.is_public() {
+            true => json!({ "installKey": text }),
+            false => json!({ "installKey": text, "expiresAt": expires_at }),
+        }))
     }
 }
 

@@ -15,6 +15,8 @@ mod enrolment;
 mod failed_paths;
 #[path = "provider/kinds.rs"]
 mod kinds;
+#[path = "provider/lifecycle.rs"]
+mod lifecycle;
 #[path = "provider/live.rs"]
 mod live;
 #[path = "provider/public.rs"]

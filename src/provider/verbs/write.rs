@@ -42,6 +42,24 @@ pub async fn put<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceI
     })
 }
 
+/// Of a PUT, all that the document alone and what is stored of the resource tell.
+pub async fn validate<K: ResourceKind>(
+    core: &Core,
+    request: &Request,
+    id: &ResourceId,
+    body: &Map<String, Value>,
+) -> Outcome<Result<(), ArmError>> {
+    let stored = document::load::<K::Spec>(core.store.as_ref(), K::DESCRIPTION.collection, &id.key()).await?;
+    let parsed = match parse::<K>(&request.view, body, stored.as_ref()) {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(match &stored {
+        Some(stored) => check_unchanged(&request.view, &stored.document, &parsed),
+        None => Ok(()),
+    })
+}
+
 /// The patch is merged into the document as it is sent, and the outcome is written like a PUT (rules 47–53): a secret,
 /// which is never sent, keeps its stored value.
 pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &ResourceId) -> Outcome<Response> {

@@ -138,7 +138,7 @@ async fn documents_that_are_wrong_are_refused_and_change_nothing() {
     let (m, target, migration) = migration(&client).await;
     let value = "InvalidPropertyValue";
     let missing = "MissingRequiredProperty";
-    let sql = format!("/subscriptions/s1/resourceGroups/g/providers/Microsoft.Sql/servers/s");
+    let sql = "/subscriptions/s1/resourceGroups/g/providers/Microsoft.Sql/servers/s";
     let cases: Vec<(&str, Value, &str, &str)> = vec![
         ("pathMappings/a", json!({"targetId": target, "targetPath": "/x"}), missing, "properties.sourcePath"),
         (

@@ -120,6 +120,9 @@ impl World {
     }
 
     pub async fn start_with(&self, retry_after_seconds: u32) -> Running {
+        // What a front door has said of the subscription that all tests use.
+        let registered = br#"{"state": "Registered", "pending": false}"#;
+        self.store.commit(Change::new().put("subscriptions", "s1", registered)).await.unwrap();
         let identity = self.server_identity();
         let ahead = Arc::clone(&self.ahead);
         Provider::start(Options {

@@ -1,0 +1,175 @@
+//! The life of subscriptions, as ARM tells it (rules 110–112).
+//!
+//! One that was never spoken of is not registered: it has nothing, and nothing can be made in it. One that is warned or suspended
+//! keeps what it has, and may be read and emptied; its migrations rest until it is registered again.
+
+use livedata_arm::etag::Preconditions;
+use livedata_arm::{ArmError, ResourceId};
+use livedata_model::spec::RunState;
+use livedata_store::Change;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::core::Core;
+use crate::document;
+use crate::errors::{self, Outcome};
+use crate::registry;
+use crate::request::{Method, Request, Response};
+use crate::resources::live_data_migrations::{self, Migration};
+use crate::resources::migrators::{self, Migrator};
+
+/// By the subscription's id, lower case.
+pub const COLLECTION: &str = "subscriptions";
+
+/// The version of this part of the contract.
+pub const API_VERSION: &str = "2.0";
+
+const PAGE: usize = 200;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    Registered,
+    Unregistered,
+    Warned,
+    Suspended,
+    Deleted,
+}
+
+impl State {
+    /// Whether migrations may go on.
+    fn lets_run(self) -> bool {
+        matches!(self, Self::Registered | Self::Unregistered)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Subscription {
+    state: State,
+    /// What follows from the state has not all been done.
+    pending: bool,
+}
+
+/// `PUT /subscriptions/{id}?api-version=2.0`
+pub async fn put(core: &Core, request: &Request, id: &str) -> Outcome<Response> {
+    let body = request.document()?;
+    let state = body.get("state").cloned().unwrap_or(Value::Null);
+    let Ok(state) = serde_json::from_value::<State>(state) else {
+        let message =
+            "The state of a subscription is Registered, Unregistered, Warned, Suspended or Deleted.";
+        return Err(errors::INVALID_REQUEST_CONTENT.at("state", message).into());
+    };
+    let subscription = Subscription { state, pending: true };
+    let key = id.to_lowercase();
+    core.store.commit(document::put(Change::new(), COLLECTION, &key, &subscription)?).await?;
+    finish(core, request, &key, state).await?;
+    Ok(Response::json(200, Value::Object(body)))
+}
+
+/// Finishes what was begun when the provider ended.
+pub async fn resume(core: &Core, request: &Request) -> Outcome<()> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = core.store.list(COLLECTION, "", after.as_deref(), PAGE).await?;
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
+        for record in page {
+            let subscription: Subscription = serde_json::from_slice(&record.body)?;
+            if subscription.pending {
+                finish(core, request, &record.key, subscription.state).await?;
+            }
+        }
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn finish(core: &Core, request: &Request, key: &str, state: State) -> Outcome<()> {
+    if state == State::Deleted {
+        delete_migrators(core, request, key).await?;
+    } else {
+        tell_agents(core, key).await?;
+    }
+    let done = Subscription { state, pending: false };
+    core.store.commit(document::put(Change::new(), COLLECTION, key, &done)?).await?;
+    Ok(())
+}
+
+/// Every migration gets another generation, so that its agent hears whether it may run.
+async fn tell_agents(core: &Core, key: &str) -> Outcome<()> {
+    let prefix = format!("/subscriptions/{key}/");
+    let kind = registry::find(&["migrators", "liveDataMigrations"]);
+    let mut after: Option<String> = None;
+    loop {
+        let collection = live_data_migrations::COLLECTION;
+        let page =
+            document::list::<Migration>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
+                .await?;
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
+        for one in page {
+            let running = one.document.spec.run == RunState::Running;
+            if let (Some(kind), Some(applied)) = (kind, one.document.applied.as_ref().filter(|_| running)) {
+                kind.overtake(core, &one.document.key(), applied.generation).await?;
+            }
+        }
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn delete_migrators(core: &Core, request: &Request, key: &str) -> Outcome<()> {
+    let Some(kind) = registry::find(&["migrators"]) else { return Ok(()) };
+    let request = Request { preconditions: Preconditions::default(), ..request.clone() };
+    let prefix = format!("/subscriptions/{key}/");
+    let mut after: Option<String> = None;
+    loop {
+        let collection = migrators::COLLECTION;
+        let page =
+            document::list::<Migrator>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
+                .await?;
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
+        for one in page {
+            if let Ok(id) = one.document.id.parse::<ResourceId>() {
+                kind.delete(core, &request, &id).await?;
+            }
+        }
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn state(core: &Core, id: &str) -> Outcome<Option<State>> {
+    let record = core.store.get(COLLECTION, &id.to_lowercase()).await?;
+    let subscription: Option<Subscription> =
+        record.map(|record| serde_json::from_slice(&record.body)).transpose()?;
+    Ok(subscription.map(|subscription| subscription.state))
+}
+
+/// Whether the subscription's state allows the request.
+pub async fn check(core: &Core, subscription: &str, method: Method) -> Outcome<()> {
+    if matches!(method, Method::Get | Method::Head) {
+        return Ok(());
+    }
+    let state = state(core, subscription).await?;
+    let refused = |status: u16, said: &str| -> Outcome<()> {
+        let message = format!("The subscription '{subscription}' {said}.");
+        let error = errors::INVALID_SUBSCRIPTION_STATE.error(message);
+        Err(ArmError { status, ..error }.into())
+    };
+    match (state, method) {
+        (Some(State::Registered), _) | (Some(State::Warned | State::Suspended), Method::Delete) => Ok(()),
+        (None | Some(State::Unregistered), _) => {
+            refused(400, "is not registered for this namespace; register it first")
+        }
+        (Some(State::Warned), _) => refused(409, "is warned: it can be read and emptied only"),
+        (Some(State::Suspended), _) => refused(409, "is suspended: it can be read and emptied only"),
+        (Some(State::Deleted), _) => refused(409, "is being deleted"),
+    }
+}
+
+/// Whether migrations of the migrator with this key may go on.
+pub async fn lets_run(core: &Core, migrator: &str) -> Outcome<bool> {
+    let subscription = migrator.split('/').nth(2).unwrap_or_default();
+    Ok(state(core, subscription).await?.is_none_or(State::lets_run))
+}
