@@ -41,7 +41,7 @@ pub(crate) use authorization::{
 };
 pub(crate) use blocks::{
     Block, BlockId, BlockPlace, BlockSource, ListedBlock, NamedBlock, committed_blocks, discard_blocks,
-    find_blocks, forget_committed_blocks, put_block, save_committed_blocks, uncommitted_blocks,
+    find_blocks, put_block, save_committed_blocks, uncommitted_blocks,
 };
 pub(crate) use deleted::{Deleted, deleted_paths, soft_delete, undelete};
 pub(crate) use extents::{

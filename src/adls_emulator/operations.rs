@@ -3,6 +3,7 @@
 mod access_recursive;
 mod account;
 mod append;
+mod append_block;
 mod batch;
 mod blob;
 mod blob_list;
@@ -45,8 +46,24 @@ use crate::service_error::ServiceError;
 pub(crate) use copy::source as copy_source;
 pub(crate) use rename::source as rename_source;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
+macro_rules! operations {
+    ($($name:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Operation { $($name,)* }
+
+        impl Operation {
+            /// Of all of them.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name),)*];
+
+            /// The name in the counters.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+operations! {
     UserDelegationKey,
     ContainerGetPolicies,
     ContainerSetPolicies,
@@ -83,6 +100,9 @@ pub(crate) enum Operation {
     BlobPutBlockFromUrl,
     BlobPutBlockList,
     BlobGetBlockList,
+    BlobAppendBlock,
+    BlobAppendBlockFromUrl,
+    BlobSeal,
     BlobSetMetadata,
     BlobSetHttpHeaders,
     BlobSetTier,
@@ -161,6 +181,9 @@ impl Operation {
                 ("PUT", "block") => Ok(Self::BlobPutBlock),
                 ("PUT", "blocklist") => Ok(Self::BlobPutBlockList),
                 ("GET", "blocklist") => Ok(Self::BlobGetBlockList),
+                ("PUT", "appendblock") if from_url => Ok(Self::BlobAppendBlockFromUrl),
+                ("PUT", "appendblock") => Ok(Self::BlobAppendBlock),
+                ("PUT", "seal") => Ok(Self::BlobSeal),
                 ("PUT", "lease") => Ok(Self::PathLease),
                 ("PUT", "expiry") => Ok(Self::PathSetExpiry),
                 ("PUT", "undelete") => Ok(Self::PathUndelete),
@@ -197,51 +220,6 @@ impl Operation {
             ("DELETE", _) => Ok(Self::PathDelete),
             ("POST", None) => Ok(Self::PathLease),
             _ => Err(ServiceError::unsupported_http_verb()),
-        }
-    }
-
-    /// The name in the counters.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::UserDelegationKey => "UserDelegationKey",
-            Self::ContainerGetPolicies => "ContainerGetPolicies",
-            Self::ContainerSetPolicies => "ContainerSetPolicies",
-            Self::AccountInformation => "AccountInformation",
-            Self::ServiceProperties => "ServiceProperties",
-            Self::ServiceSetProperties => "ServiceSetProperties",
-            Self::FilesystemList => "FilesystemList",
-            Self::ContainerList => "ContainerList",
-            Self::FilesystemCreate => "FilesystemCreate",
-            Self::FilesystemDelete => "FilesystemDelete",
-            Self::FilesystemProperties => "FilesystemProperties",
-            Self::FilesystemSetProperties => "FilesystemSetProperties",
-            Self::FilesystemLease => "FilesystemLease",
-            Self::PathList => "PathList",
-            Self::PathCreate => "PathCreate",
-            Self::PathRename => "PathRename",
-            Self::PathAppend => "PathAppend",
-            Self::PathFlush => "PathFlush",
-            Self::PathSetProperties => "PathSetProperties",
-            Self::PathSetAccessControl => "PathSetAccessControl",
-            Self::PathSetAccessControlRecursive => "PathSetAccessControlRecursive",
-            Self::PathStatus => "PathStatus",
-            Self::PathRead => "PathRead",
-            Self::PathDelete => "PathDelete",
-            Self::PathLease => "PathLease",
-            Self::PathSetExpiry => "PathSetExpiry",
-            Self::PathUndelete => "PathUndelete",
-            Self::BlobBatch => "BlobBatch",
-            Self::BlobList => "BlobList",
-            Self::BlobPut => "BlobPut",
-            Self::BlobPutFromUrl => "BlobPutFromUrl",
-            Self::BlobCopy => "BlobCopy",
-            Self::BlobPutBlock => "BlobPutBlock",
-            Self::BlobPutBlockFromUrl => "BlobPutBlockFromUrl",
-            Self::BlobPutBlockList => "BlobPutBlockList",
-            Self::BlobGetBlockList => "BlobGetBlockList",
-            Self::BlobSetMetadata => "BlobSetMetadata",
-            Self::BlobSetHttpHeaders => "BlobSetHttpHeaders",
-            Self::BlobSetTier => "BlobSetTier",
         }
     }
 }
@@ -374,6 +352,9 @@ pub(crate) async fn run(
         Operation::BlobPutBlockFromUrl => copy::put_block_from_url(&context).await,
         Operation::BlobPutBlockList => block_list::put_block_list(&context, payload).await,
         Operation::BlobGetBlockList => block_list::get_block_list(&context).await,
+        Operation::BlobAppendBlock => append_block::append_block(&context, payload).await,
+        Operation::BlobAppendBlockFromUrl => append_block::append_block_from_url(&context).await,
+        Operation::BlobSeal => append_block::seal(&context).await,
         Operation::BlobSetMetadata => update::set_metadata(&context).await,
         Operation::BlobSetHttpHeaders => update::set_http_headers(&context).await,
         Operation::BlobSetTier => update::set_tier(&context).await,

@@ -121,9 +121,39 @@ pub(crate) struct ContentSettings {
     /// Of the Path - Create or rename that the path comes from: a client that lost the answer knows by it what it made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction: Option<String>,
-    /// A file of Path - Create does not consist of blocks, and takes none.
+    /// Made by Path - Create and not by the Blob endpoint: only the one it comes from writes to it, for the Data Lake endpoint
+    /// appends ranges and the Blob endpoint commits blocks.
+    #[serde(skip_serializing_if = "std::ops::Not::not", alias = "without_blocks")]
+    pub of_path_create: bool,
+    /// An append blob, on either endpoint; all others are block blobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub append_blob: Option<AppendBlob>,
+}
+
+/// What can be put behind it is there at once; nothing else of its content changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AppendBlob {
+    /// Committed, which all of them are.
+    pub blocks: u32,
+    /// Takes no more, as long as it is there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub without_blocks: bool,
+    pub sealed: bool,
+}
+
+impl AppendBlob {
+    const MAX_BLOCKS: u32 = 50_000;
+
+    pub(crate) fn add_block(&mut self) -> Result<(), ServiceError> {
+        match *self {
+            Self { sealed: true, .. } => Err(ServiceError::blob_is_sealed()),
+            Self { blocks: Self::MAX_BLOCKS.., .. } => Err(ServiceError::block_count_exceeds_limit()),
+            Self { blocks, .. } => {
+                self.blocks = blocks + 1;
+                Ok(())
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +196,11 @@ impl ContentSettings {
         take(&mut self.content_md5, &given.content_md5);
     }
 
+    /// The value of `x-ms-blob-type`.
+    pub(crate) fn blob_type(&self) -> &'static str {
+        if self.append_blob.is_some() { "AppendBlob" } else { "BlockBlob" }
+    }
+
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -178,6 +213,24 @@ impl ContentSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_append_blob_takes_no_block_and_a_sealed_one_neither() {
+        let mut blob = AppendBlob { blocks: 49_999, sealed: false };
+        blob.add_block().unwrap();
+        assert_eq!(blob.blocks, 50_000);
+        let refused = blob.add_block().unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.code), (409, "BlockCountExceedsLimit"));
+        let refused = AppendBlob { blocks: 1, sealed: true }.add_block().unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.code), (409, "BlobIsSealed"));
+    }
+
+    #[test]
+    fn settings_that_an_earlier_version_stored_are_read() {
+        let settings = ContentSettings::stored(r#"{"content_type":"text/x","without_blocks":true}"#);
+        assert!(settings.of_path_create && settings.append_blob.is_none());
+        assert_eq!(ContentSettings::stored(&settings.to_text()), settings);
+    }
 
     #[test]
     fn properties_round_trip_and_bad_ones_are_refused() {

@@ -38,7 +38,10 @@ macro_rules! errors {
 
 errors! {
     account_not_found = NOT_FOUND, "ResourceNotFound", "The specified resource does not exist: no such storage account in this emulator.";
-    blob_operation_not_supported = CONFLICT, "BlobOperationNotSupported", "The operation is not supported in this scenario: the file was made through the Data Lake endpoint and does not consist of blocks. Append to it there, or replace it with Put Blob.";
+    append_position_condition_not_met = PRECONDITION_FAILED, "AppendPositionConditionNotMet", "The append position condition specified was not met.";
+    blob_is_sealed = CONFLICT, "BlobIsSealed", "The specified blob is sealed and its contents can't be modified unless the blob is re-created after a delete.";
+    blob_operation_not_supported = CONFLICT, "BlobOperationNotSupported", "Blob operation is not supported. The file was made through the Data Lake endpoint, which alone writes to it: append to it there, or replace it with Put Blob.";
+    block_count_exceeds_limit = CONFLICT, "BlockCountExceedsLimit", "The committed block count cannot exceed the maximum limit of 50,000 blocks.";
     batch_of_several_kinds = BAD_REQUEST, "AllBatchSubRequestsShouldBeSameApi", "All batch subrequests should be the same api.";
     block_list_too_long = BAD_REQUEST, "BlockListTooLong", "The block list may not contain more than 50,000 blocks.";
     cannot_verify_copy_source = NOT_FOUND, "CannotVerifyCopySource", "The source of the copy is not in this emulator, or it is in another account and its URL has no signature.";
@@ -50,6 +53,7 @@ errors! {
     empty_property_name = BAD_REQUEST, "InvalidPropertyName", "A property name cannot be empty.";
     invalid_metadata = BAD_REQUEST, "InvalidMetadata", "The specified metadata is invalid: a name is given twice, or is not made of letters, digits and _ with no digit at its beginning.";
     invalid_property_name = BAD_REQUEST, "InvalidPropertyName", "The property name contains invalid characters: it is to be made of letters, digits and _ with no digit at its beginning.";
+    max_blob_size_condition_not_met = PRECONDITION_FAILED, "MaxBlobSizeConditionNotMet", "The max blob size condition specified was not met.";
     metadata_too_large = BAD_REQUEST, "MetadataTooLarge", "The size of the specified metadata exceeds the maximum size permitted, which is 8 KiB for names and values together.";
     condition_headers_not_supported = BAD_REQUEST, "ConditionHeadersNotSupported", "Condition headers are not supported: an append has none, the flush that follows it has.";
     content_length_must_be_zero = BAD_REQUEST, "ContentLengthMustBeZero", "The Content-Length request header must be zero.";
@@ -62,11 +66,14 @@ errors! {
     rename_destination_not_empty = CONFLICT, "DirectoryNotEmpty", "The rename destination is a directory that is not empty.";
     filesystem_already_exists = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
     filesystem_not_found = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
+    invalid_append_operation = CONFLICT, "InvalidAppendOperation", "The resource was created or modified by the Azure Blob Service API and cannot be appended to by the Azure Data Lake Storage Service API.";
+    invalid_blob_type = CONFLICT, "InvalidBlobType", "The blob type is invalid for this operation.";
     invalid_blob_or_block = BAD_REQUEST, "InvalidBlobOrBlock", "The specified blob or block content is invalid: the ids of all blocks of a blob must have the same length.";
     invalid_block_list = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid: it names a block that was not put, or not any more.";
     invalid_input = BAD_REQUEST, "InvalidInput", "One of the request inputs is not valid.";
     invalid_xml = BAD_REQUEST, "InvalidXmlDocument", "XML specified is not syntactically valid.";
     invalid_xml_node_value = BAD_REQUEST, "InvalidXmlNodeValue", "The value provided for one of the XML nodes in the request body was not in the correct format.";
+    invalid_flush_operation = CONFLICT, "InvalidFlushOperation", "The resource was created or modified by the Azure Blob Service API and cannot be written to by the Azure Data Lake Storage Service API.";
     invalid_flush_position = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
     invalid_range = RANGE_NOT_SATISFIABLE, "InvalidRange", "The range specified is invalid for the current size of the resource.";
     invalid_rename_source_path = CONFLICT, "InvalidRenameSourcePath", "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory.";

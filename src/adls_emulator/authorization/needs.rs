@@ -146,7 +146,7 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Option<Need>, Serv
             need(&["w", "c"], Object, Role::Contributor, create)
         }
         O::BlobPutBlock | O::BlobPutBlockList | O::BlobPutBlockFromUrl => writes(create),
-        O::PathAppend | O::PathFlush => {
+        O::PathAppend | O::PathFlush | O::BlobAppendBlock | O::BlobAppendBlockFromUrl => {
             need(&["w", "a"], Object, Role::Contributor, Access::Own(READ | WRITE))
         }
         O::PathSetProperties
@@ -154,7 +154,8 @@ pub(super) fn of(operation: Operation, call: &Call) -> Result<Option<Need>, Serv
         | O::PathSetExpiry
         | O::BlobSetMetadata
         | O::BlobSetHttpHeaders
-        | O::BlobSetTier => writes(Access::Own(WRITE)),
+        | O::BlobSetTier
+        | O::BlobSeal => writes(Access::Own(WRITE)),
         // What is deleted has no list any more that could grant it.
         O::PathUndelete => writes(Access::RoleOnly),
         // Who gets there may begin; the operation itself decides path by path.

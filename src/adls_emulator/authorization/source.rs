@@ -24,7 +24,7 @@ impl Source {
                 let named = (context.account.name.clone(), filesystem, path);
                 ("x-ms-rename-source", named, &["m", "d"], Access::Delete { recursive: false })
             }
-            Operation::BlobCopy | Operation::BlobPutFromUrl | Operation::BlobPutBlockFromUrl => {
+            operation if copies(operation) => {
                 ("x-ms-copy-source", copy_source(context)?, &["r"], Access::READ)
             }
             _ => return Ok(None),
@@ -37,15 +37,18 @@ impl Source {
     }
 }
 
+fn copies(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(operation, O::BlobCopy | O::BlobPutFromUrl | O::BlobPutBlockFromUrl | O::BlobAppendBlockFromUrl)
+}
+
 /// The source of a copy from another account. What the caller may do in this one says nothing about it, the account's key
 /// neither: it takes a signature of its own.
 pub(super) fn of_another_account(
     context: &Context,
     operation: Operation,
 ) -> Result<Option<Source>, ServiceError> {
-    let copies =
-        matches!(operation, Operation::BlobCopy | Operation::BlobPutFromUrl | Operation::BlobPutBlockFromUrl);
-    let source = if copies { Source::of(context, operation)? } else { None };
+    let source = if copies(operation) { Source::of(context, operation)? } else { None };
     match source.filter(|source| source.account != context.account.name) {
         Some(source) if source.signed.is_none() => Err(ServiceError::cannot_verify_copy_source()),
         source => Ok(source),

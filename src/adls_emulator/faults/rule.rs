@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Latency};
+use crate::operations::Operation;
 use crate::request::Call;
 
 /// A request, as far as rules look at it.
@@ -46,6 +48,35 @@ struct Selector {
 }
 
 impl Selector {
+    /// Why it takes in no request, whatever comes.
+    fn check(&self) -> Result<(), String> {
+        const METHODS: [Method; 6] =
+            [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE];
+        if let Some(operation) = &self.operation
+            && !Operation::NAMES.contains(&operation.as_str())
+        {
+            let names = Operation::NAMES.join(", ");
+            return Err(format!("no operation is called {operation:?}; expected one of {names}"));
+        }
+        if let Some(method) = &self.method
+            && !METHODS.iter().any(|known| known.as_str() == method)
+        {
+            let names: Vec<&str> = METHODS.iter().map(Method::as_str).collect();
+            return Err(format!(
+                "no request has the method {method:?}; expected one of {}",
+                names.join(", ")
+            ));
+        }
+        if let Some(prefix) =
+            self.path_prefix.as_ref().filter(|prefix| !matches!(prefix.chars().next(), None | Some('/')))
+        {
+            return Err(format!(
+                "no path begins with {prefix:?}; paths are /FILESYSTEM/PATH, so begin it with /"
+            ));
+        }
+        Ok(())
+    }
+
     fn selects(&self, subject: &Subject<'_>) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
         is(&self.account, subject.account)
@@ -112,9 +143,15 @@ impl RuleRequest {
     /// The error says what is wrong with it.
     pub(crate) fn into_rule(self) -> Result<Rule, String> {
         let Self { selector, effect, probability, count, seed } = self;
+        selector.check()?;
         effect.check()?;
         if !(probability > 0.0 && probability <= 1.0) {
             return Err("probability is above 0 and at most 1".to_owned());
+        }
+        if count == Some(0) {
+            return Err(
+                "a count of 0 strikes no request; leave it out to strike all, or delete the rule".to_owned()
+            );
         }
         let state = Mutex::new(State { random: Random(seed), selected: 0, struck: 0 });
         Ok(Rule { selector, effect: Arc::new(effect), probability, count, seed, state })
@@ -224,6 +261,25 @@ mod tests {
             ));
         }
         assert!(rule.strike(&subject("/fs/a")).is_none());
+    }
+
+    #[test]
+    fn rules_that_can_never_strike_are_refused_with_the_reason() {
+        for (selector, count, reason) in [
+            (serde_json::json!({ "operation": "Append" }), 1, "expected one of UserDelegationKey, "),
+            (serde_json::json!({ "operation": "pathRead" }), 1, "no operation is called \"pathRead\""),
+            (serde_json::json!({ "method": "get" }), 1, "expected one of GET, HEAD, "),
+            (serde_json::json!({ "pathPrefix": "fs/a" }), 1, "begin it with /"),
+            (serde_json::json!({}), 0, "a count of 0"),
+        ] {
+            let json = serde_json::json!({ "selector": selector, "effect": "lostReply", "count": count });
+            let refused = rule(json).err().unwrap();
+            assert!(refused.contains(reason), "{refused}");
+        }
+        for name in Operation::NAMES {
+            let json = serde_json::json!({ "selector": { "operation": name }, "effect": "lostReply" });
+            assert!(rule(json).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -164,8 +164,8 @@ pub(crate) fn save_committed_blocks(
     Ok(())
 }
 
-/// For a file that was changed otherwise: its blocks do not make it up any more.
-pub(crate) fn forget_committed_blocks(connection: &Connection, node: i64) -> Result<(), ServiceError> {
+/// Of a file that is gone.
+pub(super) fn forget_committed_blocks(connection: &Connection, node: i64) -> Result<(), ServiceError> {
     connection.prepare_cached("DELETE FROM committed_blocks WHERE node = ?1")?.execute([node])?;
     Ok(())
 }

@@ -5,6 +5,10 @@
 //! with success, and the flush of the committed length as well, is what the tests of Hadoop's driver expect of it (two writers
 //! of one file, `ITestAzureBlobFileSystemLease`). With `flush=true` the position after the data has to be the length that the
 //! file has already.
+//!
+//! An append blob is appended to at its end, and what it takes is there at once, as if each append had `flush=true`. Another position
+//! is refused with 400 `InvalidQueryParameterValue`: Hadoop's driver looks at the length then, and takes an append that it
+//! repeated for done if the file is long enough (`AbfsClient.appendSuccessCheckOp`).
 
 use std::sync::Arc;
 
@@ -17,10 +21,11 @@ use rusqlite::Connection;
 
 use super::body::{self, Announced, Body, Checksums};
 use super::flush::Flush;
-use super::{Context, Place, reply};
+use super::{Context, Place, append_block, reply};
 use crate::clock;
 use crate::content::{Appending, CHUNK_BYTES, Content, Digests, Spool};
 use crate::index::{self, NewExtent, Node, Writing};
+use crate::properties::ContentSettings;
 use crate::request::{Call, LeaseUse};
 use crate::service_error::ServiceError;
 
@@ -36,14 +41,15 @@ pub(super) async fn append(
     let past = position.checked_add(announced.length).filter(|past| i64::try_from(*past).is_ok());
     let past = past.ok_or_else(|| ServiceError::invalid_query("position", "it is too large"))?;
     let checksums = Checksums::of(call)?;
-    let flush = if call.query.flag("flush")? { Some(Flush::of(call, past)?) } else { None };
-    let lease = LeaseUse::of_append(call, flush.is_some())?;
+    let flushes = call.query.flag("flush")?;
+    let lease = LeaseUse::of_append(call, flushes)?;
     let target = Target {
         place: context.place()?,
         position,
         past,
         lease,
-        flush,
+        flush: Flush::of(call, past)?,
+        flushes,
         content: context.service.content.clone(),
     };
     let (node, Sums { crc64, md5 }) = match announced.length <= CHUNK_BYTES as u64 {
@@ -101,7 +107,9 @@ struct Target {
     position: u64,
     past: u64,
     lease: LeaseUse,
-    flush: Option<Flush>,
+    flush: Flush,
+    /// Asked for.
+    flushes: bool,
     content: Arc<Content>,
 }
 
@@ -179,6 +187,9 @@ impl Target {
         if node.kind.is_directory() {
             return Err(ServiceError::path_conflict().about(node.kind));
         }
+        if !ContentSettings::stored(&node.settings).of_path_create {
+            return Err(ServiceError::invalid_append_operation());
+        }
         self.is_behind(&node)?;
         self.lease.check_write(&node.lease, clock::now_ms())?;
         Ok(node)
@@ -186,8 +197,11 @@ impl Target {
 
     /// Whether the data begins below what is committed.
     fn is_behind(&self, node: &Node) -> Result<bool, ServiceError> {
+        if is_append_blob(node) && self.position != node.length {
+            return Err(ServiceError::invalid_query("position", "an append blob takes data only at its end"));
+        }
         let behind = self.position < node.length;
-        if behind && self.flush.is_some() && self.past != node.length {
+        if behind && self.flushes && self.past != node.length {
             return Err(ServiceError::invalid_flush_position());
         }
         Ok(behind)
@@ -235,12 +249,17 @@ impl Target {
         if !behind && !appending.is_whole() {
             return Err(ServiceError::invalid_flush_position());
         }
-        match &self.flush {
-            _ if behind => {}
-            Some(flush) => flush.apply_with(writing, &self.content, &mut node, extent)?,
-            None => index::add_extent(writing, &node, extent)?,
+        let at_once = is_append_blob(&node);
+        let commits = self.flushes || at_once;
+        if at_once {
+            append_block::count_block(&mut node)?;
         }
-        if (behind || self.flush.is_none()) && node.lease != before {
+        if commits && !behind {
+            self.flush.apply_with(writing, &self.content, &mut node, extent)?;
+        } else if !behind {
+            index::add_extent(writing, &node, extent)?;
+        }
+        if (behind || !commits) && node.lease != before {
             index::save_lease(writing, node.id, &node.lease)?;
         }
         if let Some(spool) = spool.filter(|_| !behind) {
@@ -248,4 +267,8 @@ impl Target {
         }
         Ok(node)
     }
+}
+
+fn is_append_blob(node: &Node) -> bool {
+    ContentSettings::stored(&node.settings).append_blob.is_some()
 }

@@ -24,17 +24,21 @@ pub(super) async fn put_blob(
     context: &Context,
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
-    match context.call.header("x-ms-blob-type") {
-        Some("BlockBlob") => {}
-        Some("PageBlob") => return Err(ServiceError::not_with_hierarchical_namespace()),
-        Some("AppendBlob") => return Err(ServiceError::not_implemented("append blobs")),
+    // Hadoop's driver writes it in lower case.
+    let appends = match context.call.header("x-ms-blob-type").map(str::to_lowercase).as_deref() {
+        Some("blockblob") => false,
+        Some("appendblob") => true,
+        Some("pageblob") => return Err(ServiceError::not_with_hierarchical_namespace()),
         _ => {
             let reason = "expected BlockBlob, AppendBlob or PageBlob";
             return Err(ServiceError::invalid_header("x-ms-blob-type", reason));
         }
-    }
+    };
     if super::marked_directory::is_asked_for(&context.call) {
         return super::marked_directory::put(context).await;
+    }
+    if appends {
+        return super::append_block::put_append_blob(context).await;
     }
     let mut write = Write::of(context)?;
     let announced = Announced::of(&context.call)?;
@@ -126,11 +130,13 @@ impl PutBlock {
     }
 }
 
-/// Only a file that was written through the Blob endpoint consists of blocks.
+/// Only a block blob that was written through the Blob endpoint consists of blocks.
 fn check_blocks(node: &Node) -> Result<(), ServiceError> {
-    match ContentSettings::stored(&node.settings).without_blocks {
-        true => Err(ServiceError::blob_operation_not_supported()),
-        false => Ok(()),
+    let settings = ContentSettings::stored(&node.settings);
+    match (settings.append_blob, settings.of_path_create) {
+        (Some(_), _) => Err(ServiceError::invalid_blob_type()),
+        (None, true) => Err(ServiceError::blob_operation_not_supported()),
+        (None, false) => Ok(()),
     }
 }
 
@@ -197,7 +203,7 @@ impl Write {
             expires_ms: None,
             encryption_context: None,
         };
-        let Self { place, conditions, lease, of_blocks, .. } = self;
+        let Self { place, conditions, lease, of_blocks, settings, .. } = self;
         let commit = move |writing: &mut Writing<'_>| {
             let root = place.root(writing.connection)?;
             let block_place = BlockPlace { root, path: place.path.join("/") };
@@ -216,6 +222,10 @@ impl Write {
                 Some(node) => {
                     if of_blocks {
                         check_blocks(&node)?;
+                    }
+                    // The type stays what it is as long as the blob is there.
+                    if ContentSettings::stored(&node.settings).blob_type() != settings.blob_type() {
+                        return Err(ServiceError::invalid_blob_type());
                     }
                     new.lease = node.lease;
                     lease.begin(&mut new.lease, writing.now_ms)?;

@@ -182,10 +182,13 @@ fn blob(xml: &mut String, name: &str, node: &Node, include: Include) {
     ] {
         xml.push_str(&format!("<{element}>{}</{element}>", escape(value.unwrap_or(""))));
     }
-    xml.push_str("<BlobType>BlockBlob</BlobType>");
-    match settings.access_tier.as_deref() {
-        Some(tier) => xml.push_str(&format!("<AccessTier>{tier}</AccessTier>")),
-        None => xml.push_str("<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"),
+    xml.push_str(&format!("<BlobType>{}</BlobType>", settings.blob_type()));
+    match (settings.append_blob, settings.access_tier.as_deref()) {
+        (Some(append), _) => xml.push_str(&format!("<Sealed>{}</Sealed>", append.sealed)),
+        (None, Some(tier)) => xml.push_str(&format!("<AccessTier>{tier}</AccessTier>")),
+        (None, None) => {
+            xml.push_str("<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>")
+        }
     }
     lease(xml, &node.lease);
     if let Some(expires_ms) = node.expires_ms {

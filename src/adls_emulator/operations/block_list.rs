@@ -14,6 +14,7 @@ use super::{Context, read_text, reply};
 use crate::clock;
 use crate::content::{Content, Name, Spool};
 use crate::index::{self, BlockId, BlockPlace, BlockSource, ListedBlock, NamedBlock};
+use crate::properties::ContentSettings;
 use crate::request::LeaseUse;
 use crate::service_error::ServiceError;
 
@@ -147,6 +148,9 @@ pub(super) async fn get_block_list(context: &Context) -> Result<HttpResponse, Se
     match &node {
         Some(node) if node.kind.is_directory() => {
             return Err(ServiceError::path_conflict().about(node.kind));
+        }
+        Some(node) if ContentSettings::stored(&node.settings).append_blob.is_some() => {
+            return Err(ServiceError::invalid_blob_type());
         }
         Some(node) => {
             lease.check_read(&node.lease, clock::now_ms())?;

@@ -1,4 +1,4 @@
-//! Copies inside the emulator: Copy Blob, Put Blob From URL and Put Block From URL.
+//! Copies inside the emulator: Copy Blob, Put Blob From URL and Put Block From URL; and what Append Block From URL takes.
 //!
 //! The source is named by a URL of this emulator, and lies in this account or in another one; that its caller may read it was
 //! looked at before (`authorization`). A copy is done when it is answered; there is never a pending one.
@@ -17,8 +17,8 @@ use super::{Context, Place, reply};
 use crate::clock;
 use crate::content::{Content, Digests, Name, Reading, Spool};
 use crate::index::Node;
-use crate::properties::{ContentSettings, Copied};
-use crate::request::{Conditions, LeaseUse, Location, lease_id};
+use crate::properties::{AppendBlob, ContentSettings, Copied};
+use crate::request::{Call, Conditions, LeaseUse, Location, lease_id};
 use crate::service_error::ServiceError;
 
 /// Content that stands ready in a spool file, and what it is a copy of.
@@ -29,7 +29,7 @@ struct Taken {
 }
 
 pub(super) async fn copy_blob(context: &Context) -> Result<HttpResponse, ServiceError> {
-    let (node, copied) = copy(context).await?;
+    let (node, copied) = copy(context, append_blob).await?;
     let mut response = reply::changed(StatusCode::ACCEPTED, &node);
     reply::insert(&mut response, "x-ms-copy-id", &copied.id);
     reply::insert(&mut response, "x-ms-copy-status", "success");
@@ -37,11 +37,30 @@ pub(super) async fn copy_blob(context: &Context) -> Result<HttpResponse, Service
 }
 
 pub(super) async fn put_blob_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
-    let (node, _) = copy(context).await?;
+    // It makes block blobs only.
+    let (node, _) = copy(context, |_, _| Ok(None)).await?;
     Ok(reply::changed(StatusCode::CREATED, &node))
 }
 
-async fn copy(context: &Context) -> Result<(Node, Copied), ServiceError> {
+/// What Copy Blob makes of an append blob is one, with as many blocks, and sealed if the source is, or as the request says.
+fn append_blob(call: &Call, source: &ContentSettings) -> Result<Option<AppendBlob>, ServiceError> {
+    let name = "x-ms-seal-blob";
+    let sealed = match call.header(name).map(str::to_lowercase).as_deref() {
+        None => None,
+        Some(_) if source.append_blob.is_none() => {
+            return Err(ServiceError::invalid_header(name, "only an append blob can be sealed"));
+        }
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(ServiceError::invalid_header(name, "expected true or false")),
+    };
+    Ok(source.append_blob.map(|blob| AppendBlob { sealed: sealed.unwrap_or(blob.sealed), ..blob }))
+}
+
+async fn copy(
+    context: &Context,
+    append_blob: impl FnOnce(&Call, &ContentSettings) -> Result<Option<AppendBlob>, ServiceError>,
+) -> Result<(Node, Copied), ServiceError> {
     let mut write = Write::of(context)?;
     let Taken { source, spool, length } = take_source(context, None).await?;
     let stored = ContentSettings::stored(&source.settings);
@@ -58,7 +77,8 @@ async fn copy(context: &Context) -> Result<(Node, Copied), ServiceError> {
         access_tier: asked.access_tier.or(stored.access_tier.clone()),
         copy: Some(copied.clone()),
         transaction: None,
-        without_blocks: false,
+        of_path_create: false,
+        append_blob: append_blob(&context.call, &stored)?,
         ..stored
     };
     write.settings.update_from(&context.call.headers, "x-ms-blob-");
@@ -71,13 +91,19 @@ async fn copy(context: &Context) -> Result<(Node, Copied), ServiceError> {
 
 pub(super) async fn put_block_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
     let put = PutBlock::of(context)?;
-    let range = context.call.header("x-ms-source-range").map(parse_range).transpose()?;
-    let Taken { spool, length, .. } = take_source(context, range).await?;
+    let (spool, length) = take_range(context).await?;
     if length == 0 {
         return Err(ServiceError::invalid_header("x-ms-source-range", "a block needs at least one byte"));
     }
     put.record(context, spool, length).await?;
     Ok(put_block_reply())
+}
+
+/// What `x-ms-source-range` names of the source, or all of it.
+pub(super) async fn take_range(context: &Context) -> Result<(Spool, u64), ServiceError> {
+    let range = context.call.header("x-ms-source-range").map(parse_range).transpose()?;
+    let Taken { spool, length, .. } = take_source(context, range).await?;
+    Ok((spool, length))
 }
 
 async fn take_source(context: &Context, asked: Option<(u64, Option<u64>)>) -> Result<Taken, ServiceError> {

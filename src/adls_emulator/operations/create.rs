@@ -8,7 +8,7 @@ use super::{Context, reply};
 use crate::index::{self, Create, NodeKind};
 use crate::lease::Lease;
 use crate::permissions::{self, AccessControl, Acl, NewAccess};
-use crate::properties::{ContentSettings, UserProperties};
+use crate::properties::{AppendBlob, ContentSettings, UserProperties};
 use crate::request::{Call, Conditions, LeaseUse, Location, lease_duration, lease_id};
 use crate::service_error::ServiceError;
 
@@ -97,13 +97,19 @@ fn encryption_context(call: &Call) -> Result<Option<String>, ServiceError> {
     }
 }
 
+/// `None` for a block blob.
+fn append_blob(call: &Call, kind: NodeKind) -> Result<Option<AppendBlob>, ServiceError> {
+    match call.query.get("blobtype").map(str::to_lowercase).as_deref() {
+        None | Some("blockblob") => Ok(None),
+        Some("appendblob") if kind == NodeKind::File => Ok(Some(AppendBlob::default())),
+        Some("appendblob") => Err(ServiceError::invalid_query("blobType", "a directory is no append blob")),
+        Some(_) => Err(ServiceError::invalid_query("blobType", "expected blockblob or appendblob")),
+    }
+}
+
 pub(super) fn description(context: &Context, kind: NodeKind) -> Result<Create, ServiceError> {
     let call = &context.call;
-    match call.query.get("blobType") {
-        None => {}
-        Some(kind) if kind.eq_ignore_ascii_case("blockblob") => {}
-        Some(_) => return Err(ServiceError::not_implemented("other blobs than block blobs")),
-    }
+    let append_blob = append_blob(call, kind)?;
     let umask = call.header("x-ms-umask").map(permissions::parse_umask).transpose()?;
     let umask = umask.unwrap_or(permissions::DEFAULT_UMASK);
     let default_mode = match kind {
@@ -125,7 +131,8 @@ pub(super) fn description(context: &Context, kind: NodeKind) -> Result<Create, S
     let mut settings = ContentSettings::default();
     settings.update_from(&call.headers, "x-ms-");
     settings.transaction = call.header(TRANSACTION).map(str::to_owned);
-    settings.without_blocks = kind == NodeKind::File;
+    settings.of_path_create = kind == NodeKind::File;
+    settings.append_blob = append_blob;
     Ok(Create {
         kind,
         owner: call.header("x-ms-owner").or(context.caller.owner()).map(str::to_owned),

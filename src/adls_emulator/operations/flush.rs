@@ -35,9 +35,6 @@ impl Flush {
         content: &Content,
         node: &mut Node,
     ) -> Result<(), ServiceError> {
-        if node.length > 0 && self.position > node.length {
-            index::forget_committed_blocks(writing.connection, node.id)?;
-        }
         index::commit_up_to(writing, content, node, self.position, self.retain)?;
         self.finish(writing, node)
     }
@@ -50,9 +47,6 @@ impl Flush {
         node: &mut Node,
         appended: NewExtent,
     ) -> Result<(), ServiceError> {
-        if node.length > 0 {
-            index::forget_committed_blocks(writing.connection, node.id)?;
-        }
         index::add_and_commit(writing, content, node, appended, self.retain)?;
         self.finish(writing, node)
     }
@@ -80,6 +74,9 @@ pub(super) async fn flush(context: &Context) -> Result<HttpResponse, ServiceErro
         conditions.check(&node)?;
         if node.kind.is_directory() {
             return Err(ServiceError::path_conflict().about(node.kind));
+        }
+        if !ContentSettings::stored(&node.settings).of_path_create {
+            return Err(ServiceError::invalid_flush_operation());
         }
         lease.begin(&mut node.lease, writing.now_ms)?;
         lease.finish(&mut node.lease, writing.now_ms)?;

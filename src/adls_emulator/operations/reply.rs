@@ -49,7 +49,6 @@ pub(super) fn describe(reply: &mut HttpResponseBuilder, node: &Node, with_user_p
     reply.insert_header(("x-ms-creation-time", clock::http_date(node.created_ms)));
     lease(reply, &node.lease);
     reply.insert_header(("x-ms-server-encrypted", "true"));
-    reply.insert_header(("x-ms-blob-type", "BlockBlob"));
     if let Some(expires_ms) = node.expires_ms {
         reply.insert_header(("x-ms-expiry-time", clock::http_date(expires_ms)));
     }
@@ -119,10 +118,7 @@ pub(super) fn content_settings(reply: &mut HttpResponseBuilder, node: &Node, who
         put("x-ms-content-md5", md5);
         put("x-ms-blob-content-md5", md5);
     }
-    insert_text(reply, "x-ms-access-tier", settings.access_tier.as_deref().unwrap_or("Hot"));
-    if settings.access_tier.is_none() {
-        reply.insert_header(("x-ms-access-tier-inferred", "true"));
-    }
+    blob_type(reply, &settings);
     if let Some(copied) = &settings.copy {
         insert_text(reply, "x-ms-copy-id", &copied.id);
         insert_text(reply, "x-ms-copy-source", &copied.source);
@@ -132,6 +128,22 @@ pub(super) fn content_settings(reply: &mut HttpResponseBuilder, node: &Node, who
     }
     let content_type = settings.content_type.as_deref().unwrap_or("application/octet-stream");
     insert_text(reply, "Content-Type", content_type);
+}
+
+fn blob_type(reply: &mut HttpResponseBuilder, settings: &ContentSettings) {
+    reply.insert_header(("x-ms-blob-type", settings.blob_type()));
+    if let Some(blob) = settings.append_blob {
+        reply.insert_header(("x-ms-blob-committed-block-count", blob.blocks));
+        if blob.sealed {
+            reply.insert_header(("x-ms-blob-sealed", "true"));
+        }
+        // Only block blobs have a tier.
+        return;
+    }
+    insert_text(reply, "x-ms-access-tier", settings.access_tier.as_deref().unwrap_or("Hot"));
+    if settings.access_tier.is_none() {
+        reply.insert_header(("x-ms-access-tier-inferred", "true"));
+    }
 }
 
 /// A shared access signature may name the headers that a read is answered with; they are signed with the rest of it.

@@ -89,6 +89,12 @@ pub(super) async fn set_metadata(context: &Context) -> Result<HttpResponse, Serv
 
 /// Blob: replaces all content settings; those not given are cleared.
 pub(super) async fn set_http_headers(context: &Context) -> Result<HttpResponse, ServiceError> {
+    // The same request resizes a page blob, and no blob here is one.
+    for name in ["x-ms-blob-content-length", "x-ms-sequence-number-action", "x-ms-blob-sequence-number"] {
+        if context.call.header(name).is_some() {
+            return Err(ServiceError::invalid_blob_type());
+        }
+    }
     let mut settings = ContentSettings::default();
     settings.update_from(&context.call.headers, "x-ms-blob-");
     let apply = move |node: &mut Node| {
@@ -98,7 +104,8 @@ pub(super) async fn set_http_headers(context: &Context) -> Result<HttpResponse, 
             access_tier: stored.access_tier,
             copy: stored.copy,
             transaction: stored.transaction,
-            without_blocks: stored.without_blocks,
+            of_path_create: stored.of_path_create,
+            append_blob: stored.append_blob,
             ..given
         };
         node.settings = settings.to_text();
@@ -119,6 +126,9 @@ pub(super) async fn set_tier(context: &Context) -> Result<HttpResponse, ServiceE
         }
         lease.check_read(&node.lease, writing.now_ms)?;
         let mut settings = ContentSettings::stored(&node.settings);
+        if settings.append_blob.is_some() {
+            return Err(ServiceError::invalid_blob_type());
+        }
         settings.access_tier = Some(tier);
         index::save_settings(writing, node.id, &settings.to_text())
     };

@@ -5,7 +5,6 @@ TAGS = "a directory has no index tags on any account; that files have none here 
 QUERIES = "query acceleration runs SQL inside the service; the emulator stores bytes"
 UNDELETE = "it names no deletion, which a hierarchical namespace wants named; undeleting a path of Data Lake is tested"
 DELETED = "the emulator keeps no deleted file systems"
-APPENDS = "append blobs are not in the emulator's subset of Blob; appending is what the DFS endpoint is for"
 IMMUTABLE = "immutability policies and legal holds are not in the emulator's subset of Blob"
 FROM_URL = "the emulator fetches nothing from other services"
 SECONDARY = "there is no secondary location"
@@ -20,7 +19,6 @@ REASONS = {
         "BlobClient",
         "get_page_range_diff_for_managed_disk",
         "list_page_ranges",
-        "resize_blob",
         "set_premium_page_blob_tier",
         "set_sequence_number",
         "upload_pages_from_url",
@@ -30,7 +28,6 @@ REASONS = {
     QUERIES: of("BlobClient", "query_blob") + of("DataLakeFileClient", "query_file"),
     UNDELETE: of("BlobClient", "undelete_blob"),
     DELETED: of("BlobServiceClient", "undelete_container") + of("DataLakeServiceClient", "undelete_file_system"),
-    APPENDS: of("BlobClient", "append_block", "append_block_from_url", "create_append_blob", "seal_append_blob"),
     IMMUTABLE: of("BlobClient", "delete_immutability_policy", "set_immutability_policy", "set_legal_hold"),
     FROM_URL: of("BlobClient", "stage_block_from_url", "upload_blob_from_url"),
     SECONDARY: of("BlobServiceClient", "get_service_stats"),

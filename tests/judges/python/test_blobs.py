@@ -22,7 +22,7 @@ def blob_client(container):
 def test_both_endpoints_have_the_same_data(file_system, blob_client, container):
     file = file_system.get_file_client("directory/file")
     assert content_of(file) == DATA
-    file.append_data(b"more", offset=10, flush=True)
+    file.upload_data(DATA + b"more", overwrite=True)
     assert blob_client.download_blob().readall() == DATA + b"more"
     assert names(file_system.get_paths()) == names(container.list_blobs()) == ["directory", "directory/file"]
     assert blob_client.get_blob_properties().etag == file.get_file_properties().etag

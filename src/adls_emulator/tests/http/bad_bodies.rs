@@ -8,11 +8,20 @@ const BLOCK_BLOB: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
 
 type Upload = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const UPLOADS: [Upload; 3] = [
+const UPLOADS: [Upload; 4] = [
     ("PATCH", "lake/file?action=append&position=0&flush=true", &[]),
-    ("PUT", "lake/file", &[BLOCK_BLOB]),
-    ("PUT", "lake/file?comp=block&blockid=YQ%3D%3D", &[]),
+    ("PUT", "lake/blob", &[BLOCK_BLOB]),
+    ("PUT", "lake/blob?comp=block&blockid=YQ%3D%3D", &[]),
+    ("PUT", "lake/log?comp=appendblock", &[]),
 ];
+
+/// What they are for, empty.
+async fn make(fixture: &Fixture) {
+    let client = &fixture.client;
+    client.put("lake/file?resource=file", &[]).await.expect(201);
+    client.put("lake/blob", &[BLOCK_BLOB]).await.expect(201);
+    client.put("lake/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
+}
 
 /// What the emulator answers when exactly this is written to its socket and nothing more comes.
 async fn answer(fixture: &Fixture, request: &[u8]) -> String {
@@ -25,14 +34,16 @@ async fn answer(fixture: &Fixture, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The file is as it was, and no part of the upload can be committed.
+/// The files are as they were, and no part of the upload can be committed.
 async fn nothing_came_of_it(fixture: &Fixture, on_disk: bool) {
     let client = &fixture.client;
-    assert_eq!(client.get("lake/file", &[]).await.expect(200).text(), "");
+    for path in ["lake/file", "lake/blob", "lake/log"] {
+        assert_eq!(client.get(path, &[]).await.expect(200).text(), "", "{path}");
+    }
     let flush = "lake/file?action=flush&position=300000";
     client.patch(flush, &[], b"").await.refused(400, "InvalidFlushPosition");
     let list = b"<BlockList><Latest>YQ==</Latest></BlockList>".to_vec();
-    let listed = client.send(reqwest::Method::PUT, "lake/file?comp=blocklist", &[], list).await;
+    let listed = client.send(reqwest::Method::PUT, "lake/blob?comp=blocklist", &[], list).await;
     listed.refused(400, "InvalidBlockList");
     // The request may end a little after its connection.
     let spools = || std::fs::read_dir(fixture.folder.path().join("spool"));
@@ -45,7 +56,7 @@ async fn nothing_came_of_it(fixture: &Fixture, on_disk: bool) {
 #[tokio::test]
 async fn a_body_that_cannot_be_taken_is_refused_before_it_arrives() {
     let fixture = Fixture::in_memory().await;
-    fixture.client.put("lake/file", &[BLOCK_BLOB]).await.expect(201);
+    make(&fixture).await;
     for (method, target, headers) in UPLOADS {
         for length in [4000 * 1024 * 1024 + 1, 5 << 30] {
             let request = fixture.client.signed_head_with(method, target, headers, length);
@@ -71,7 +82,7 @@ async fn a_cut_upload_leaves_nothing() {
 }
 
 async fn cut(fixture: &Fixture, on_disk: bool) {
-    fixture.client.put("lake/file", &[BLOCK_BLOB]).await.expect(201);
+    make(fixture).await;
     for (method, target, headers) in UPLOADS {
         let mut request = fixture.client.signed_head_with(method, target, headers, 1_000_000).into_bytes();
         request.extend([7; 300_000]);
@@ -84,7 +95,7 @@ async fn cut(fixture: &Fixture, on_disk: bool) {
 #[tokio::test]
 async fn a_body_without_length_is_refused() {
     let fixture = Fixture::start().await;
-    fixture.client.put("lake/file", &[BLOCK_BLOB]).await.expect(201);
+    make(&fixture).await;
     for (method, target, headers) in UPLOADS {
         let request = fixture.client.signed_head_with(method, target, headers, 0);
         let chunked = "transfer-encoding: chunked\r\nconnection: close";
@@ -102,7 +113,7 @@ async fn a_body_without_length_is_refused() {
 async fn empty_checksums_count_as_none() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
-    client.put("lake/file", &[BLOCK_BLOB]).await.expect(201);
+    make(&fixture).await;
     for (method, target, headers) in UPLOADS {
         let mut headers = headers.to_vec();
         headers.extend([("content-md5", ""), ("x-ms-content-crc64", ""), ("x-ms-blob-content-md5", "")]);

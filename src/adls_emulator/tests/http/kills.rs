@@ -38,8 +38,10 @@ struct File {
     content: Vec<u8>,
     /// Appended and not flushed, or put as blocks and not committed.
     pending: Vec<u8>,
-    /// Made by the Blob endpoint, to which nothing is appended.
+    /// Made by the Blob endpoint, to which nothing is appended unless it is an append blob.
     by_blob: bool,
+    /// An append blob: what it takes is committed.
+    appends: bool,
     /// Blocks put since the last list, by number.
     blocks: Vec<u64>,
     properties: String,
@@ -51,12 +53,14 @@ impl File {
     /// What a reader can tell from another.
     fn looks_like(&self, found: &Self) -> bool {
         self.content == found.content
+            && self.appends == found.appends
             && self.properties == found.properties
             && (self.permissions.is_none() || self.permissions == found.permissions)
     }
 }
 
-/// What one worker has made. Files below [`BLOCKS`] are written, moved and deleted, the others made of blocks.
+/// What one worker has made. Files below [`BLOCKS`] are written, moved and deleted, those below [`LOGS`] made of blocks, the others
+/// append blobs: even ones of the Blob endpoint, odd ones of the Data Lake endpoint.
 #[derive(Clone, Debug, Default)]
 struct Model {
     files: BTreeMap<u64, File>,
@@ -66,6 +70,7 @@ struct Model {
 }
 
 const BLOCKS: u64 = 100;
+const LOGS: u64 = 200;
 const MODES: [(&str, &str); 3] = [("0600", "rw-------"), ("0644", "rw-r--r--"), ("0751", "rwxr-x--x")];
 /// The id of a deletion of which no answer came.
 const UNTOLD: &str = "";
@@ -83,6 +88,8 @@ enum Step {
     SetAccessControl { file: u64, mode: usize },
     PutBlock { file: u64, number: u64, data: Vec<u8> },
     PutBlockList { file: u64 },
+    MakeLog { file: u64 },
+    AppendToLog { file: u64, data: Vec<u8> },
 }
 
 impl Step {
@@ -90,6 +97,9 @@ impl Step {
         let properties = ["a=MQ==", "a=Mg==,b=Mw=="][usize::try_from(random.below(2)).unwrap()];
         if random.below(4) == 0 {
             return Self::pick_of_blocks(random, model);
+        }
+        if random.below(6) == 0 {
+            return Self::pick_of_logs(random, model);
         }
         let any = random.below(NAMES);
         let known: Vec<u64> = model.files.keys().copied().filter(|file| *file < BLOCKS).collect();
@@ -124,6 +134,14 @@ impl Step {
         Self::PutBlock { file, number: model.blocks_put, data: random.data() }
     }
 
+    fn pick_of_logs(random: &mut Random, model: &Model) -> Self {
+        let file = LOGS + random.below(2);
+        if !model.files.contains_key(&file) || random.below(15) == 0 {
+            return Self::MakeLog { file };
+        }
+        Self::AppendToLog { file, data: random.data() }
+    }
+
     fn told(&self) -> String {
         match self {
             Self::Create { file, properties } => format!("create {file} with {properties:?}"),
@@ -141,6 +159,10 @@ impl Step {
                 format!("put block {number} of {file} with {} bytes", data.len())
             }
             Self::PutBlockList { file } => format!("put the block list of {file}"),
+            Self::MakeLog { file } => format!("make the append blob {file}"),
+            Self::AppendToLog { file, data } => {
+                format!("append {} bytes to the append blob {file}", data.len())
+            }
         }
     }
 
@@ -192,6 +214,10 @@ impl Step {
                 model.blocks_put = number + 1;
             }
             Self::PutBlockList { file } => files.get_mut(file).unwrap().commit_blocks(),
+            Self::MakeLog { file } => {
+                files.insert(*file, File { appends: true, by_blob: file % 2 == 0, ..File::default() });
+            }
+            Self::AppendToLog { file, data } => files.get_mut(file).unwrap().content.extend_from_slice(data),
         }
     }
 
@@ -247,6 +273,22 @@ impl Step {
             Self::PutBlockList { file } => {
                 let body = block_list(&model.files[file].blocks);
                 (Method::PUT, format!("{}?comp=blocklist", path(file)), body, 201)
+            }
+            Self::MakeLog { file } if file % 2 == 0 => {
+                headers.push(("x-ms-blob-type", "AppendBlob"));
+                (Method::PUT, path(file), Vec::new(), 201)
+            }
+            Self::MakeLog { file } => {
+                (Method::PUT, format!("{}?resource=file&blobType=appendblob", path(file)), Vec::new(), 201)
+            }
+            Self::AppendToLog { file, data } if file % 2 == 0 => {
+                source = length(file).to_string();
+                headers.push(("x-ms-blob-condition-appendpos", source.as_str()));
+                (Method::PUT, format!("{}?comp=appendblock", path(file)), data.clone(), 201)
+            }
+            Self::AppendToLog { file, data } => {
+                let target = format!("{}?action=append&position={}", path(file), length(file));
+                (Method::PATCH, target, data.clone(), 202)
             }
         };
         let reply = client.attempt(method, &target, &headers, body).await.ok()?.expect(expected);
@@ -378,6 +420,7 @@ impl Worker {
                 permissions.iter().map(|(_, told)| *told).find(|told| path["permissions"] == *told);
             let file = File {
                 properties: read.header("x-ms-properties").to_owned(),
+                appends: read.header("x-ms-blob-type") == "AppendBlob",
                 content: read.body,
                 permissions,
                 ..File::default()

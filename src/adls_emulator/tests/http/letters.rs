@@ -53,6 +53,9 @@ fn operations() -> Vec<Operation> {
         operation(Method::PUT, "lake/d/new?resource=directory", &["w", "c"]),
         operation(Method::PUT, "lake/d/new?resource=file", &["wo", "co"]).with(&[OWNER]),
         operation(Method::PUT, "lake/d/new", &["w", "c"]).with(&[("x-ms-blob-type", "BlockBlob")]).body(b"x"),
+        operation(Method::PUT, "lake/d/new", &["w", "c"]).with(&[("x-ms-blob-type", "AppendBlob")]),
+        operation(Method::PUT, "lake/d/log?comp=appendblock", &["w", "a"]).body(b"x"),
+        operation(Method::PUT, "lake/d/log?comp=seal", &["w"]),
         operation(Method::PUT, "lake/d/new?comp=block&blockid=YQ%3D%3D", &["w"]).body(b"x"),
         operation(Method::PUT, "lake/d/new", &["m", "wd"]).with(&[("x-ms-rename-source", "/lake/d/f")]),
         operation(Method::DELETE, "lake/d/f?recursive=false", &["d"]),
@@ -67,6 +70,7 @@ async fn ask(fixture: &Fixture, signature: &str, operation: &Operation) -> Reply
     let client = &fixture.client;
     client.delete("lake/d?recursive=true", &[]).await;
     client.write("lake/d/f", b"content").await;
+    client.put("lake/d/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
     let Operation { method, target, headers, body, .. } = operation;
     client.send_with(signature, method.clone(), target, headers, body).await
 }

@@ -6,6 +6,7 @@ mod access;
 mod access_by_lists;
 mod access_recursive;
 mod admin;
+mod append_blobs;
 mod appends;
 mod authentication;
 mod bad_bodies;

@@ -1,5 +1,6 @@
 //! How much memory large files take.
 
+use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::durability::Process;
@@ -9,7 +10,7 @@ const APPENDS: usize = 64;
 /// The most that the process may ever have had, with everything that this test binary brings along.
 const BOUND_KIB: u64 = 100 * 1024;
 
-/// 512 MiB through a process that keeps files on disk, in and out.
+/// 512 MiB through a process that keeps files on disk, in and out, and a block of an append blob that is nearly as large as one may be.
 #[tokio::test]
 async fn memory_does_not_grow_with_the_size_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -24,6 +25,9 @@ async fn memory_does_not_grow_with_the_size_of_a_file() {
     }
     let flush = format!("lake/file?action=flush&position={}", APPENDS * APPEND);
     client.patch(&flush, &[], b"").await.expect(200);
+    client.put("lake/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
+    let block = vec![b'-'; 12 * APPEND];
+    client.send(Method::PUT, "lake/log?comp=appendblock", &[], block).await.expect(201);
 
     // By a socket, so that this side does not hold it all either.
     let address = client.url.strip_prefix("http://").unwrap();

@@ -178,15 +178,19 @@ async fn names_for_people_are_the_names_for_programs() {
 }
 
 #[tokio::test]
-async fn only_block_blobs_are_made() {
+async fn block_blobs_and_append_blobs_are_made() {
     let fixture = Fixture::start().await;
     let client = &fixture.client;
     client.put("lake/block?resource=file&blobType=blockblob", &[]).await.expect(201);
-    client.put("lake/append?resource=file&blobType=appendblob", &[]).await.refused(501, "NotImplemented");
-    client.put("lake/append", &[("x-ms-blob-type", "AppendBlob")]).await.refused(501, "NotImplemented");
-    client.put("lake/block?comp=appendblock", &[]).await.refused(501, "NotImplemented");
-    client.put("lake/append", &[("x-ms-blob-type", "Other")]).await.refused(400, "InvalidHeaderValue");
-    client.head("lake/append", &[]).await.expect(404);
+    client.put("lake/append?resource=file&blobType=appendblob", &[]).await.expect(201);
+    let other = client.put("lake/other?resource=file&blobType=pageblob", &[]).await;
+    other.refused(400, "InvalidQueryParameterValue");
+    client.put("lake/other", &[("x-ms-blob-type", "Other")]).await.refused(400, "InvalidHeaderValue");
+    client.head("lake/other", &[]).await.expect(404);
+    for (path, kind) in [("block", "BlockBlob"), ("append", "AppendBlob")] {
+        let head = client.head(&format!("lake/{path}"), &[]).await.expect(200);
+        assert_eq!(head.header("x-ms-blob-type"), kind);
+    }
     fixture.running.stop().await.unwrap();
 }
 

@@ -121,10 +121,12 @@ async fn a_flush_clears_the_md5_that_it_does_not_bring() {
     client.patch("lake/file?action=append&position=4&flush=true", &[], b"more").await.expect(202);
     assert_eq!(md5().await, "");
     assert_eq!(client.head("lake/file", &[]).await.expect(200).header("content-type"), "text/plain");
-    // The MD5 that Put Blob has computed does not outlive the content either.
-    client.send(Method::PUT, "lake/file", &[BLOCK_BLOB], b"test".to_vec()).await.expect(201);
+    // That of an append blob does not outlive the content either.
+    client.delete("lake/file?recursive=false", &[]).await.expect(200);
+    let created = [("x-ms-blob-type", "AppendBlob"), ("x-ms-blob-content-md5", MD5)];
+    client.put("lake/file", &created).await.expect(201);
     assert_eq!(md5().await, MD5);
-    client.patch("lake/file?action=append&position=4&flush=true", &[], b"more").await.expect(202);
+    client.send(Method::PUT, "lake/file?comp=appendblock", &[], b"more".to_vec()).await.expect(201);
     assert_eq!(md5().await, "");
     fixture.running.stop().await.unwrap();
 }

@@ -27,6 +27,12 @@ async fn begin(client: &Client, method: &str, target: &str) -> TcpStream {
     socket
 }
 
+async fn status(socket: &mut TcpStream) -> String {
+    let mut status = [0; 12];
+    socket.read_exact(&mut status).await.unwrap();
+    String::from_utf8_lossy(&status).into_owned()
+}
+
 async fn finish(mut socket: TcpStream, rest: usize) {
     // It may have been refused and closed by now.
     let _ = socket.write_all(&vec![b'-'; rest]).await;
@@ -51,6 +57,46 @@ async fn a_writer_that_is_overtaken_changes_nothing_of_what_was_committed() {
         assert!(client.get("lake/file", &[]).await.expect(200).body == content, "{flushed_at_once}");
         finish(slow, LENGTH / 2).await;
         assert!(client.get("lake/file", &[]).await.expect(200).body == content, "{flushed_at_once}");
+        fixture.running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_cut_block_leaves_an_append_blob_to_the_others() {
+    for fixture in [Fixture::start().await, Fixture::in_memory().await] {
+        let client = &fixture.client;
+        client.put("lake/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
+        let block = "lake/log?comp=appendblock";
+        let append =
+            async |data: &[u8]| client.send(Method::PUT, block, &[], data.to_vec()).await.expect(201);
+        append(b"one").await;
+        let (cut, mut slow) = (begin(client, "PUT", block).await, begin(client, "PUT", block).await);
+        append(b"two").await;
+        finish(cut, 0).await;
+        assert_eq!(client.get("lake/log", &[]).await.expect(200).text(), "onetwo");
+        slow.write_all(&vec![b'-'; LENGTH / 2]).await.unwrap();
+        assert_eq!(status(&mut slow).await, "HTTP/1.1 201");
+        append(b"three").await;
+        let whole = [b"onetwo".as_slice(), &[b'-'; LENGTH], b"three"].concat();
+        assert!(client.get("lake/log", &[]).await.expect(200).body == whole);
+        fixture.running.stop().await.unwrap();
+    }
+}
+
+/// Two at the end of an append blob of the Data Lake endpoint: the first that is whole is there, the other is refused.
+#[tokio::test]
+async fn a_writer_that_is_overtaken_at_the_end_of_an_append_blob_is_refused() {
+    for fixture in [Fixture::start().await, Fixture::in_memory().await] {
+        let client = &fixture.client;
+        client.put("lake/log?resource=file&blobType=appendblob", &[]).await.expect(201);
+        let append = "lake/log?action=append&position=0";
+        let mut slow = begin(client, "PATCH", append).await;
+        client.patch(append, &[], b"first").await.expect(202);
+        slow.write_all(&vec![b'-'; LENGTH / 2]).await.unwrap();
+        assert_eq!(status(&mut slow).await, "HTTP/1.1 400");
+        assert_eq!(client.get("lake/log", &[]).await.expect(200).text(), "first");
+        client.patch("lake/log?action=append&position=5", &[], b" second").await.expect(202);
+        assert_eq!(client.get("lake/log", &[]).await.expect(200).text(), "first second");
         fixture.running.stop().await.unwrap();
     }
 }
@@ -107,13 +153,20 @@ async fn what_a_kill_leaves_of_uploads_is_removed_at_the_next_start() {
     process.client.put("lake?resource=filesystem", &[]).await.expect(201);
     let put = |id: &str| format!("lake/blob?comp=block&blockid={id}%3D%3D");
     process.client.send(Method::PUT, &put("YQ"), &[], b"whole".to_vec()).await.expect(201);
-    let socket = begin(&process.client, "PUT", &put("Yg")).await;
+    process.client.put("lake/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
+    let append = "lake/log?comp=appendblock";
+    process.client.send(Method::PUT, append, &[], vec![b'+'; LENGTH]).await.expect(201);
+    let sockets =
+        [begin(&process.client, "PUT", &put("Yg")).await, begin(&process.client, "PUT", append).await];
     let spools = || std::fs::read_dir(folder.path().join("spool")).unwrap().count();
-    assert_eq!(spools(), 2);
+    assert_eq!(spools(), 3);
     process.kill();
-    drop(socket);
+    drop(sockets);
     let process = Process::start(folder.path());
     assert_eq!(spools(), 1, "only that of the block that was acknowledged");
+    process.client.send(Method::PUT, append, &[], b"more".to_vec()).await.expect(201);
+    let whole = [vec![b'+'; LENGTH], b"more".to_vec()].concat();
+    assert!(process.client.get("lake/log", &[]).await.expect(200).body == whole);
     process.kill();
 }
 
