@@ -7,7 +7,9 @@
 //! - on disk, whatever was acknowledged survives `kill -9` of the process (not a power failure of the machine);
 //! - a rename is one row in the index, so it is atomic and costs the same for a file and for a directory of millions;
 //! - bodies are streamed: memory does not grow with file size;
-//! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it;
+//! - append data may arrive at any position in any order; nothing of it is visible before a flush commits it; of an append blob all
+//!   that was acknowledged is;
+//! - each endpoint reads and replaces every file, and adds content only to those that it has made;
 //! - leases, expiry and soft delete behave as on the service, and survive the same kills;
 //! - faults, limits and delays happen on demand (`faults`), and what was asked can be read afterwards (`request_log`).
 //!

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage import blob
 from azure.storage.blob import ContentSettings
 from helpers import content_of, refused
@@ -55,31 +55,29 @@ def test_creation_describes_and_replaces(container, log):
 
 def test_conditions_of_blocks(log):
     first = log.append_block(b"one", appendpos_condition=0, maxsize_condition=3)
-    with refused("AppendPositionConditionNotMet", 412, ResourceModifiedError):
+    with refused("AppendPositionConditionNotMet", 412):
         log.append_block(b"two", appendpos_condition=0)
-    with refused("MaxBlobSizeConditionNotMet", 412, ResourceModifiedError):
+    with refused("MaxBlobSizeConditionNotMet", 412):
         log.append_block(b"two", maxsize_condition=5)
     log.append_block(b"two", etag=first["etag"], match_condition=MatchConditions.IfNotModified)
     with refused("ConditionNotMet", 412, ResourceModifiedError):
         log.append_block(b"x", etag=first["etag"], match_condition=MatchConditions.IfNotModified)
     lease = log.acquire_lease(lease_duration=15)
-    with refused("LeaseIdMissing", 412, HttpResponseError):
+    with refused("LeaseIdMissing", 412):
         log.append_block(b"x")
     log.append_block(b"three", lease=lease)
     lease.release()
-    with refused("InvalidHeaderValue", 400, HttpResponseError):
-        log.append_block(b"")
     assert log.download_blob().readall() == b"onetwothree"
 
 
 def test_a_seal_ends_the_appending(container, log):
     written = log.append_block(b"content")
-    with refused("AppendPositionConditionNotMet", 412, ResourceModifiedError):
+    with refused("AppendPositionConditionNotMet", 412):
         log.seal_append_blob(appendpos_condition=1)
     for _ in range(2):
         sealed = log.seal_append_blob(appendpos_condition=7)
         assert (sealed["blob_sealed"], sealed["etag"]) == (True, written["etag"])
-    with refused("BlobIsSealed", 409, HttpResponseError):
+    with refused("BlobIsSealed", 409):
         log.append_block(b"more")
     log.set_blob_metadata({"k": "v"})
     properties = log.get_blob_properties()
@@ -105,7 +103,7 @@ def test_a_block_from_another_blob(account, container, log):
     assert (part["blob_append_offset"], part["blob_committed_block_count"]) == ("5", 2)
     md5 = bytearray(hashlib.md5(data).digest())
     log.append_block_from_url(url, source_content_md5=md5, appendpos_condition=10)
-    with refused("AppendPositionConditionNotMet", 412, ResourceModifiedError):
+    with refused("AppendPositionConditionNotMet", 412):
         log.append_block_from_url(url, appendpos_condition=10)
     assert log.download_blob().readall() == b"begin" + data[10:15] + data
 

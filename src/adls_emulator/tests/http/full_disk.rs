@@ -11,6 +11,8 @@ use reqwest::Method;
 use crate::client::{Client, Reply};
 use crate::durability::Process;
 
+const APPEND_BLOCK: &str = "lake/log?comp=appendblock";
+
 /// Takes all the room that is left.
 fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();
@@ -32,7 +34,9 @@ async fn names(client: &Client) -> BTreeSet<String> {
 
 async fn check(client: &Client, acknowledged: &BTreeSet<String>) {
     assert_eq!(&names(client).await, acknowledged);
-    assert_eq!(client.get("lake/before", &[]).await.expect(200).text(), "what was there");
+    for path in ["lake/before", "lake/log"] {
+        assert_eq!(client.get(path, &[]).await.expect(200).text(), "what was there", "{path}");
+    }
     assert_eq!(client.head("lake/before", &[]).await.expect(200).header("x-ms-properties"), "a=MQ==");
 }
 
@@ -51,7 +55,9 @@ async fn a_full_disk_is_told_and_costs_nothing_that_was_acknowledged() {
     client.put("lake?resource=filesystem", &[]).await.expect(201);
     client.write("lake/before", b"what was there").await;
     client.patch("lake/before?action=setProperties", &[("x-ms-properties", "a=MQ==")], b"").await.expect(200);
-    let mut acknowledged = BTreeSet::from(["before".to_owned()]);
+    client.put("lake/log", &[("x-ms-blob-type", "AppendBlob")]).await.expect(201);
+    client.send(Method::PUT, APPEND_BLOCK, &[], b"what was there".to_vec()).await.expect(201);
+    let mut acknowledged = BTreeSet::from(["before".to_owned(), "log".to_owned()]);
 
     fill(&disk.join("ballast"));
     // The last page of the log may have room for some.
@@ -84,6 +90,9 @@ async fn a_full_disk_is_told_and_costs_nothing_that_was_acknowledged() {
     );
     let block = "lake/blocks?comp=block&blockid=YQ==";
     said_to_be_full(client.send(Method::PUT, block, &[], large.clone()).await, "No space left");
+    said_to_be_full(client.send(Method::PUT, APPEND_BLOCK, &[], large.clone()).await, "No space left");
+    let small = large[..10_000].to_vec();
+    said_to_be_full(client.send(Method::PUT, APPEND_BLOCK, &[], small).await, "No space left");
     said_to_be_full(client.delete("lake/before", &[("accept", "application/json")]).await, "full");
     check(client, &acknowledged).await;
     client.head("lake/blocks", &[]).await.refused(404, "PathNotFound");
@@ -103,4 +112,7 @@ async fn a_full_disk_is_told_and_costs_nothing_that_was_acknowledged() {
     let process = Process::start(copy.path());
     check(&process.client, &acknowledged).await;
     assert!(process.client.get("lake/after", &[]).await.expect(200).body == large);
+    process.client.send(Method::PUT, APPEND_BLOCK, &[], b", and more".to_vec()).await.expect(201);
+    let log = process.client.get("lake/log", &[]).await.expect(200);
+    assert_eq!(log.text(), "what was there, and more");
 }
