@@ -9,8 +9,16 @@ use super::emulator::{Emulator, KEY};
 
 /// All of them take a quarter of an hour on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+const CONTRACT: &str = r"org\.apache\.hadoop\.fs\.azurebfs\.contract\.ITest.*";
 
-async fn judge(classes: &str) {
+#[derive(Clone, Copy)]
+enum Files {
+    BlockBlobs,
+    /// The driver makes all of them so, as it does below `fs.azure.appendblob.directories`.
+    AppendBlobs,
+}
+
+async fn judge(classes: &str, files: Files) {
     let emulator = Emulator::start().await;
     let running = Command::new("java")
         .arg(format!("@{}", super::tool("LIVEDATA_JUDGE_ABFS")))
@@ -18,7 +26,7 @@ async fn judge(classes: &str) {
         .arg(super::tool("LIVEDATA_JUDGE_ABFS_TESTS"))
         .arg(super::file("hadoop/exceptions.txt"))
         .arg(classes)
-        .env("JDK_JAVA_OPTIONS", options(&emulator))
+        .env("JDK_JAVA_OPTIONS", options(&emulator, files))
         .current_dir(emulator.beside(""))
         .kill_on_drop(true)
         // What fails is seen when it fails, not a quarter of an hour later.
@@ -28,7 +36,7 @@ async fn judge(classes: &str) {
     assert!(status.success(), "{classes}: {status}");
 }
 
-fn options(emulator: &Emulator) -> String {
+fn options(emulator: &Emulator, files: Files) -> String {
     let property = |name: &str, value: &str| format!("-D{name}={value}");
     let folder = |name: &str| emulator.beside(name).display().to_string();
     [
@@ -37,6 +45,7 @@ fn options(emulator: &Emulator) -> String {
         "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED".to_owned(),
         property("judge.endpoint", &emulator.address()),
         property("judge.key", KEY),
+        property("judge.append.blobs", &matches!(files, Files::AppendBlobs).to_string()),
         property("judge.log", &folder("log")),
         property("test.build.data", &folder("data-of-tests")),
         property("hadoop.tmp.dir", &folder("tmp")),
@@ -46,10 +55,15 @@ fn options(emulator: &Emulator) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contract() {
-    judge(r"org\.apache\.hadoop\.fs\.azurebfs\.contract\.ITest.*").await;
+    judge(CONTRACT, Files::BlockBlobs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_with_append_blobs() {
+    judge(CONTRACT, Files::AppendBlobs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything() {
-    judge(r"org\.apache\.hadoop\.fs\.azurebfs\..*\.?ITest.*").await;
+    judge(r"org\.apache\.hadoop\.fs\.azurebfs\..*\.?ITest.*", Files::BlockBlobs).await;
 }

@@ -6,7 +6,6 @@ QUERIES = "query acceleration runs SQL inside the service; the emulator stores b
 UNDELETE = "it names no deletion, which a hierarchical namespace wants named; undeleting a path of Data Lake is tested"
 DELETED = "the emulator keeps no deleted file systems"
 IMMUTABLE = "immutability policies and legal holds are not in the emulator's subset of Blob"
-FROM_URL = "the emulator fetches nothing from other services"
 SECONDARY = "there is no secondary location"
 
 
@@ -29,7 +28,6 @@ REASONS = {
     UNDELETE: of("BlobClient", "undelete_blob"),
     DELETED: of("BlobServiceClient", "undelete_container") + of("DataLakeServiceClient", "undelete_file_system"),
     IMMUTABLE: of("BlobClient", "delete_immutability_policy", "set_immutability_policy", "set_legal_hold"),
-    FROM_URL: of("BlobClient", "stage_block_from_url", "upload_blob_from_url"),
     SECONDARY: of("BlobServiceClient", "get_service_stats"),
 }
 

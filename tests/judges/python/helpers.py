@@ -2,9 +2,11 @@
 
 import contextlib
 import uuid
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 
 @contextlib.contextmanager
@@ -22,6 +24,19 @@ def new_name():
 
 def content_of(file):
     return file.download_file().readall()
+
+
+def signed_url(account, client):
+    """Of a blob that may be read with it."""
+    signature = generate_blob_sas(
+        account.name,
+        client.container_name,
+        client.blob_name,
+        account_key=account.key,
+        permission=BlobSasPermissions(read=True),
+        expiry=datetime.now(timezone.utc) + timedelta(hours=1),
+    )
+    return f"{client.url}?{signature}"
 
 
 def names(paths):

@@ -1,14 +1,12 @@
 """BlobClient on append blobs, and what each endpoint leaves of the other one's files."""
 
 import hashlib
-from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage import blob
 from azure.storage.blob import ContentSettings
-from helpers import content_of, refused
+from helpers import content_of, refused, signed_url
 
 
 @pytest.fixture
@@ -92,12 +90,7 @@ def test_a_seal_ends_the_appending(container, log):
 
 def test_a_block_from_another_blob(account, container, log):
     data = bytes(range(100))
-    source = container.upload_blob("source", data)
-    permission = blob.BlobSasPermissions(read=True)
-    expiry = datetime.now(timezone.utc) + timedelta(hours=1)
-    names = (account.name, container.container_name, "source")
-    signature = blob.generate_blob_sas(*names, account_key=account.key, permission=permission, expiry=expiry)
-    url = f"{source.url}?{signature}"
+    url = signed_url(account, container.upload_blob("source", data))
     log.append_block(b"begin")
     part = log.append_block_from_url(url, source_offset=10, source_length=5)
     assert (part["blob_append_offset"], part["blob_committed_block_count"]) == ("5", 2)

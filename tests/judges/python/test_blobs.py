@@ -9,7 +9,7 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
-from helpers import content_of, names, refused
+from helpers import content_of, names, refused, signed_url
 
 DATA = b"0123456789"
 
@@ -149,6 +149,20 @@ def test_copy(container, blob_client):
     with pytest.raises(HttpResponseError) as caught:
         copy.start_copy_from_url(f"{blob_client.url}-that-is-not")
     assert caught.value.status_code == 404
+
+
+def test_content_from_another_blob(account, container, blob_client):
+    url = signed_url(account, blob_client)
+    copy = container.get_blob_client("copy")
+    copy.upload_blob_from_url(url, metadata={"k": "v"})
+    assert (copy.download_blob().readall(), copy.get_blob_properties().metadata) == (DATA, {"k": "v"})
+    with refused("BlobAlreadyExists", 409, ResourceExistsError):
+        copy.upload_blob_from_url(url)
+    first, second = block(1), block(2)
+    copy.stage_block_from_url(first.id, url, source_offset=2, source_length=3)
+    copy.stage_block_from_url(second.id, url)
+    copy.commit_block_list([second, first])
+    assert copy.download_blob().readall() == DATA + DATA[2:5]
 
 
 def test_leases(sdk, blob_client):

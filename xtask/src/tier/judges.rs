@@ -19,7 +19,7 @@ use crate::{hadoop, tools};
 pub enum Suite {
     /// Microsoft's SDKs for Python: every public operation, synchronous and asynchronous
     Sdk,
-    /// Hadoop's contract of a file system, through its ABFS driver
+    /// Hadoop's contract of a file system, through its ABFS driver, with block blobs and with append blobs
     Abfs,
     /// All published tests of the ABFS driver
     AbfsAll,
