@@ -44,7 +44,7 @@ pub(super) async fn append_block(
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, ServiceError> {
     let announced = Announced::of(&context.call)?;
-    check_length(&context.call, announced.length)?;
+    check_length(announced.length, most_bytes(&context.call))?;
     let checksums = Checksums::of(&context.call)?;
     let target = Target::of(context, announced.length)?;
     let (block, crc64, md5) = match announced.length <= CHUNK_BYTES as u64 {
@@ -80,15 +80,18 @@ pub(super) async fn append_block(
 
 pub(super) async fn append_block_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
     check_no_body(&context.call)?;
-    let (spool, length) = copy::take_range(context).await?;
-    check_length(&context.call, length)?;
+    let most = most_bytes(&context.call);
+    let (spool, length) = copy::take_range(context, move |length| check_length(length, most)).await?;
     Target::of(context, length)?.put(context, Block::Aside(spool)).await
 }
 
 /// 100 MiB from version 2022-11-02 on, 4 MiB before.
-fn check_length(call: &Call, length: u64) -> Result<(), ServiceError> {
+fn most_bytes(call: &Call) -> u64 {
     let version = call.header("x-ms-version").or_else(|| call.query.get("sv")).unwrap_or("");
-    let most = if version >= "2022-11-02" { 100 * MEBIBYTE } else { 4 * MEBIBYTE };
+    if version >= "2022-11-02" { 100 * MEBIBYTE } else { 4 * MEBIBYTE }
+}
+
+fn check_length(length: u64, most: u64) -> Result<(), ServiceError> {
     match length {
         0 => Err(ServiceError::invalid_header("Content-Length", "a block needs at least one byte")),
         length if length > most => Err(ServiceError::request_body_too_large()),

@@ -62,7 +62,7 @@ async fn copy(
     append_blob: impl FnOnce(&Call, &ContentSettings) -> Result<Option<AppendBlob>, ServiceError>,
 ) -> Result<(Node, Copied), ServiceError> {
     let mut write = Write::of(context)?;
-    let Taken { source, spool, length } = take_source(context, None).await?;
+    let Taken { source, spool, length } = take_source(context, None, |_| Ok(())).await?;
     let stored = ContentSettings::stored(&source.settings);
     // Whoever reads the copy's properties must not find a signature in them.
     let url = context.call.header("x-ms-copy-source").and_then(|url| url.split('?').next());
@@ -91,22 +91,30 @@ async fn copy(
 
 pub(super) async fn put_block_from_url(context: &Context) -> Result<HttpResponse, ServiceError> {
     let put = PutBlock::of(context)?;
-    let (spool, length) = take_range(context).await?;
-    if length == 0 {
-        return Err(ServiceError::invalid_header("x-ms-source-range", "a block needs at least one byte"));
-    }
+    let check = |length| match length {
+        0 => Err(ServiceError::invalid_header("x-ms-source-range", "a block needs at least one byte")),
+        _ => Ok(()),
+    };
+    let (spool, length) = take_range(context, check).await?;
     put.record(context, spool, length).await?;
     Ok(put_block_reply())
 }
 
-/// What `x-ms-source-range` names of the source, or all of it.
-pub(super) async fn take_range(context: &Context) -> Result<(Spool, u64), ServiceError> {
+/// What `x-ms-source-range` names of the source, or all of it, if its length may be that.
+pub(super) async fn take_range(
+    context: &Context,
+    check: impl FnOnce(u64) -> Result<(), ServiceError> + Send + 'static,
+) -> Result<(Spool, u64), ServiceError> {
     let range = context.call.header("x-ms-source-range").map(parse_range).transpose()?;
-    let Taken { spool, length, .. } = take_source(context, range).await?;
+    let Taken { spool, length, .. } = take_source(context, range, check).await?;
     Ok((spool, length))
 }
 
-async fn take_source(context: &Context, asked: Option<(u64, Option<u64>)>) -> Result<Taken, ServiceError> {
+async fn take_source(
+    context: &Context,
+    asked: Option<(u64, Option<u64>)>,
+    check: impl FnOnce(u64) -> Result<(), ServiceError> + Send + 'static,
+) -> Result<Taken, ServiceError> {
     let place = source_place(context)?;
     let conditions = Conditions::of_rename_source(&context.call)?;
     let lease = LeaseUse::reading(lease_id(&context.call, "x-ms-source-lease-id")?);
@@ -131,6 +139,7 @@ async fn take_source(context: &Context, asked: Option<(u64, Option<u64>)>) -> Re
             None => 0..source.length,
         };
         let length = range.end - range.start;
+        check(length)?;
         if checksums.are_given() {
             let digests = match range.is_empty() {
                 true => Digests::new(true),

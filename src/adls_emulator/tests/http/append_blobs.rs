@@ -351,6 +351,13 @@ async fn copies_of_append_blobs_are_append_blobs_and_blocks_come_from_other_blob
         append_from(&[from, ("x-ms-source-content-md5", &other)]).await.refused(400, "Md5Mismatch");
         let stale = append_from(&[from, ("x-ms-source-if-match", "\"0x1\"")]).await;
         stale.refused(412, "SourceConditionNotMet");
+        client.write("lake/long", &vec![0; (4 << 20) + 1]).await;
+        let long = url(client, "lake/long");
+        let old = append_from(&[("x-ms-copy-source", &long), ("x-ms-version", "2022-11-01")]).await;
+        old.refused(413, "RequestBodyTooLarge");
+        let empty = url(client, "lake/empty");
+        client.write("lake/empty", b"").await;
+        append_from(&[("x-ms-copy-source", &empty)]).await.refused(400, "InvalidHeaderValue");
         append_from(&[("x-ms-copy-source", &url(client, "lake/none"))]).await.refused(404, "BlobNotFound");
         assert_eq!(told(&append_from(&[from]).await.expect(201)), ("16", "5"));
         let whole = [b"onetwothree".as_slice(), &large(3)[5..10], &large(3)].concat();
