@@ -4,6 +4,10 @@ use std::path::Path;
 
 use quick_xml::de::from_str;
 use serde::Deserialize;
+use url::Url;
+
+/// The default port of a NameNode's RPC address.
+const NAME_NODE_PORT: u16 = 8020;
 
 #[derive(Deserialize)]
 struct Configuration {
@@ -31,7 +35,11 @@ fn parse(text: &str) -> Option<String> {
         let mut all = configuration.property.iter().rev();
         all.find(|property| property.name.trim() == name).map(|property| property.value.trim().to_owned())
     };
-    named("fs.defaultFS").or_else(|| named("fs.default.name")).filter(|uri| uri.starts_with("hdfs://"))
+    let given = named("fs.defaultFS").or_else(|| named("fs.default.name"))?;
+    // In the form that a migrator's source has: to write it down there changes nothing.
+    let url = Url::parse(&given).ok().filter(|url| url.scheme() == "hdfs")?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some(format!("hdfs://{host}:{}", url.port().unwrap_or(NAME_NODE_PORT)))
 }
 
 #[cfg(test)]
@@ -47,6 +55,10 @@ mod tests {
             )
         };
         assert_eq!(parse(&with("fs.defaultFS", "hdfs://nn:8020")).as_deref(), Some("hdfs://nn:8020"));
+        assert_eq!(parse(&with("fs.defaultFS", "hdfs://nn/")).as_deref(), Some("hdfs://nn:8020"));
+        let between = with("fs.defaultFS", "hdfs://nn:8020")
+            .replace("<property><name> ", "<include/><property><name> ");
+        assert_eq!(parse(&between).as_deref(), Some("hdfs://nn:8020"));
         assert_eq!(parse(&with("fs.default.name", "hdfs://old:9000")).as_deref(), Some("hdfs://old:9000"));
         for none in
             [with("fs.defaultFS", "file:///"), with("other", "hdfs://x:1"), "no xml".into(), String::new()]

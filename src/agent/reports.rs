@@ -58,6 +58,8 @@ pub struct Situation<'a> {
     /// Of a migration that follows its source.
     pub feed: Option<&'a Feed>,
     pub blocked: Option<&'a Blocked>,
+    /// What of its settings this version does not heed.
+    pub ignored: Option<String>,
     /// What should be put right at the source before its changes are lost.
     pub preflight: &'a [String],
     /// Bytes per second of the bandwidth policy, if that is what holds transfers back.
@@ -149,6 +151,9 @@ impl Reporter {
                 wanted.push(("NotSupportedByAgent", "Unknown", message.clone()))
             }
             Some(Blocked::WaitingForTurn) | None => {}
+        }
+        if let Some(ignored) = &situation.ignored {
+            wanted.push(("NotSupportedByAgent", "Ignored", ignored.clone()));
         }
         if let Some(why) = situation.no_room {
             let message = format!(
@@ -361,6 +366,7 @@ mod tests {
             drains: false,
             feed: None,
             blocked: None,
+            ignored: None,
             preflight: &[],
             bandwidth_limit: None,
             no_room: None,

@@ -241,6 +241,7 @@ impl Supervisor {
                 drains: supervised.running.as_ref().is_some_and(|running| running.drains),
                 feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
                 blocked: blocked.as_ref(),
+                ignored: spec.as_ref().ok().and_then(support::ignored_of_migration),
                 preflight: preflight.as_deref().map_or(&[], Vec::as_slice),
                 bandwidth_limit,
                 no_room: no_room.as_deref(),

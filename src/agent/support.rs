@@ -48,12 +48,17 @@ pub fn of_migration(spec: &MigrationSpec) -> Option<String> {
         (spec.action_policy != ActionPolicy::Overwrite, "an actionPolicy but Overwrite"),
         (spec.max_bytes_per_second.is_some(), "a bandwidthPolicy of its own"),
         (!spec.identities.is_empty(), "identityMapping"),
-        (spec.priority != Priority::Normal, "a priority but Normal"),
     ];
     let names: Vec<&str> = broken.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect();
     (!names.is_empty()).then(|| {
         format!("this agent cannot run a migration with {} yet; take it away to start it", names.join(", "))
     })
+}
+
+/// What of a migration is not heeded while it runs: it breaks no promise about data.
+pub fn ignored_of_migration(spec: &MigrationSpec) -> Option<String> {
+    (spec.priority != Priority::Normal)
+        .then(|| "this agent does not heed priority yet: migrations share its threads alike".to_owned())
 }
 
 /// Why a target cannot be written to.
@@ -80,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn a_priority_is_not_heeded_and_stops_nothing() {
+        let urgent = MigrationSpec { priority: Priority::High, ..plain() };
+        assert_eq!(of_migration(&urgent), None);
+        assert!(ignored_of_migration(&urgent).unwrap().contains("priority"));
+        assert_eq!(ignored_of_migration(&plain()), None);
+    }
+
+    #[test]
     fn a_plain_migration_is_run_and_each_rule_that_cannot_be_kept_is_named() {
         assert_eq!(of_migration(&plain()), None);
         let exclusion = Exclusion {
@@ -95,7 +108,6 @@ mod tests {
             (MigrationSpec { exclusions: vec![exclusion], ..plain() }, "exclusions"),
             (MigrationSpec { action_policy: ActionPolicy::SkipIfSizeMatch, ..plain() }, "actionPolicy"),
             (MigrationSpec { max_bytes_per_second: Some(1), ..plain() }, "bandwidthPolicy"),
-            (MigrationSpec { priority: Priority::High, ..plain() }, "priority"),
         ];
         for (spec, name) in named {
             let said = of_migration(&spec).unwrap();

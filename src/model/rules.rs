@@ -6,7 +6,7 @@ wire_words! {
     /// Of which syntax an exclusion's pattern is.
     #[derive(Default)]
     pub enum PatternType unknown Regex {
-        /// [`crate::pattern`].
+        /// As shells have it: `*` and `?` within a segment, `**` across, `[…]` and `{…,…}`.
         #[default]
         1 => Glob,
         2 => Regex,

@@ -65,10 +65,13 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &migration.applied
             && told.contains(&spec.target_id.to_lowercase())
-            && let Some(exclusions) = exclusion_templates::of_migration(core, migrator, spec).await?
         {
-            let mut told = live_data_migrations::desired(&migration.guid, spec, exclusions);
-            if !may_run {
+            // A migration that is not told is removed, with its journal; one that cannot keep its rules only rests.
+            let exclusions = exclusion_templates::of_migration(core, migrator, spec).await?;
+            let knows_rules = exclusions.is_some();
+            let mut told =
+                live_data_migrations::desired(&migration.guid, spec, exclusions.unwrap_or_default());
+            if !may_run || !knows_rules {
                 told.run = RunState::Stopped;
             }
             let body = Body::Migration(told);

@@ -77,7 +77,7 @@ codes! {
     HIERARCHICAL_NAMESPACE_REQUIRED = "HierarchicalNamespaceRequired" 400: "The storage account has no hierarchical namespace." => "Use an account with hierarchical namespace (`isHnsEnabled`); it can be chosen at creation or by Azure's upgrade.";
     STORAGE_ACCOUNT_UNAVAILABLE = "StorageAccountUnavailable" 503: "The storage account could not be looked up within 30 seconds." => "Check that the resource manager can be reached from the provider, then PUT the target again.";
     OPERATION_CANCELED = "OperationCanceled" 409: "The operation was cancelled, or overtaken by the deletion of its resource." => "Nothing, if the deletion was wanted.";
-    OPERATION_NOT_CANCELABLE = "OperationNotCancelable" 409: "The operation has ended, or is a deletion." => "Nothing; a deletion cannot be taken back.";
+    OPERATION_NOT_CANCELABLE = "OperationNotCancelable" 409: "The operation has ended, or is that of an action or a deletion." => "Nothing; actions and deletions cannot be taken back.";
     OPERATION_STATUS_READ_ONLY = "OperationStatusReadOnly" 403: "A client wants to write the status of an operation." => "Nothing; only the provider does.";
     OPERATION_NOT_FOUND = "OperationNotFound" 404: "There is no such operation in this subscription, location and tenant, or it ended more than 7 days ago." => "Read the resource itself.";
     INSTALL_KEY_INVALID = "InstallKeyInvalid" 401: "The install key is unknown, its proof is wrong, or its migrator is gone." => "Get a new key with the action `listInstallKey` and run the installation with it.";

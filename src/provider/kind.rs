@@ -125,6 +125,9 @@ pub trait ResourceKind: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes from what is shown what is not the resource's own, before a PATCH is merged into it.
+    fn before_patch(_stored: &Self::Spec, _shown: &mut Map<String, Value>, _patch: &Map<String, Value>) {}
+
     /// *Admission*: the input against stored state. What must stay true until the commit goes into `change`.
     async fn admit(
         core: &Core,

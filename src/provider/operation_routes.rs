@@ -26,7 +26,7 @@ pub async fn status(core: &Core, request: &Request, at: &Followed) -> Outcome<Re
 pub async fn result(core: &Core, request: &Request, at: &Followed) -> Outcome<Response> {
     let operation = operations::find(core, request, at).await?;
     if let Some(error) = operation.error() {
-        return Ok(Response::error(&error));
+        return Ok(Response::error(&request.view.show_error(error)));
     }
     let gone = Response::empty(204);
     let Some((kind, id)) = registry::of(&operation.resource_id) else { return Ok(gone) };

@@ -113,7 +113,7 @@ impl Operation {
             start_time: self.start.clone(),
             end_time: self.end.clone(),
             percent_complete: (self.state == State::Succeeded).then_some(100.0),
-            error: self.error.clone().map(|(_, detail)| detail),
+            error: self.error().map(|error| view.show_error(error).into_detail()),
         }
     }
 

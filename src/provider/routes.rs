@@ -58,7 +58,7 @@ impl Route {
 pub async fn dispatch(core: &Core, mut request: Request) -> Response {
     match answer(core, &mut request).await {
         Ok(response) => response,
-        Err(error) => Response::error(&error),
+        Err(error) => Response::error(&request.view.show_error(error)),
     }
 }
 

@@ -42,7 +42,7 @@ impl State {
     }
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 struct Subscription {
     state: State,
     /// What follows from the state has not all been done.
@@ -58,10 +58,16 @@ pub async fn put(core: &Core, request: &Request, id: &str) -> Outcome<Response> 
             "The state of a subscription is Registered, Unregistered, Warned, Suspended or Deleted.";
         return Err(errors::INVALID_REQUEST_CONTENT.at("state", message).into());
     };
-    let subscription = Subscription { state, pending: true };
     let key = id.to_lowercase();
-    core.store.commit(document::put(Change::new(), COLLECTION, &key, &subscription)?).await?;
-    finish(core, request, &key, state).await?;
+    let before = load(core, &key).await?;
+    let known = before.as_ref().map(|(subscription, _)| *subscription);
+    if known != Some(Subscription { state, pending: false }) {
+        let subscription = Subscription { state, pending: true };
+        let change = Change::new().expect(COLLECTION, key.as_str(), before.map(|(_, version)| version));
+        core.store.commit(document::put(change, COLLECTION, &key, &subscription)?).await?;
+        let resting = known.is_some_and(|known| known.pending || !known.state.lets_run());
+        finish(core, request, &key, state, resting || !state.lets_run()).await?;
+    }
     Ok(Response::json(200, Value::Object(body)))
 }
 
@@ -74,7 +80,7 @@ pub async fn resume(core: &Core, request: &Request) -> Outcome<()> {
         for record in page {
             let subscription: Subscription = serde_json::from_slice(&record.body)?;
             if subscription.pending {
-                finish(core, request, &record.key, subscription.state).await?;
+                finish(core, request, &record.key, subscription.state, true).await?;
             }
         }
         if after.is_none() {
@@ -83,15 +89,27 @@ pub async fn resume(core: &Core, request: &Request) -> Outcome<()> {
     }
 }
 
-async fn finish(core: &Core, request: &Request, key: &str, state: State) -> Outcome<()> {
+/// What follows from a state. It is done only if the state is still this one: otherwise somebody else finishes.
+async fn finish(core: &Core, request: &Request, key: &str, state: State, tell: bool) -> Outcome<()> {
     if state == State::Deleted {
         delete_migrators(core, request, key).await?;
-    } else {
+    } else if tell {
         tell_agents(core, key).await?;
     }
-    let done = Subscription { state, pending: false };
-    core.store.commit(document::put(Change::new(), COLLECTION, key, &done)?).await?;
-    Ok(())
+    match load(core, key).await? {
+        Some((now, version)) if now.state == state => {
+            let change = Change::new().expect(COLLECTION, key, Some(version));
+            let done = Subscription { state, pending: false };
+            core.store.commit(document::put(change, COLLECTION, key, &done)?).await?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn load(core: &Core, key: &str) -> Outcome<Option<(Subscription, u64)>> {
+    let Some(record) = core.store.get(COLLECTION, key).await? else { return Ok(None) };
+    Ok(Some((serde_json::from_slice(&record.body)?, record.version)))
 }
 
 /// Every migration gets another generation, so that its agent hears whether it may run.
@@ -106,8 +124,9 @@ async fn tell_agents(core: &Core, key: &str) -> Outcome<()> {
                 .await?;
         after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
         for one in page {
-            let running = one.document.spec.run == RunState::Running;
-            if let (Some(kind), Some(applied)) = (kind, one.document.applied.as_ref().filter(|_| running)) {
+            let applied = one.document.applied.as_ref();
+            let running = applied.filter(|applied| applied.spec.run == RunState::Running);
+            if let (Some(kind), Some(applied)) = (kind, running) {
                 kind.overtake(core, &one.document.key(), applied.generation).await?;
             }
         }
@@ -140,10 +159,7 @@ async fn delete_migrators(core: &Core, request: &Request, key: &str) -> Outcome<
 }
 
 async fn state(core: &Core, id: &str) -> Outcome<Option<State>> {
-    let record = core.store.get(COLLECTION, &id.to_lowercase()).await?;
-    let subscription: Option<Subscription> =
-        record.map(|record| serde_json::from_slice(&record.body)).transpose()?;
-    Ok(subscription.map(|subscription| subscription.state))
+    Ok(load(core, &id.to_lowercase()).await?.map(|(subscription, _)| subscription.state))
 }
 
 /// Whether the subscription's state allows the request.

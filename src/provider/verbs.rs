@@ -131,7 +131,8 @@ impl<K: ResourceKind> Handler for Verbs<K> {
     }
 
     async fn cancel(&self, core: &Core, id: &ResourceId, operation: Operation) -> Outcome<()> {
-        reconcile::cancel::<K>(core, &id.key(), operation).await
+        let key = id.key();
+        repeated(|| reconcile::cancel::<K>(core, &key, operation.clone())).await
     }
 
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()> {
@@ -143,12 +144,12 @@ impl<K: ResourceKind> Handler for Verbs<K> {
     }
 
     async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()> {
-        reconcile::overtake::<K>(core, key, agent_generation).await
+        repeated(|| reconcile::overtake::<K>(core, key, agent_generation)).await
     }
 }
 
 /// Compare-and-swap: reads, decides and commits again as long as somebody else was faster (rule 109).
-async fn repeated<F: Future<Output = Outcome<Response>>>(attempt: impl Fn() -> F) -> Outcome<Response> {
+async fn repeated<T, F: Future<Output = Outcome<T>>>(attempt: impl Fn() -> F) -> Outcome<T> {
     for _ in 1..TRIES {
         match attempt().await {
             Err(failure) if failure.is_conflict() => {}

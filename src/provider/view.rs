@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use livedata_arm::{ArmError, ErrorDetail, ResourceId};
+
 /// In the order of their dates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub enum Version {
@@ -81,6 +83,22 @@ impl View {
     /// A stored id as this client knows it.
     pub fn show(&self, id: &str) -> String {
         renamed(id, &self.own, &self.shown)
+    }
+
+    /// The same, in its one form; `None` if it is not the full id of a resource.
+    pub fn resource_id(&self, id: &str) -> Option<String> {
+        let parsed = self.take(id).parse::<ResourceId>().ok().filter(|_| id.starts_with('/'))?;
+        Some(parsed.to_string())
+    }
+
+    /// What is told to this client, with ids of ours in it.
+    pub fn show_error(&self, error: ArmError) -> ArmError {
+        if self.own == self.shown {
+            return error;
+        }
+        let text = |text: String| text.replace(&*self.own, &self.shown);
+        let details = error.details.into_iter().map(|one| ErrorDetail { message: text(one.message), ..one });
+        ArmError { message: text(error.message), details: details.collect(), ..error }
     }
 
     /// An id that this client sent, as it is stored. Ids of other namespaces stay as they are.

@@ -90,6 +90,15 @@ impl<'a> Reader<'a> {
         self.required(name).then(|| self.text(name)).flatten()
     }
 
+    /// A required text of an object that stands in an array: a short one, because there may be many.
+    pub fn required_element(&mut self, name: &'static str) -> Option<String> {
+        let text = self.required_text(name)?;
+        if text.len() > MAX_ELEMENT_BYTES {
+            return self.wrong(name, &format!("a text of at most {MAX_ELEMENT_BYTES} bytes"));
+        }
+        Some(text)
+    }
+
     pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
         let value = self.value(name)?;
         value.as_bool().or_else(|| self.wrong(name, "true or false"))
@@ -244,7 +253,10 @@ impl<'a> Reader<'a> {
             Ok(read) => Some(read),
             Err(error) => {
                 let target = self.target(&track.path().to_string());
-                let message = format!("The property '{target}' cannot be used: {error}.");
+                // What was sent may be a secret.
+                let said =
+                    if is_secret(&target) { "it must be a text".to_owned() } else { error.to_string() };
+                let message = format!("The property '{target}' cannot be used: {said}.");
                 self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
                 None
             }
@@ -265,6 +277,14 @@ impl<'a> Reader<'a> {
         self.findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
         None
     }
+}
+
+/// Whether a property of this name may hold a secret.
+fn is_secret(target: &str) -> bool {
+    let name = target.rsplit('.').next().unwrap_or(target).to_lowercase();
+    ["password", "secret", "token", "accesskey", "accountkey", "signature"]
+        .iter()
+        .any(|part| name.ends_with(part))
 }
 
 /// What a text must be, if it is not: of a bounded length, so that every page of a list stays far below what ARM lets through,

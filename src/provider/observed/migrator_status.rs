@@ -6,7 +6,9 @@ use serde::Serialize;
 use crate::agents;
 use crate::clock::rfc3339_of_ms;
 use crate::core::Core;
+use crate::document::Document;
 use crate::errors::Outcome;
+use crate::resources::migrators::Migrator;
 
 /// As it is sent.
 #[derive(Debug, Serialize)]
@@ -89,7 +91,8 @@ impl From<Condition> for WireCondition {
     }
 }
 
-pub async fn migrator_status(core: &Core, key: &str) -> Outcome<MigratorStatus> {
+pub async fn migrator_status(core: &Core, document: &Document<Migrator>) -> Outcome<MigratorStatus> {
+    let key = &document.key();
     let enrolled = agents::load(core, key).await?.is_some();
     let agent = core.observed.agent(core.store.as_ref(), key).await?;
     let phase = match (enrolled, agent.connected) {
@@ -101,6 +104,9 @@ pub async fn migrator_status(core: &Core, key: &str) -> Outcome<MigratorStatus> 
     let mut conditions: Vec<Condition> = agent.conditions;
     // What the agent says of the migrator's own settings.
     let report = core.observed.migration(core.store.as_ref(), key).await?;
+    let told = document.applied.as_ref().map_or(0, |applied| applied.generation);
+    // It says nothing when all is well: what it said of earlier settings is over.
+    let report = report.filter(|report| report.observed_generation >= told);
     conditions.extend(report.into_iter().flat_map(|report| report.conditions));
     if let Some(trouble) = agent.trouble.filter(|_| enrolled && !agent.connected) {
         conditions.push(Condition {

@@ -104,8 +104,8 @@ impl ResourceKind for ExclusionTemplates {
     }
 }
 
-/// The exclusions of a migration as its agent is told them. `None`: one of them is not there, and so the migration must not be
-/// told at all.
+/// The exclusions of a migration as its agent is told them. `None`: one of them is not there, and so the migration must not
+/// run.
 pub async fn of_migration(
     core: &Core,
     migrator: &str,

@@ -86,7 +86,7 @@ impl ResourceKind for MetadataTargets {
         input: MetadataTargetInput,
         (): (),
     ) -> Outcome<MetadataTarget> {
-        let kept = stored.and_then(|stored| stored.sealed.as_ref());
+        let kept = stored.filter(|_| input.keeps_secret).and_then(|stored| stored.sealed.as_ref());
         let sealed = secrets::seal(core, context(guid), input.secret, kept)?;
         Ok(MetadataTarget { sealed, ..input.target })
     }

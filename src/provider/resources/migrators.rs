@@ -8,7 +8,7 @@ mod v2026_11_01_preview;
 mod validation;
 
 use async_trait::async_trait;
-use livedata_arm::{ProvisioningState, ResourceId};
+use livedata_arm::{ArmError, ProvisioningState, ResourceId};
 use livedata_model::spec::{self, MigratorSpec};
 use livedata_store::Change;
 use serde_json::{Map, Value, json};
@@ -68,14 +68,38 @@ impl ResourceKind for Migrators {
             let wire: v2023_11_01_preview::Properties = properties.typed()?;
             validation::kerberos(wire.kerberos.as_ref(), "properties.kerberos", &findings);
             validation::kerberos(wire.meta_kerberos.as_ref(), "properties.metaKerberos", &findings);
-            return Some(v2023_11_01_preview::into_model(wire, stored));
+            return Some(v2023_11_01_preview::into_model(wire, stored, &findings));
         }
         let needs_source = stored.is_none_or(|stored| stored.source.is_some());
         let (source, migrator) = v2026_11_01_preview::read(properties, needs_source)?;
         validation::kerberos(migrator.kerberos.as_ref(), "properties.source.kerberos", &findings);
         validation::kerberos(migrator.metadata_kerberos.as_ref(), "properties.metadataKerberos", &findings);
         let source = source.map(|source| validation::source(source, &findings));
-        Some(Migrator { source: source.flatten(), ..migrator })
+        let mut migrator = Migrator { source: source.flatten(), ..migrator };
+        if migrator.source.is_none() {
+            // In this version it stands in the source.
+            migrator.kerberos = stored.and_then(|stored| stored.kerberos.clone());
+        }
+        Some(migrator)
+    }
+
+    /// Without limits it is `null` to a PATCH, and 0 in a document.
+    fn public_patch(_stored: &Migrator, properties: &mut Map<String, Value>) -> Result<(), ArmError> {
+        for (name, none) in
+            [("bandwidthPolicy", json!({ "maxBytesPerSec": 0 })), ("maxRunningMigrations", json!(0))]
+        {
+            if let Some(value) = properties.get_mut(name).filter(|value| value.is_null()) {
+                *value = none;
+            }
+        }
+        Ok(())
+    }
+
+    /// The source that the agent has found is shown, and not written down unless the patch says so.
+    fn before_patch(stored: &Migrator, shown: &mut Map<String, Value>, patch: &Map<String, Value>) {
+        if stored.source.is_none() && !patch.contains_key("source") {
+            shown.remove("source");
+        }
     }
 
     async fn admit(
@@ -106,7 +130,7 @@ impl ResourceKind for Migrators {
     }
 
     async fn write(core: &Core, view: &View, document: &Document<Migrator>) -> Outcome<Map<String, Value>> {
-        let status = observed::migrator_status(core, &document.key()).await?;
+        let status = observed::migrator_status(core, document).await?;
         if view.version.is_public() {
             return wire::properties(&v2023_11_01_preview::of_model(&document.spec, &status));
         }

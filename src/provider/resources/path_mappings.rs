@@ -20,6 +20,7 @@ use crate::errors::Outcome;
 use crate::kind::{Description, Names, ResourceKind};
 use crate::observed;
 use crate::resources::live_data_migrations::admission::target_of;
+use crate::resources::targets;
 use crate::view::View;
 use crate::wire::{self, Reader};
 
@@ -64,7 +65,9 @@ impl ResourceKind for PathMappings {
     ) -> Outcome<(Change, ())> {
         let target: ResourceId =
             input.target_id.parse().map_err(|_| validation::no_target(&input.target_id))?;
-        target_of(core, id, &target).await?;
+        let target = target_of(core, id, &target).await?;
+        // A deletion of the target at the same moment raises its version.
+        let change = change.expect(targets::COLLECTION, target.document.key(), Some(target.version));
         Ok((index::enter(core, id, input, change).await?, ()))
     }
 

@@ -83,7 +83,8 @@ impl ResourceKind for Verifications {
     ) -> Outcome<Verification> {
         Ok(Verification {
             migration_id,
-            given_migration: input.migration,
+            // As it was named first: clients compare.
+            given_migration: stored.map_or(input.migration, |stored| stored.given_migration.clone()),
             what: input.what,
             cancelled: stored.is_some_and(|stored| stored.cancelled),
         })

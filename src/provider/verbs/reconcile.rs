@@ -67,12 +67,14 @@ pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outco
     Ok(())
 }
 
-/// The operation ends `Canceled`, unless it has ended otherwise meanwhile; the intent stays, for the next write to correct.
+/// The operation ends `Canceled`, unless it has ended otherwise meanwhile; the intent stays, for the next write to correct. An
+/// action is no such intent: it would be half done.
 pub async fn cancel<K: ResourceKind>(core: &Core, key: &str, operation: Operation) -> Outcome<()> {
     let collection = K::DESCRIPTION.collection;
     let loaded = document::load::<K::Spec>(core.store.as_ref(), collection, key).await?;
     let Some(Loaded { mut document, version }) = loaded.filter(|loaded| {
-        loaded.document.operation == Some(operation.key()) && operation.verb != Verb::Delete
+        loaded.document.operation == Some(operation.key())
+            && matches!(operation.verb, Verb::Put | Verb::Patch)
     }) else {
         return Err(errors::OPERATION_NOT_CANCELABLE
             .error("The operation has ended, or cannot be taken back.")

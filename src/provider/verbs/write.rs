@@ -77,12 +77,20 @@ pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &Resourc
     let Value::Object(mut whole) = envelope::<K>(core, view, &stored.document).await? else {
         return Ok(Response::empty(200));
     };
+    if let (Some(Value::Object(shown)), false) =
+        (whole.get_mut("properties"), body.contains_key("properties"))
+    {
+        K::before_patch(&stored.document.spec, shown, &Map::new());
+    }
     for (name, change) in &body {
         match name.as_str() {
             // Tags are replaced as a whole (rule 47).
-            "tags" => drop(whole.insert(name.clone(), change.clone())),
+            "tags" | "plan" => drop(whole.insert(name.clone(), change.clone())),
             "properties" => {
                 let mut properties = whole.remove("properties").unwrap_or_default();
+                if let (Some(shown), Some(change)) = (properties.as_object_mut(), change.as_object()) {
+                    K::before_patch(&stored.document.spec, shown, change);
+                }
                 merge_patch::apply(&mut properties, change);
                 whole.insert(name.clone(), properties);
             }
@@ -128,6 +136,7 @@ fn parse<K: ResourceKind>(
     reader.read_only(&["id", "name", "type", "etag", "systemData"]);
     // Proxy resources have neither; `az resource create` sends the group's location all the same.
     let location = reader.text("location");
+    check_location(location.as_deref(), &findings);
     let tags = read_tags(&mut reader);
     let mut plan = None;
     if K::DESCRIPTION.is_tracked() {
@@ -147,6 +156,21 @@ fn parse<K: ResourceKind>(
     Ok(Parsed { location, tags, plan, provisioning_state, input })
 }
 
+/// It becomes a part of the addresses of operations.
+fn check_location(location: Option<&str>, findings: &Findings) {
+    const LONGEST: usize = 64;
+    let good = |text: &str| {
+        (1..=LONGEST).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+            && text.bytes().any(|byte| byte != b' ')
+    };
+    if let Some(text) = location.filter(|text| !good(text)) {
+        let message =
+            format!("'{text}' is not a location: use letters, digits and blanks, at most {LONGEST}.");
+        findings.add(&errors::INVALID_PROPERTY_VALUE, "location", message);
+    }
+}
+
 /// Rule 25.
 fn read_plan(reader: &mut Reader<'_>) -> Option<Plan> {
     let mut plan = reader.object("plan")?;
@@ -161,11 +185,20 @@ fn read_plan(reader: &mut Reader<'_>) -> Option<Plan> {
 fn read_tags(reader: &mut Reader<'_>) -> Tags {
     const MOST: usize = 50;
     let findings = reader.findings().clone();
-    let Some(Value::Object(given)) = reader.value("tags") else { return Tags::new() };
+    let given = match reader.value("tags") {
+        None => return Tags::new(),
+        Some(Value::Object(given)) => given,
+        Some(_) => {
+            findings.add(&errors::INVALID_PROPERTY_VALUE, "tags", "Tags are an object of names and texts.");
+            return Tags::new();
+        }
+    };
     let mut tags = Tags::new();
     for (name, value) in given {
-        let bad_name =
-            name.is_empty() || name.len() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
+        let bad_name = name.is_empty()
+            || name.len() > 512
+            || name.contains(['<', '>', '%', '&', '\\', '?', '/'])
+            || name.contains(char::is_control);
         match value.as_str() {
             Some(text) if !bad_name && text.len() <= 256 => drop(tags.insert(name.clone(), text.to_owned())),
             _ => findings.add(

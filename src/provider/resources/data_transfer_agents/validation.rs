@@ -8,6 +8,7 @@ use crate::errors;
 use crate::wire::Findings;
 
 const MOST_FILES: i64 = 10_000;
+const MOST_BYTES_PER_SECOND: u64 = 1 << 50;
 
 pub fn check(given: Given, findings: &Findings) -> Option<DataTransferAgentInput> {
     let wrong =
@@ -21,9 +22,13 @@ pub fn check(given: Given, findings: &Findings) -> Option<DataTransferAgentInput
     if let Some(Err(port)) = port {
         wrong("properties.port", format!("{port} is not a port: use 1 to 65535."));
     }
-    let most = given.max_bytes_per_second.map(|most| u64::try_from(most).map_err(|_| most));
+    let within = |most: i64| u64::try_from(most).ok().filter(|most| *most <= MOST_BYTES_PER_SECOND);
+    let most = given.max_bytes_per_second.map(|most| within(most).ok_or(most));
     if let Some(Err(most)) = most {
-        wrong(given.bandwidth_target, format!("{most} is not a number of bytes per second."));
+        wrong(
+            given.bandwidth_target,
+            format!("{most} is not a number of bytes per second from 0 to {MOST_BYTES_PER_SECOND}."),
+        );
     }
     let capacity = given.capacity.map(|capacity| {
         u32::try_from(capacity).ok().filter(|_| (1..=MOST_FILES).contains(&capacity)).ok_or(capacity)

@@ -36,11 +36,11 @@ pub fn hold(template: &Loaded<ExclusionTemplate>, change: Change) -> Outcome<Cha
 pub async fn tell_users(core: &Core, template: &ResourceId, mut change: Change) -> Outcome<Change> {
     for mut user in users(core, template).await? {
         let document = &mut user.document;
+        let (collection, key) = (live_data_migrations::COLLECTION, document.key());
+        change = change.expect(collection, key.as_str(), Some(user.version));
         let Some(applied) = document.applied.as_mut() else { continue };
         applied.generation = applied.generation.max(document.generation) + 1;
         document.generation = applied.generation;
-        let (collection, key) = (live_data_migrations::COLLECTION, document.key());
-        change = change.expect(collection, key.as_str(), Some(user.version));
         change = document::put(change, collection, &key, document)?;
     }
     Ok(change)
@@ -72,8 +72,13 @@ async fn users(core: &Core, template: &ResourceId) -> Outcome<Vec<Loaded<Migrati
                 .await?;
         after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
         users.extend(page.into_iter().filter(|one| {
-            let exclusions = &one.document.spec.policies.exclusions;
-            exclusions.iter().any(|name| name.eq_ignore_ascii_case(template.name()))
+            // What agents are told may still be, or stay, another thing than what is wanted.
+            let applied = one.document.applied.as_ref().map(|applied| &applied.spec);
+            let mut specs = applied.into_iter().chain([&one.document.spec]);
+            specs.any(|spec| {
+                let mut names = spec.policies.exclusions.iter();
+                names.any(|name| name.eq_ignore_ascii_case(template.name()))
+            })
         }));
         if after.is_none() {
             return Ok(users);

@@ -2,6 +2,7 @@
 
 use livedata_arm::{ArmError, ProvisioningState, ResourceId};
 use livedata_model::command::CommandKind;
+use livedata_model::path;
 use livedata_model::spec::RunState;
 use livedata_model::state::MigrationState;
 use livedata_store::Change;
@@ -51,6 +52,7 @@ pub async fn reserve(
         Some(given) => (given.clone(), None),
         None => path_mappings::map(core, id, &input.path, &input.target_id.key()).await?,
     };
+    check_mapped(&target_path)?;
     let areas = areas::load(core, &target.spec).await?;
     let place = Place { target_path, path_mapping, area: areas.key().to_owned() };
     let (target, path) = (input.target_id.key(), place.target_path.clone());
@@ -58,6 +60,14 @@ pub async fn reserve(
     // What an earlier migration of this name had reported last must not be taken for this one's.
     core.observed.forget(&id.key());
     Ok((change.remove(observed::MIGRATIONS, id.key()), place))
+}
+
+/// A mapping must not lead where no path may be given, as into the folder of ours.
+fn check_mapped(target_path: &str) -> Result<(), ArmError> {
+    path::canonical(target_path).map(drop).map_err(|error| {
+        let message = format!("The path mappings lead to '{target_path}', which cannot be used: {error}.");
+        errors::INVALID_PATH.at("properties.path", message)
+    })
 }
 
 /// Where a migration writes once its path mappings are looked at again; its area moves with it.
@@ -71,6 +81,7 @@ pub async fn replace(
         document.id.parse().map_err(|_| livedata_store::Error::Damaged(document.id.clone()))?;
     let target = stored.target_id.to_lowercase();
     let (target_path, path_mapping) = path_mappings::map(core, &id, &stored.path, &target).await?;
+    check_mapped(&target_path)?;
     let place = Place { target_path, path_mapping, area: stored.area.clone() };
     if place.target_path == stored.target_path {
         return Ok((change, place));

@@ -5,7 +5,7 @@ use livedata_model::spec::Mode;
 use livedata_model::state::MigrationState;
 use serde::{Deserialize, Serialize};
 
-use super::v2026_11_01_preview::{MOST_EXCLUSIONS, Wire};
+use super::v2026_11_01_preview::{MOST_EXCLUSIONS, RECURRENCE, Wire};
 use super::{Migration, Policies};
 use crate::document::Document;
 use crate::errors;
@@ -123,6 +123,12 @@ pub fn into_wire(view: &View, wire: Properties, stored: Option<&Migration>, find
         (false, false) => Mode::Live,
     };
     let period = wire.recurring_period_seconds.map(u64::from);
+    if period.is_some_and(|period| period > *RECURRENCE.end()) {
+        let target = "properties.recurringPeriodSeconds";
+        let message =
+            format!("The property '{target}' must be a whole number from 0 to {}.", RECURRENCE.end());
+        findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+    }
     Wire {
         path: findings.required("properties.path", wire.path),
         target_id: findings.required("properties.targetId", wire.target_id),

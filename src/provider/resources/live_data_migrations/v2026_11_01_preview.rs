@@ -20,7 +20,7 @@ const PERCENT: RangeInclusive<u64> = 0..=100;
 /// Shorter ones would not see a mass of deletes, longer ones would see nothing else.
 const WINDOW: RangeInclusive<u64> = 60..=30 * DAY_SECONDS;
 const RETENTION: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
-const RECURRENCE: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
+pub const RECURRENCE: RangeInclusive<u64> = 0..=365 * DAY_SECONDS;
 const MOST_BARRIERS: usize = 64;
 const MOST_BYTES_PER_SECOND: u64 = 1 << 50;
 /// A document stays far below what a page of a list may have.
@@ -109,16 +109,17 @@ fn read_policies(properties: &mut Reader<'_>) -> Policies {
 
 fn read_bandwidth(properties: &mut Reader<'_>) -> Option<u64> {
     let mut policy = properties.object("bandwidthPolicy")?;
-    let most = policy.count("maxBytesPerSecond", MOST_BYTES_PER_SECOND);
+    let most = policy.number("maxBytesPerSecond", 0..=MOST_BYTES_PER_SECOND);
     policy.finish();
-    most
+    // 0 is no limit.
+    most.filter(|most| *most > 0)
 }
 
 fn read_identities(properties: &mut Reader<'_>) -> Vec<IdentityMapping> {
     let mappings = properties.objects("identityMapping", MOST_IDENTITIES, |mapping| {
         let words = [("User", IdentityKind::User), ("Group", IdentityKind::Group)];
         let kind = mapping.required("kind").then(|| mapping.word("kind", &words)).flatten();
-        let (source, target) = (mapping.required_text("source"), mapping.required_text("target"));
+        let (source, target) = (mapping.required_element("source"), mapping.required_element("target"));
         Some(IdentityMapping { kind: kind?, source: source?, target: target? })
     });
     mappings.unwrap_or_default()
@@ -126,7 +127,7 @@ fn read_identities(properties: &mut Reader<'_>) -> Vec<IdentityMapping> {
 
 fn read_exclusions(properties: &mut Reader<'_>) -> Vec<String> {
     let names =
-        properties.objects("exclusions", MOST_EXCLUSIONS, |exclusion| exclusion.required_text("name"));
+        properties.objects("exclusions", MOST_EXCLUSIONS, |exclusion| exclusion.required_element("name"));
     names.unwrap_or_default()
 }
 

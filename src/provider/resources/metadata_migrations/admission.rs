@@ -1,11 +1,11 @@
 //! A metadata migration against stored state.
 
-use livedata_arm::ResourceId;
+use livedata_arm::{ProvisioningState, ResourceId};
 use livedata_store::Change;
 
 use super::MetadataMigrationInput;
 use crate::core::Core;
-use crate::document;
+use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
 use crate::resources::metadata_targets::{self, MetadataTarget};
 
@@ -24,7 +24,8 @@ pub async fn check_target(
     let key = target.key();
     let found =
         document::load::<MetadataTarget>(core.store.as_ref(), metadata_targets::COLLECTION, &key).await?;
-    let found = found.filter(|_| target.parent() == id.parent()).ok_or_else(|| {
+    let there = |found: &Loaded<MetadataTarget>| found.document.provisioning != ProvisioningState::Deleting;
+    let found = found.filter(|found| there(found) && target.parent() == id.parent()).ok_or_else(|| {
         let message = format!("'{target}' is not a metadata target of the migrator.");
         errors::METADATA_TARGET_NOT_FOUND.at(TARGET_ID, message)
     })?;

@@ -1,7 +1,5 @@
 //! What a metadata migration must satisfy by itself.
 
-use livedata_arm::ResourceId;
-
 use super::MetadataMigrationInput;
 use super::model::Given;
 use crate::errors;
@@ -11,13 +9,14 @@ use crate::wire::Findings;
 pub fn check(view: &View, given: Given, findings: &Findings) -> Option<MetadataMigrationInput> {
     let database_pattern = pattern("properties.dbNamePattern", given.database_pattern, findings);
     let table_pattern = pattern("properties.tableNamePattern", given.table_pattern, findings);
-    let target_id = given.target_id.map(|id| view.take(&id));
-    if let Some(id) = &target_id
-        && (!id.starts_with('/') || id.parse::<ResourceId>().is_err())
-    {
-        let message = format!("'{id}' is not the full resource id of a metadata target.");
-        findings.add(&errors::INVALID_PROPERTY_VALUE, "properties.targetId", message);
-    }
+    let target_id = given.target_id.and_then(|id| {
+        let read = view.resource_id(&id);
+        if read.is_none() {
+            let message = format!("'{id}' is not the full resource id of a metadata target.");
+            findings.add(&errors::INVALID_PROPERTY_VALUE, "properties.targetId", message);
+        }
+        read
+    });
     Some(MetadataMigrationInput {
         database_pattern: database_pattern?,
         table_pattern: table_pattern?,

@@ -19,7 +19,10 @@ pub async fn check(
         let message = format!("The property '{target}' is fixed when the metadata target is created.");
         return Err(errors::PROPERTY_CHANGE_NOT_ALLOWED.at(target, message).into());
     }
+    let known = stored.and_then(|stored| stored.data_target_id.as_ref());
+    // What has become wrong of what is kept does not stand in the way of other changes (rule 53).
     if let Some(given) = &input.target.data_target_id
+        && known != Some(given)
         && let Ok(target) = given.parse::<ResourceId>()
     {
         target_of(core, id, &target).await.map_err(|failure| failure.renamed("properties.dataTargetId"))?;

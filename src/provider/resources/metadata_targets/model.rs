@@ -54,6 +54,7 @@ impl From<Kind> for MetadataTargetKind {
 pub struct MetadataTargetInput {
     /// Without its secret.
     pub target: MetadataTarget,
-    /// `None`: keep the stored one.
+    /// `None`: keep the stored one, if it is still of use.
     pub secret: Option<Secret>,
+    pub keeps_secret: bool,
 }

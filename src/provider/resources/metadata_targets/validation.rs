@@ -95,14 +95,16 @@ pub fn check(
     {
         wrong("sqlServerId", format!("'{server}' is not the full id of a server of Microsoft.Sql/servers."));
     }
-    let data_target_id = wire.data_target_id.map(|id| view.take(&id));
-    if let Some(id) = &data_target_id
-        && id.parse::<ResourceId>().is_err()
-    {
-        wrong("dataTargetId", format!("'{id}' is not the full resource id of a target."));
-    }
+    let data_target_id = wire.data_target_id.and_then(|id| {
+        let read = view.resource_id(&id);
+        if read.is_none() {
+            wrong("dataTargetId", format!("'{id}' is not the full resource id of a target."));
+        }
+        read
+    });
     let target = MetadataTarget { kind, data_target_id, settings, sealed: None };
-    Some(MetadataTargetInput { target, secret })
+    let keeps_secret = wire.snowflake_auth_kind != Some(SnowflakeAuthKind::PrivateKey);
+    Some(MetadataTargetInput { target, secret, keeps_secret })
 }
 
 fn is_of(id: &str, kind: &str) -> bool {

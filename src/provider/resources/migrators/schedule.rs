@@ -30,14 +30,14 @@ pub fn time_zone(text: &str) -> Result<String, &'static str> {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'))
     };
-    let good = (1..=3).contains(&text.split('/').count()) && text.split('/').all(word);
+    let good = text.len() <= 64 && (1..=3).contains(&text.split('/').count()) && text.split('/').all(word);
     if good { Ok(text.to_owned()) } else { Err("a name of the IANA time zone database, as Europe/Berlin is") }
 }
 
 pub fn write(window: &BandwidthWindow) -> Value {
     let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
     let days: Vec<&str> =
-        window.days.iter().filter_map(|day| DAYS.get(usize::from(*day) - 1)).copied().collect();
+        window.days.iter().filter_map(|day| DAYS.get(usize::from(*day).checked_sub(1)?)).copied().collect();
     json!({
         "days": days,
         "from": time(window.from_minute),

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Migrator;
 use super::model::Kerberos;
+use super::v2026_11_01_preview::{MOST_BYTES_PER_SECOND, MOST_RUNNING};
+use crate::errors;
 use crate::observed::MigratorStatus;
+use crate::wire::Findings;
 use crate::wire_type;
 
 wire_type! {
@@ -72,9 +75,17 @@ pub enum InstallState {
 }
 
 /// What this version cannot say is as it is stored.
-pub fn into_model(wire: Properties, stored: Option<&Migrator>) -> Migrator {
+pub fn into_model(wire: Properties, stored: Option<&Migrator>, findings: &Findings) -> Migrator {
     let kept = stored.cloned();
-    let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+    // 0 is no limit.
+    let limit = |target: &str, number: i64, most: u64| {
+        let read = u64::try_from(number).ok().filter(|number| *number <= most);
+        if read.is_none() {
+            let message = format!("The property '{target}' must be a whole number from 0 to {most}.");
+            findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+        }
+        read.filter(|number| *number > 0)
+    };
     let bandwidth = wire.bandwidth_policy.and_then(|policy| policy.max_bytes_per_second);
     let running = wire.max_running_migrations.map(i64::from);
     Migrator {
@@ -86,12 +97,13 @@ pub fn into_model(wire: Properties, stored: Option<&Migrator>) -> Migrator {
             Some(AgentMode::Listening) | None => MetadataMode::Listening,
         },
         max_bytes_per_second: match bandwidth {
-            Some(most) => positive(most),
+            Some(most) => limit("properties.bandwidthPolicy.maxBytesPerSec", most, MOST_BYTES_PER_SECOND),
             None => kept.as_ref().and_then(|kept| kept.max_bytes_per_second),
         },
         bandwidth_windows: kept.as_ref().map(|kept| kept.bandwidth_windows.clone()).unwrap_or_default(),
         max_running_migrations: match running {
-            Some(most) => positive(most).and_then(|most| u32::try_from(most).ok()),
+            Some(most) => limit("properties.maxRunningMigrations", most, MOST_RUNNING)
+                .and_then(|most| u32::try_from(most).ok()),
             None => kept.as_ref().and_then(|kept| kept.max_running_migrations),
         },
         location_data: kept.and_then(|kept| kept.location_data),

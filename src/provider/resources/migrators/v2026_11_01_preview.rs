@@ -10,8 +10,8 @@ use super::{Migrator, Source};
 use crate::observed::MigratorStatus;
 use crate::wire::Reader;
 
-const MOST_BYTES_PER_SECOND: u64 = 1 << 50;
-const MOST_RUNNING: u64 = 1000;
+pub const MOST_BYTES_PER_SECOND: u64 = 1 << 50;
+pub const MOST_RUNNING: u64 = 1000;
 
 /// The document, its source apart: that is checked by itself.
 pub fn read(mut properties: Reader<'_>, needs_source: bool) -> Option<(Option<GivenSource>, Migrator)> {

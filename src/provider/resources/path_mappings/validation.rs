@@ -1,6 +1,6 @@
 //! What a path mapping must satisfy by itself.
 
-use livedata_arm::{ArmError, ResourceId};
+use livedata_arm::ArmError;
 
 use super::PathMapping;
 use super::model::Given;
@@ -18,12 +18,13 @@ pub fn check(view: &View, given: Given, findings: &Findings) -> Option<PathMappi
     };
     let source_path = path("properties.sourcePath", given.source_path);
     let target_path = path("properties.targetPath", given.target_path);
-    let target_id = findings.required(TARGET_ID, given.target_id).map(|given| view.take(&given));
-    if let Some(id) = &target_id
-        && (!id.starts_with('/') || id.parse::<ResourceId>().is_err())
-    {
-        findings.add(&errors::INVALID_PROPERTY_VALUE, TARGET_ID, no_target(id).message);
-    }
+    let target_id = findings.required(TARGET_ID, given.target_id).and_then(|given| {
+        let id = view.resource_id(&given);
+        if id.is_none() {
+            findings.add(&errors::INVALID_PROPERTY_VALUE, TARGET_ID, no_target(&given).message);
+        }
+        id
+    });
     Some(PathMapping {
         source_path: source_path?,
         target_id: target_id?,

@@ -28,7 +28,14 @@ wire_type! {
 /// What a PUT does not say of the credential is as it is stored.
 pub fn into_wire(wire: Properties, stored: Option<&Target>, findings: Findings) -> Wire {
     let kept = stored.map(|stored| &stored.credential);
-    let client_id = wire.oauth_client_id.or_else(|| {
+    if wire.storage_access_key.is_some() && wire.oauth_client_secret.is_some() {
+        let target = "properties.oauthClientSecret";
+        let message = "A target has an access key or a service principal, not both: leave one out.";
+        findings.add(&errors::INVALID_PROPERTY_VALUE, target, message);
+    }
+    // A client id that is only shown gives way to a key that is new.
+    let principal = wire.storage_access_key.is_none();
+    let client_id = wire.oauth_client_id.filter(|_| principal).or_else(|| {
         let kept = kept.filter(|_| wire.oauth_client_secret.is_some())?;
         kept.client_id.clone()
     });

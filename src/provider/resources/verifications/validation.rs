@@ -9,6 +9,7 @@ use crate::view::View;
 use crate::wire::Findings;
 
 const MOST_PATHS: usize = 256;
+const MOST_PATH_BYTES: usize = 64 * 1024;
 
 pub fn check(view: &View, given: Given, findings: &Findings) -> Option<VerificationInput> {
     let wrong =
@@ -18,7 +19,8 @@ pub fn check(view: &View, given: Given, findings: &Findings) -> Option<Verificat
     if sample_percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
         wrong("properties.sample", "A sample is 1 to 100 percent of the files.".to_owned());
     }
-    let depth = given.depth.map(|depth| u32::try_from(depth).map_err(|_| depth));
+    let levels = |depth: i64| i32::try_from(depth).ok().and_then(|depth| u32::try_from(depth).ok());
+    let depth = given.depth.map(|depth| levels(depth).ok_or(depth));
     if let Some(Err(depth)) = depth {
         wrong("properties.verificationDepth", format!("{depth} is not a number of levels."));
     }
@@ -30,8 +32,11 @@ pub fn check(view: &View, given: Given, findings: &Findings) -> Option<Verificat
             None
         }
     });
-    if given.original_paths.len() > MOST_PATHS {
-        wrong("properties.originalPaths", format!("A verification has at most {MOST_PATHS} paths."));
+    let bytes: usize = given.original_paths.iter().map(String::len).sum();
+    if given.original_paths.len() > MOST_PATHS || bytes > MOST_PATH_BYTES {
+        let message =
+            format!("A verification has at most {MOST_PATHS} paths of {MOST_PATH_BYTES} bytes together.");
+        wrong("properties.originalPaths", message);
     }
     let paths: Vec<String> = given
         .original_paths

@@ -346,6 +346,11 @@ async fn a_path_mapping_decides_where_a_migration_writes() {
             client.put(&format!("{m}/liveDataMigrations/{name}"), &migration_body(&target, path)).await;
         assert_eq!((again.status, &again.body["properties"]["targetPath"]), (200, &json!(expected)));
     }
+    // However the target's id is written, it is that target; and no mapping leads into what is ours.
+    let sloppy = format!("{}/", target.replace("/targets/", "//Targets/"));
+    let body = json!({"properties": {"sourcePath": "/sloppy", "targetId": sloppy, "targetPath": "/"}});
+    client.put(&format!("{m}/pathMappings/sloppy"), &body).await.assert_error(400, "PathMappingCollision");
+    client.make(&format!("{m}/pathMappings/deep"), &mapping("/deep", "/lake2")).await;
     let mut own = migration_body(&target, "/data/own");
     own["properties"]["targetPath"] = json!("/mine");
     let made = client.make(&format!("{m}/liveDataMigrations/d"), &own).await;
@@ -425,6 +430,7 @@ async fn an_exclusion_is_there_before_a_migration_names_it_and_stays_while_it_do
     assert!(after > before, "{before} {after}");
     body["properties"]["exclusions"] = json!([]);
     client.make(&migration, &body).await;
+
     let deleted = client.delete(&template).await;
     Client::made(&client.finish(&deleted).await);
     running.stop().await;
@@ -458,5 +464,32 @@ async fn runs_are_started_stopped_and_cancelled() {
     assert_eq!(state(client.get(&verification).await), "Cancelled");
     client.post(&format!("{verification}/cancel")).await.assert_error(409, "VerificationEnded");
     client.post(&format!("{verification}/start")).await.assert_error(404, "InvalidResourceType");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_largest_documents_is_one_that_arm_lets_through() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let long = "n".repeat(256);
+    let mapping = json!({"kind": "User", "source": long, "target": long});
+    for n in 0..40 {
+        let mut body = migration_body(&target, &format!("/data/{n}"));
+        body["properties"]["identityMapping"] = json!(vec![mapping.clone(); 256]);
+        let put = client.put(&format!("{m}/liveDataMigrations/x{n}"), &body).await;
+        assert_eq!(put.status, 201, "{}", put.body);
+    }
+    let (mut path, mut seen) = (format!("{m}/liveDataMigrations"), 0);
+    loop {
+        let page = client.get(&path).await;
+        assert!(page.body.to_string().len() < 8 * 1024 * 1024);
+        seen += page.body["value"].as_array().unwrap().len();
+        let Some(next) = page.body["nextLink"].as_str() else { break };
+        let (_, token) = next.split_once("skipToken=").unwrap();
+        path = format!("{m}/liveDataMigrations?$skipToken={token}");
+    }
+    assert_eq!(seen, 40);
     running.stop().await;
 }

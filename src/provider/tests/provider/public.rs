@@ -264,6 +264,25 @@ async fn what_a_patch_may_change_is_what_the_public_contract_says() {
         .patch(&target, &json!({"properties": {"storageContainer": "other"}}))
         .await
         .assert_error(400, "UnknownProperty");
+    for (properties, code) in [
+        (json!({"maxRunningMigrations": -1}), "InvalidPropertyValue"),
+        (json!({"maxRunningMigrations": 1001}), "InvalidPropertyValue"),
+        (json!({"bandwidthPolicy": {"maxBytesPerSec": -5}}), "InvalidPropertyValue"),
+    ] {
+        client.patch(&m, &json!({ "properties": properties })).await.assert_error(400, code);
+    }
+    // `null` takes a limit away.
+    for (value, expected) in
+        [(json!({"maxBytesPerSec": 5}), json!({"maxBytesPerSec": 5})), (Value::Null, Value::Null)]
+    {
+        let patched = client.patch(&m, &json!({"properties": {"bandwidthPolicy": value}})).await;
+        Client::made(&client.finish(&patched).await);
+        assert_eq!(client.get(&m).await.body["properties"]["bandwidthPolicy"], expected);
+    }
+    // Ids in what is refused are those that the client knows.
+    let refused = client.get(&format!("{m}/targets/none")).await;
+    refused.assert_error(404, "ResourceNotFound");
+    assert!(!refused.body.to_string().contains("LiveData"), "{}", refused.body);
     let patched =
         client.patch(&target, &json!({"properties": {"oauthClientId": "c", "oauthClientSecret": "s"}})).await;
     // There is no tenant to ask for a token.
@@ -280,9 +299,12 @@ async fn a_migrator_without_a_source_waits_for_the_agents_word() {
     let path = m.replace("Wandisco.Fusion", "LiveData.Platform");
     let shown = ours.get(&path).await.body;
     assert_eq!(shown["properties"].get("source"), None);
-    // It can be changed by our version all the same, and be given a source once.
+    // It can be changed by our version all the same, and be given a source once; what our version shows in the source stays.
+    let kerberos = public.get(&m).await.body["properties"]["kerberos"].clone();
+    assert_eq!(kerberos["principal"], "hdfs@REALM");
     let patched = ours.patch(&path, &json!({"properties": {"maxRunningMigrations": 2}})).await;
     Client::made(&ours.finish(&patched).await);
+    assert_eq!(public.get(&m).await.body["properties"]["kerberos"], kerberos);
     let source = json!({"source": {"kind": "Hdfs", "uri": "hdfs://nn:8020"}});
     let patched = ours.patch(&path, &json!({ "properties": source })).await;
     Client::made(&ours.finish(&patched).await);
