@@ -167,3 +167,56 @@ async fn the_providers_own_door_opens_to_the_front_door_only() {
         Err(())
     );
 }
+
+/// What an agent cannot act on stands there, and disturbs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_cannot_act_on_it_says_of_each_and_copies_on() {
+    let site = Site::start().await;
+    let lake = site.beside("source").join("lake");
+    std::fs::create_dir_all(&lake).unwrap();
+    std::fs::write(lake.join("a"), "a").unwrap();
+    let migrator = site.make_migrator("m", directory(&site.beside("source")), None).await;
+    let agent = site.install_agent(&migrator).await;
+    let urgent = serde_json::json!({"priority": "High"});
+    let migration = site.start_migration_with(&migrator, "lake", "/lake", urgent).await;
+    let unsupported = |status: &Value| has_condition(status, "NotSupportedByAgent");
+    // A priority breaks no promise about data.
+    let done = site.wait(&migration, "Completed", |status| status["state"] == "Completed").await;
+    assert!(unsupported(&done), "{done:#}");
+
+    let put = async |path: &str, properties: Value| {
+        let path = format!("{migrator}/{path}");
+        site.arm().put(&path, &serde_json::json!({ "properties": properties })).await.unwrap();
+        path
+    };
+    put(
+        "exclusionTemplates/e",
+        serde_json::json!({"exclusionKind": "FileSizeExclusion", "maxFileSizeBytes": 1}),
+    )
+    .await;
+    let target = format!("{migrator}/targets/t");
+    for (path, properties) in [
+        ("pathMappings/p", serde_json::json!({"sourcePath": "/a", "targetId": target, "targetPath": "/x"})),
+        ("dataTransferAgents/d", serde_json::json!({"host": "h", "port": 1, "accessToken": "sesame-agent"})),
+        ("metadataMigrations/h", serde_json::json!({"dbNamePattern": "*", "tableNamePattern": "*"})),
+        ("verifications/ver", serde_json::json!({"migrationId": migration})),
+    ] {
+        let path = put(path, properties).await;
+        let status = site.wait(&path, "NotSupportedByAgent", unsupported).await;
+        let message = status["conditions"][0]["message"].as_str().unwrap();
+        assert!(message.contains("this agent cannot"), "{message}");
+    }
+    // A rule that would not be kept keeps the migration from running: nothing is copied that was to be left out.
+    let ruled = serde_json::json!({"exclusions": [{"name": "e"}], "targetPath": "/ruled"});
+    let ruled = site.start_migration_with(&migrator, "ruled", "/lake", ruled).await;
+    let status = site.wait(&ruled, "NotSupportedByAgent", unsupported).await;
+    assert_eq!(status["state"], "Scheduled", "{status:#}");
+    assert!(site.listing().await.iter().all(|path| !path.contains("ruled")));
+    // No secret of what is not acted on is on the agent's disk.
+    let (status, _) = agent.terminate().await;
+    assert!(status.success());
+    for file in std::fs::read_dir(site.beside("m")).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(12).any(|part| part == b"sesame-agent"), "{}", file.path().display());
+    }
+}

@@ -58,8 +58,8 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     }
     for agent in children::<DataTransferAgents>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &agent.applied {
-            let body = Body::DataTransferAgent(data_transfer_agents::desired(core, &agent.guid, spec)?);
-            items.push(Item { id: agent.key(), generation: *generation, body });
+            let body = data_transfer_agents::desired(core, &agent.guid, spec).map(Body::DataTransferAgent);
+            items.extend(readable(agent.key(), *generation, body));
         }
     }
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
@@ -80,8 +80,8 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     }
     for target in children::<MetadataTargets>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &target.applied {
-            let body = Body::MetadataTarget(metadata_targets::desired(core, &target.guid, spec)?);
-            items.push(Item { id: target.key(), generation: *generation, body });
+            let body = metadata_targets::desired(core, &target.guid, spec).map(Body::MetadataTarget);
+            items.extend(readable(target.key(), *generation, body));
         }
     }
     for migration in children::<MetadataMigrations>(core, migrator).await? {
@@ -97,6 +97,17 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
         }
     }
     Ok(Desired { items, commands })
+}
+
+/// One secret that cannot be opened does not keep everything else from the agent.
+fn readable(id: String, generation: u64, body: Outcome<Body>) -> Option<Item> {
+    match body {
+        Ok(body) => Some(Item { id, generation, body }),
+        Err(error) => {
+            tracing::error!(id, %error, "the agent is not told of this resource");
+            None
+        }
+    }
 }
 
 fn is_wanted<S>(document: &Document<S>) -> bool {

@@ -451,3 +451,108 @@ async fn deleting_a_migrator_ends_its_session() {
     running.stop().await;
     relay.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_reaches_the_agent_and_what_it_cannot_do_is_said_of_each() {
+    let mut world = World::new();
+    let relay = relay(&mut world).await;
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let installed = install(&world, enrol(&world, &client, &m, "one").await, BTreeMap::new());
+    let template = format!("{m}/exclusionTemplates/temporary");
+    let pattern =
+        |pattern: &str| json!({"properties": {"exclusionKind": "PatternExclusion", "pattern": pattern}});
+    client.make(&template, &pattern("*.tmp")).await;
+    let migration = format!("{m}/liveDataMigrations/x");
+    let mut body = migration_body(&target, "/data");
+    body["properties"]["exclusions"] = json!([{"name": "temporary"}]);
+    body["properties"]["priority"] = json!("High");
+    client.make(&migration, &body).await;
+    let documents = [
+        ("pathMappings", json!({"sourcePath": "/a", "targetId": target, "targetPath": "/x"})),
+        ("dataTransferAgents", json!({"host": "h", "port": 1, "accessToken": "sesame-agent"})),
+        (
+            "metadataTargets",
+            json!({
+                "metadataTargetKind": "AzureSqlMetadataTarget", "sqlDatabase": "d", "sqlPassword": "sesame-sql",
+                "sqlServerId": "/subscriptions/s1/resourceGroups/g/providers/Microsoft.Sql/servers/s"
+            }),
+        ),
+        ("metadataMigrations", json!({"dbNamePattern": "*", "tableNamePattern": "*", "autoStart": true})),
+        ("verifications", json!({"migrationId": migration, "level": "Checksum"})),
+    ];
+    for (kind, properties) in &documents {
+        client.make(&format!("{m}/{kind}/one"), &json!({ "properties": properties })).await;
+    }
+    let count = 3 + documents.len();
+    installed.wait("everything", |items| items.len() == count).await;
+    {
+        let items = installed.agent.items.lock().unwrap();
+        let of = |kind: &str| &items[&format!("{m}/{kind}/one").to_lowercase()].body;
+        let Body::PathMapping(mapping) = of("pathMappings") else { panic!("{items:?}") };
+        assert_eq!(
+            (mapping.source_path.as_str(), mapping.target.as_str()),
+            ("/a", target.to_lowercase().as_str())
+        );
+        let Body::DataTransferAgent(agent) = of("dataTransferAgents") else { panic!("{items:?}") };
+        assert_eq!(agent.access_token.as_ref().unwrap().0, "sesame-agent");
+        let Body::MetadataTarget(metadata) = of("metadataTargets") else { panic!("{items:?}") };
+        assert_eq!(metadata.secrets[0].value.0, "sesame-sql");
+        let Body::MetadataMigration(tables) = of("metadataMigrations") else { panic!("{items:?}") };
+        assert_eq!((tables.run, tables.start_count), (RunState::Running, 1));
+        let Body::Verification(verification) = of("verifications") else { panic!("{items:?}") };
+        assert_eq!(verification.migration, migration.to_lowercase());
+        let Body::Migration(told) = &items[&migration.to_lowercase()].body else { panic!("{items:?}") };
+        assert_eq!(told.exclusions[0].pattern.as_deref(), Some("*.tmp"));
+        assert_eq!(told.priority, livedata_model::rules::Priority::High);
+    }
+    // A rule that changes is told with the migration that uses it.
+    client.make(&template, &pattern("*.bak")).await;
+    let id = migration.to_lowercase();
+    installed
+        .wait("the new rule", |items| {
+            matches!(&items[&id].body, Body::Migration(told) if told.exclusions[0].pattern.as_deref() == Some("*.bak"))
+        })
+        .await;
+    // What the agent says of one is shown there.
+    let path = format!("{m}/verifications/one");
+    let condition = livedata_model::condition::Condition {
+        kind: "NotSupportedByAgent".into(),
+        status: livedata_model::condition::Truth::True,
+        reason: "Unknown".into(),
+        message: "this agent cannot run verifications yet".into(),
+        last_transition_ms: 1,
+    };
+    installed
+        .reports
+        .send(MigrationReport {
+            id: path.to_lowercase(),
+            observed_generation: 1,
+            state: MigrationState::NotScheduled,
+            progress: Progress::default(),
+            conditions: vec![condition],
+            last_error: None,
+            estimated_seconds: None,
+            lag: None,
+        })
+        .unwrap();
+    client
+        .wait(&path, "the condition", |reply| {
+            reply.body["properties"]["status"]["conditions"][0]["type"] == "NotSupportedByAgent"
+        })
+        .await;
+    // A migration of a subscription that is suspended rests, and goes on afterwards.
+    let started = client.post(&format!("{migration}/start")).await;
+    Client::made(&client.finish(&started).await);
+    for (state, expected) in [("Suspended", RunState::Stopped), ("Registered", RunState::Running)] {
+        let address = format!("{}/subscriptions/s1?api-version=2.0", client.base);
+        client.http.put(address).json(&json!({ "state": state })).send().await.unwrap();
+        installed
+            .wait(state, |items| matches!(&items[&id].body, Body::Migration(told) if told.run == expected))
+            .await;
+    }
+    installed.stop().await;
+    running.stop().await;
+    relay.stop().await.unwrap();
+}
