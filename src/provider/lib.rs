@@ -1,5 +1,5 @@
-//! The resource provider `LiveData.Platform`: migrators, targets and migrations, spoken to like any Azure resource
-//! provider.
+//! The resource provider `LiveData.Platform`: migrators and what hangs below them, spoken to like any Azure resource
+//! provider, in two api-versions ([`view`]); `docs/resource-types.md` says what there is.
 //!
 //! Two listeners. The ARM one ([`routes`] → [`verbs`]) accepts client certificates only. The [`enrolment`] one gives agents
 //! their certificate. Requests write intent and an operation in one transaction; [`controllers`] turn intent into desired

@@ -10,7 +10,7 @@ use livedata_arm::{ArmError, ErrorDetail, ResourceId};
 /// In the order of their dates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub enum Version {
-    /// The public API: `docs/public-api.md` says where it comes from.
+    /// The public API of the original product.
     V2023_11_01,
     /// Ours, a superset.
     V2026_11_01,

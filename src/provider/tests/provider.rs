@@ -9,6 +9,8 @@ mod commands;
 mod concurrency;
 #[path = "provider/contract.rs"]
 mod contract;
+#[path = "provider/deaths.rs"]
+mod deaths;
 #[path = "provider/enrolment.rs"]
 mod enrolment;
 #[path = "provider/failed_paths.rs"]
