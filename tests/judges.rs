@@ -1,9 +1,11 @@
 //! The storage emulator, judged by code that others wrote: Microsoft's SDKs for Python and AzCopy, Hadoop's ABFS driver with
-//! its own tests, rclone, OpenDAL, adlfs. Each suite has an emulator of its own, started as a user starts it.
+//! its own tests, rclone, OpenDAL, adlfs; and the resource provider, by Microsoft's client of the resource manager and a fuzzer.
+//! Each suite has an emulator of its own, started as a user starts it.
 //!
 //! What a suite leaves out stands beside it with the reason, and whatever is left out without one fails the suite.
 
 mod abfs;
+mod arm;
 mod copying;
 mod emulator;
 mod python;

@@ -19,7 +19,7 @@ pub use process::Process;
 pub const LIVEDATA: &str = env!("CARGO_BIN_EXE_livedata");
 pub const LIVEDATA_AGENT: &str = env!("CARGO_BIN_EXE_livedata-agent");
 
-const ACCOUNT: &str = "lake";
+pub const ACCOUNT: &str = "lake";
 const CONTAINER: &str = "data";
 /// Longest wait for a state; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -38,6 +38,13 @@ impl Site {
     /// With a resource group, a storage account and a container in it.
     pub async fn start() -> Self {
         let site = Self::bare(&[]).await;
+        site.furnish().await;
+        site
+    }
+
+    /// With the public namespace, too.
+    pub async fn compatible() -> Self {
+        let site = Self::bare(&["--compat-wandisco-fusion"]).await;
         site.furnish().await;
         site
     }

