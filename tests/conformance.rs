@@ -106,7 +106,8 @@ async fn hold(site: &Site, profile: &str, arguments: &[&str]) -> Held {
 /// Every call is there in the form that `oav validate-traffic` reads, without secrets.
 fn check_record(folder: &Path, key: &str) {
     let mut calls = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
+    let files = ["taken", "refused"].map(|part| std::fs::read_dir(folder.join(part)).unwrap());
+    for entry in files.into_iter().flatten() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(!text.contains(key), "the storage key is in the record");
         let call: Value = serde_json::from_str(&text).unwrap();
@@ -114,6 +115,7 @@ fn check_record(folder: &Path, key: &str) {
         assert!(request["url"].as_str().unwrap().starts_with("https://management.azure.com/"), "{text}");
         assert!(request["method"].is_string() && request["headers"].is_object(), "{text}");
         assert!(response["statusCode"].as_str().unwrap().parse::<u16>().is_ok(), "{text}");
+        assert!(response["headers"].is_object(), "{text}");
         calls += 1;
     }
     assert!(calls > 300, "only {calls} calls were recorded");

@@ -271,3 +271,60 @@ pub fn names_in(document: &Value) -> Vec<String> {
     });
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"
+speaks = "${speaks}"
+namespace = "A.B"
+api-version = "2026-01-01"
+subscription = "${subscription}"
+resource-group = "g"
+location = "here"
+[variables]
+speaks = "provider"
+"#;
+    const BOXES: &str =
+        "[[types]]\npath = 'boxes'\ntracked = true\nbody = { a = '${name} ${boxes/items}' }\n";
+
+    fn read(text: &str, set: &[(&str, &str)]) -> Result<Profile, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("profile.toml");
+        std::fs::write(&path, text).unwrap();
+        let set: Vec<_> = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Profile::read(&path, &set)
+    }
+
+    #[test]
+    fn variables_have_defaults_and_late_ones_stay() {
+        let profile = read(&format!("{HEAD}{BOXES}"), &[("subscription", "s1")]).unwrap();
+        assert_eq!((profile.speaks, profile.subscription.as_str()), (Speaks::Provider, "s1"));
+        assert_eq!(profile.types[0].body["a"], "${name} ${boxes/items}");
+        let set = [("subscription", "s1"), ("speaks", "front-door")];
+        assert_eq!(read(&format!("{HEAD}{BOXES}"), &set).unwrap().speaks, Speaks::FrontDoor);
+    }
+
+    #[test]
+    fn what_is_missing_or_misspelt_is_named() {
+        let said = |text: &str, set: &[(&str, &str)]| {
+            let error = read(text, set).unwrap_err();
+            format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string))
+        };
+        assert!(said(&format!("{HEAD}{BOXES}"), &[]).contains("--set subscription=VALUE"));
+        let set = [("subscription", "s1")];
+        assert!(said(&format!("{HEAD}{BOXES}trakked = true"), &set).contains("trakked"));
+        let orphan = format!("{HEAD}{BOXES}[[types]]\npath = 'chests/items'\nbody = {{}}");
+        assert!(said(&orphan, &set).contains("the parent of the type 'chests/items'"));
+        assert!(said(&format!("types = []\n{HEAD}"), &set).contains("no type is tracked"));
+        assert!(said("speaks = ", &set).contains("is not TOML"));
+    }
+
+    #[test]
+    fn exceptions_may_be_for_one_kind_of_endpoint() {
+        let lists = "[[open]]\nrules = [4, 5]\nspeaks = 'front-door'\nreason = 'r'\n[[deviations]]\nrules = [79]\nreason = 'd'\n";
+        let profile = read(&format!("{HEAD}{BOXES}{lists}"), &[("subscription", "s1")]).unwrap();
+        assert_eq!((profile.open(4), profile.deviation(79), profile.deviation(4)), (None, Some("d"), None));
+    }
+}

@@ -1,4 +1,5 @@
-//! Exchanges as files for `oav validate-traffic`: one JSON document per call, addressed to `management.azure.com`.
+//! Exchanges as files for `oav validate-traffic`: one JSON document per call, addressed to `management.azure.com`. Calls that
+//! the endpoint took are in `taken`; those that it refused, which are wrong on purpose, are in `refused`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::exchange::{Exchange, Purpose};
 
+const TAKEN: &str = "taken";
+const REFUSED: &str = "refused";
 const ARM: &str = "https://management.azure.com";
 
 /// Writes into a folder. What goes wrong is told at the end, so that no check suffers from a full disk.
@@ -17,7 +20,9 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn into_folder(folder: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        for part in [TAKEN, REFUSED] {
+            std::fs::create_dir_all(folder.join(part))?;
+        }
         Ok(Self { folder: folder.to_owned(), failed: Mutex::default() })
     }
 
@@ -27,7 +32,8 @@ impl Recorder {
         }
         let text = redacted(&format!("{:#}", document(exchange)));
         let file = format!("{number:05}-{}.json", exchange.method.to_lowercase());
-        if let Err(error) = std::fs::write(self.folder.join(file), text) {
+        let part = if exchange.status < 400 { TAKEN } else { REFUSED };
+        if let Err(error) = std::fs::write(self.folder.join(part).join(file), text) {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     }

@@ -1,6 +1,13 @@
 //! Questions about JSON documents.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
+
+/// For messages.
+pub fn said(found: &Option<impl Display>) -> String {
+    found.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+}
 
 /// The document without the member that a pointer leads to, and whether it was there.
 pub fn without(document: &Value, pointer: &str) -> (Value, bool) {

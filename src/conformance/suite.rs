@@ -11,7 +11,7 @@ use crate::trial::Trial;
 use crate::verdict::{Outcome, Stop, Verdict};
 
 /// Most of a check's time is waiting for operations, so that several may wait at a time. Each has resources of its own.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 /// A run that is over.
 pub struct Run {

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::profile::{Kind, Profile, Verb, names_in, substituted};
-use crate::verdict::{Outcome, not_applicable};
+use crate::verdict::{Outcome, Stop, not_applicable};
 
 pub struct Trial {
     pub client: Client,
@@ -187,7 +187,7 @@ impl Trial {
 
     pub async fn make_under(&self, kind: &Kind, parent: Option<&str>) -> Outcome<Made> {
         let resource = self.plan_under(kind, parent, &self.name()).await?;
-        let put = self.write(&resource.id, &resource.body).await?;
+        let put = self.write(&resource.id, &resource.body).await.map_err(Stop::before_the_check)?;
         Ok(Made { resource, put })
     }
 

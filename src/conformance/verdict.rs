@@ -19,6 +19,16 @@ pub enum Stop {
     NotApplicable(String),
 }
 
+impl Stop {
+    /// What a check needs could not be made.
+    pub fn before_the_check(mut self) -> Self {
+        if let Self::Failed(finding) = &mut self {
+            finding.wanted.push_str("; what the rule itself is about was not reached");
+        }
+        self
+    }
+}
+
 pub type Outcome<T = ()> = Result<T, Stop>;
 
 pub fn not_applicable<T>(reason: impl Into<String>) -> Outcome<T> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::profile::{Kind, Verb};
-use crate::shape;
+use crate::shape::{self, said};
 use crate::trial::Trial;
 use crate::verdict::{Outcome, not_applicable};
 
@@ -32,7 +32,7 @@ async fn identity(trial: &Trial) -> Outcome {
             got.text("/id").is_some_and(|found| found.eq_ignore_ascii_case(&id)),
             format!("`id`: {id}"),
         )?;
-        got.wants(got.text("/name") == name, format!("`name`: {name:?}"))?;
+        got.wants(got.text("/name") == name, format!("`name`: {}", said(&name)))?;
         let same = got.text("/type").is_some_and(|found| found.eq_ignore_ascii_case(&full));
         got.wants(same, format!("`type`: {full}"))?;
         if kind.has(Verb::List) {
@@ -74,7 +74,10 @@ async fn envelope_members(trial: &Trial) -> Outcome {
         let none = Map::new();
         let members = got.json.as_object().unwrap_or(&none);
         let own = members.keys().find(|name| !ENVELOPE.contains(&name.as_str()));
-        got.wants(own.is_none(), format!("no member of the provider's own at the top, unlike {own:?}"))?;
+        got.wants(
+            own.is_none(),
+            format!("no member of the provider's own at the top, unlike {}", said(&own)),
+        )?;
         let properties = members.get("properties").and_then(Value::as_object).unwrap_or(&none);
         let repeated = properties.keys().find(|name| {
             matches!(
@@ -84,7 +87,7 @@ async fn envelope_members(trial: &Trial) -> Outcome {
         });
         got.wants(
             repeated.is_none(),
-            format!("no member of the envelope in `properties`, unlike {repeated:?}"),
+            format!("no member of the envelope in `properties`, unlike {}", said(&repeated)),
         )?;
     }
     Ok(())

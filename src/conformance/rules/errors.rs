@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::exchange::{Exchange, Purpose};
 use crate::profile::Verb;
-use crate::shape;
+use crate::shape::{self, said};
 use crate::trial::Trial;
 use crate::verdict::{Outcome, not_applicable};
 
@@ -94,7 +94,10 @@ async fn several_findings(trial: &Trial) -> Outcome {
 fn error_header(_trial: &Trial, exchanges: &[Arc<Exchange>]) -> Outcome {
     refusals(exchanges)?.iter().try_for_each(|one| {
         let same = one.header("x-ms-error-code").is_some() && one.header("x-ms-error-code") == one.code();
-        one.wants(same, format!("x-ms-error-code: {:?}, not {:?}", one.code(), one.header("x-ms-error-code")))
+        one.wants(
+            same,
+            format!("x-ms-error-code: {}, not {}", said(&one.code()), said(&one.header("x-ms-error-code"))),
+        )
     })
 }
 

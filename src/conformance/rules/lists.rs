@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::exchange::{Exchange, Purpose};
 use crate::profile::{Kind, Verb};
+use crate::shape::said;
 use crate::trial::{Trial, ids_of};
 use crate::verdict::{Outcome, not_applicable};
 
@@ -63,7 +64,7 @@ async fn list_members(trial: &Trial) -> Outcome {
         .and_then(|page| page.keys().find(|name| !matches!(name.as_str(), "value" | "nextLink")).cloned());
     page.wants(
         own.is_none() && page.json.get("value").is_some_and(Value::is_array),
-        format!("`value` and `nextLink` only, without {own:?}"),
+        format!("`value` and `nextLink` only, without {}", said(&own)),
     )?;
     let Ok((parent, child)) = trial.family() else { return Ok(()) };
     let made = trial.make(parent).await?.resource;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::profile::{Kind, Verb};
-use crate::shape;
+use crate::shape::{self, said};
 use crate::trial::Trial;
 use crate::verdict::{Outcome, not_applicable};
 
@@ -64,7 +64,10 @@ async fn merge(trial: &Trial) -> Outcome {
             patch(trial, &made.id, change).await?;
             let got = trial.read(&made.id).await?;
             let lost = shape::missing(&shape::merged(&before, change), &got.json, "");
-            got.wants(lost.is_none(), format!("{change} merged into {before}; {lost:?} is otherwise"))?;
+            got.wants(
+                lost.is_none(),
+                format!("{change} merged into {before}; {} is otherwise", said(&lost)),
+            )?;
             trial.write(&made.id, &made.body).await?;
         }
         if let Some(pointer) = &kind.optional {
@@ -96,7 +99,7 @@ async fn nothing_required(trial: &Trial) -> Outcome {
         }
         let got = trial.read(&made.id).await?;
         let lost = shape::missing(&before, &got.json, "");
-        got.wants(lost.is_none(), format!("an empty PATCH to change nothing; {lost:?} is otherwise"))?;
+        got.wants(lost.is_none(), format!("an empty PATCH to change nothing; {} is otherwise", said(&lost)))?;
         let mut fixed = vec![json!({"name": "another"}), json!({"type": "Other.Namespace/things"})];
         if let Some(other) = trial.profile.other_location.as_ref().filter(|_| kind.tracked) {
             fixed.push(json!({ "location": other }));

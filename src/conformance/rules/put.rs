@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, Purpose};
 use crate::profile::Verb;
-use crate::shape;
+use crate::shape::{self, said};
 use crate::trial::Trial;
 use crate::verdict::{Outcome, not_applicable};
 
@@ -38,13 +38,13 @@ async fn statuses(trial: &Trial) -> Outcome {
             let item = item.ok_or_else(|| got.failure("the resource in the list of its collection"))?;
             for (one, other, where_) in [(&got.json, &item, "GET"), (&item, &got.json, "the list")] {
                 let more = missing_members(one, other);
-                got.wants(more.is_none(), format!("one schema; only {where_} has {more:?}"))?;
+                got.wants(more.is_none(), format!("one schema; only {where_} has {}", said(&more)))?;
             }
             others.push(item);
         }
         for other in others {
             let clash = shape::clash(&got.json, &other, "");
-            got.wants(clash.is_none(), format!("one schema; {clash:?} has two types: {other}"))?;
+            got.wants(clash.is_none(), format!("one schema; {} has two types: {other}", said(&clash)))?;
         }
     }
     Ok(())
@@ -97,7 +97,7 @@ async fn replaces(trial: &Trial) -> Outcome {
             trial.write(&resource.id, &shape::without(&full, pointer).0).await?;
             let got = trial.read(&resource.id).await?;
             let changed = before.is_some() && got.json.pointer(pointer) != before.as_ref();
-            got.wants(changed, format!("{pointer} at its default, no longer {before:?}"))?;
+            got.wants(changed, format!("{pointer} at its default, no longer {}", said(&before)))?;
         }
     }
     if some { Ok(()) } else { not_applicable("nothing in the profile may be left out") }
@@ -187,7 +187,7 @@ async fn answer_is_whole(trial: &Trial) -> Outcome {
         }
         let put = &made.put;
         let lost = shape::missing(&sent, &put.json, "");
-        put.wants(lost.is_none(), format!("what was sent in the answer; {lost:?} is not"))?;
+        put.wants(lost.is_none(), format!("what was sent in the answer; {} is not", said(&lost)))?;
         for pointer in ["/id", "/name", "/type", "/properties/provisioningState"] {
             put.wants(put.text(pointer).is_some(), format!("{pointer} in the answer"))?;
         }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::profile::Verb;
+use crate::shape::said;
 use crate::trial::Trial;
 use crate::verdict::{Outcome, not_applicable};
 
@@ -77,7 +78,7 @@ async fn reserved_words(trial: &Trial) -> Outcome {
         let got = trial.read(&trial.standing(kind).await?.id).await?;
         let types = got.text("/type").unwrap_or_default().to_lowercase();
         let reserved = types.split('/').find(|one| RESERVED.contains(one));
-        got.wants(reserved.is_none(), format!("a type that is not reserved, unlike {reserved:?}"))?;
+        got.wants(reserved.is_none(), format!("a type that is not reserved, unlike {}", said(&reserved)))?;
     }
     Ok(())
 }
@@ -186,8 +187,8 @@ async fn version_set(trial: &Trial) -> Outcome {
             let same_day = versions.iter().find(|other| *other != stable && other.starts_with(stable));
             got.wants(same_day.is_none(), format!("no preview of {stable} on its own day"))?;
         }
-        let same = first.get_or_insert_with(|| versions.clone()) == &versions;
-        got.wants(same, format!("the versions of the other types: {first:?}"))?;
+        let others = first.get_or_insert_with(|| versions.clone());
+        got.wants(*others == versions, format!("the versions of the other types: {}", others.join(", ")))?;
     }
     for version in std::iter::once(&trial.profile.api_version).chain(&trial.profile.other_versions) {
         for kind in trial.with(Verb::Get) {
