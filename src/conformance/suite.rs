@@ -43,7 +43,7 @@ pub async fn run(trial: &Trial, numbers: &[u16], progress: &dyn Fn(&Rule, &Verdi
             verdicts.insert(rule.number, (rule, verdict));
         }
     }
-    let left = trial.clean_up().await;
+    let left = trial.clean_up(AT_ONCE).await;
     let exchanges = trial.client.exchanges();
     for rule in all().into_iter().filter(|rule| wanted(rule)) {
         let verdict = match rule.check {

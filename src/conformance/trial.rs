@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
+use futures::future::{self, LocalBoxFuture};
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -229,27 +230,25 @@ impl Trial {
     }
 
     /// Deletes what the run has made; ids of what is still there then.
-    pub async fn clean_up(&self) -> Vec<String> {
+    pub async fn clean_up(&self, at_once: usize) -> Vec<String> {
         let exchanges = self.client.exchanges();
         let puts = exchanges.iter().filter(|one| one.method == "PUT" && one.is_success());
         let made: BTreeSet<&str> =
             puts.map(|put| put.path()).filter(|path| path.contains("/providers/")).collect();
-        let mut left = Vec::new();
-        for path in &made {
-            // Children go with their parents.
-            if made.iter().any(|other| path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))) {
-                continue;
-            }
+        // Children go with their parents.
+        let is_below =
+            |path: &str, other: &str| path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+        let roots = made.iter().filter(|path| !made.iter().any(|other| is_below(path, other)));
+        let still_there = roots.map(|path| async move {
             let gone = async {
                 let deleted = self.client.delete(path).send().await?;
                 self.client.finish(&deleted, self.limit()).await?;
                 self.client.get(path).send().await
             };
-            if !gone.await.is_ok_and(|got| got.status != 200) {
-                left.push((*path).to_owned());
-            }
-        }
-        left
+            let gone = gone.await.is_ok_and(|got| got.status != 200);
+            (!gone).then(|| (*path).to_owned())
+        });
+        stream::iter(still_there).buffer_unordered(at_once).filter_map(future::ready).collect().await
     }
 }
 
