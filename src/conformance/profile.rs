@@ -58,6 +58,8 @@ pub struct Profile {
     /// Rules that the endpoint breaks on purpose.
     #[serde(default)]
     pub deviations: Vec<Exception>,
+    /// A file with more of them, beside the profile: what several profiles share.
+    pub deviations_file: Option<PathBuf>,
     /// Rules that the endpoint is to keep and does not yet.
     #[serde(default)]
     pub open: Vec<Exception>,
@@ -72,8 +74,17 @@ fn two_minutes() -> u64 {
 pub struct Exception {
     pub rules: Vec<u16>,
     pub reason: String,
+    /// Only in this version; absent: in all.
+    pub api_version: Option<String>,
     /// Only where the endpoint is this; absent: everywhere.
     pub speaks: Option<Speaks>,
+}
+
+/// See [`Profile::deviations_file`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deviations {
+    deviations: Vec<Exception>,
 }
 
 /// A resource type. Everything in texts that begin with `/` is a JSON pointer into the resource.
@@ -164,15 +175,15 @@ impl Kind {
 
 impl Profile {
     pub fn read(path: &Path, set: &[(String, String)]) -> Result<Self, Error> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let json = |source| Error::Json { path: path.to_owned(), source };
-        let document: Value = if path.extension().is_some_and(|extension| extension == "json") {
-            serde_json::from_str(&text).map_err(json)?
-        } else {
-            toml::from_str(&text).map_err(|source| Error::Toml { path: path.to_owned(), source })?
-        };
-        let profile: Self = serde_json::from_value(resolved(path, document, set)?).map_err(json)?;
+        let mut profile: Self =
+            serde_json::from_value(resolved(path, document(path)?, set)?).map_err(json)?;
+        if let Some(file) = &profile.deviations_file {
+            let file = path.parent().unwrap_or(Path::new("")).join(file);
+            let more: Deviations = serde_json::from_value(document(&file)?)
+                .map_err(|source| Error::Json { path: file, source })?;
+            profile.deviations.extend(more.deviations);
+        }
         match profile.complaint() {
             None => Ok(profile),
             Some(why) => Err(Error::Unusable { path: path.to_owned(), why }),
@@ -202,9 +213,22 @@ impl Profile {
     }
 
     fn exception<'a>(&self, list: &'a [Exception], rule: u16) -> Option<&'a str> {
-        let here = |one: &&Exception| one.speaks.is_none_or(|speaks| speaks == self.speaks);
+        let here = |one: &&Exception| {
+            one.speaks.is_none_or(|speaks| speaks == self.speaks)
+                && one.api_version.as_ref().is_none_or(|version| *version == self.api_version)
+        };
         list.iter().filter(here).find(|one| one.rules.contains(&rule)).map(|one| one.reason.as_str())
     }
+}
+
+/// A file of TOML, or of JSON.
+fn document(path: &Path) -> Result<Value, Error> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source });
+    }
+    toml::from_str(&text).map_err(|source| Error::Toml { path: path.to_owned(), source })
 }
 
 /// What stands for something only when a resource is made.
@@ -326,5 +350,19 @@ speaks = "provider"
         let lists = "[[open]]\nrules = [4, 5]\nspeaks = 'front-door'\nreason = 'r'\n[[deviations]]\nrules = [79]\nreason = 'd'\n";
         let profile = read(&format!("{HEAD}{BOXES}{lists}"), &[("subscription", "s1")]).unwrap();
         assert_eq!((profile.open(4), profile.deviation(79), profile.deviation(4)), (None, Some("d"), None));
+    }
+
+    #[test]
+    fn deviations_of_several_profiles_are_in_a_file_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (profile, shared) = (folder.path().join("profile.toml"), folder.path().join("shared.json"));
+        std::fs::write(&profile, format!("deviations-file = 'shared.json'\n{HEAD}{BOXES}")).unwrap();
+        let text = r#"{"deviations": [{"rules": [7], "reason": "old", "api-version": "2020-01-01"}, {"rules": [8], "reason": "all"}]}"#;
+        std::fs::write(&shared, text).unwrap();
+        let read = Profile::read(&profile, &[("subscription".into(), "s1".into())]).unwrap();
+        assert_eq!((read.deviation(7), read.deviation(8)), (None, Some("all")));
+        std::fs::write(&shared, "{}").unwrap();
+        let error = Profile::read(&profile, &[("subscription".into(), "s1".into())]).unwrap_err();
+        assert!(error.to_string().contains("shared.json"), "{error}");
     }
 }

@@ -65,15 +65,13 @@ impl Line {
         });
         let Some(members) = json.as_object_mut() else { return json };
         match &self.verdict {
-            Verdict::Failed(finding) => {
-                members.insert("finding".into(), json!(finding));
-                members.extend(self.deviation.iter().map(|why| ("deviation".to_owned(), json!(why))));
-                members.extend(self.open.iter().map(|why| ("open".to_owned(), json!(why))));
-            }
+            Verdict::Failed(finding) => drop(members.insert("finding".into(), json!(finding))),
             Verdict::NotApplicable(reason) => drop(members.insert("reason".into(), json!(reason))),
             Verdict::NotFromOutside(reason) => drop(members.insert("reason".into(), json!(reason))),
             Verdict::Passed => {}
         }
+        members.extend(self.deviation.iter().map(|why| ("deviation".to_owned(), json!(why))));
+        members.extend(self.open.iter().map(|why| ("open".to_owned(), json!(why))));
         json
     }
 }
