@@ -88,7 +88,7 @@ async fn hold(site: &Site, profile: &str, arguments: &[&str]) -> Held {
 /// Every call is there in the form that `oav validate-traffic` reads, without secrets.
 fn check_record(folder: &Path, key: &str) {
     let mut calls = 0;
-    let files = ["taken", "refused"].map(|part| std::fs::read_dir(folder.join(part)).unwrap());
+    let files = ["described", "odd"].map(|part| std::fs::read_dir(folder.join(part)).unwrap());
     for entry in files.into_iter().flatten() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(!text.contains(key), "the storage key is in the record");

@@ -86,6 +86,7 @@ pub struct Call<'a> {
     without: Vec<&'static str>,
     body: Option<(&'static str, Bytes)>,
     purpose: Purpose,
+    odd: bool,
 }
 
 impl Client {
@@ -192,6 +193,7 @@ impl Client {
             without: Vec::new(),
             body: None,
             purpose: Purpose::Resource,
+            odd: false,
         }
     }
 
@@ -292,6 +294,12 @@ impl Call<'_> {
 
     pub fn version(mut self, version: &str) -> Self {
         self.version = Some(version.to_owned());
+        self
+    }
+
+    /// Says that the request is not what a description of the API lets a client send, whatever comes back.
+    pub fn odd(mut self) -> Self {
+        self.odd = true;
         self
     }
 
@@ -396,6 +404,7 @@ impl Call<'_> {
         let sent_body = self.body.as_ref().map(|(_, body)| String::from_utf8_lossy(body).into_owned());
         Ok(client.keep(Exchange {
             purpose: self.purpose,
+            odd: self.odd,
             method: name_of(&self.method),
             address: target,
             sent_headers: headers,

@@ -45,7 +45,7 @@ pub struct Args {
     /// Write the score for programs
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write every exchange into this folder, as `oav validate-traffic` reads them: `taken`, and `refused`
+    /// Write every exchange into this folder, as `oav validate-traffic` reads them: `described`, and `odd` ones
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
 }

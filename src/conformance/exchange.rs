@@ -23,6 +23,8 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub purpose: Purpose,
+    /// Not what a description of the API lets a client send.
+    pub odd: bool,
     pub method: &'static str,
     /// Path and query as they were sent.
     pub address: String,

@@ -246,13 +246,18 @@ fn resolved(path: &Path, mut document: Value, set: &[(String, String)]) -> Resul
         .unwrap_or_default();
     variables.extend(set.iter().cloned());
     let mut unset = None;
-    let document = substituted(&document, &mut |name| {
-        let value = variables.get(name).cloned();
-        if value.is_none() && !is_late(name) {
-            unset = Some(name.to_owned());
-        }
-        value
+    let Value::Object(members) = document else { return Ok(document) };
+    let members = members.into_iter().map(|(member, part)| {
+        let part = substituted(&part, &mut |name| {
+            let value = variables.get(name).cloned();
+            if value.is_none() && !(member == "types" && is_late(name)) {
+                unset = Some(name.to_owned());
+            }
+            value
+        });
+        (member, part)
     });
+    let document = Value::Object(members.collect());
     match unset {
         None => Ok(document),
         Some(name) => Err(Error::Unset { path: path.to_owned(), name }),

@@ -1,5 +1,5 @@
-//! Exchanges as files for `oav validate-traffic`: one JSON document per call, addressed to `management.azure.com`. Calls that
-//! the endpoint took are in `taken`; those that it refused, which are wrong on purpose, are in `refused`.
+//! Exchanges as files for `oav validate-traffic`: one JSON document per call, addressed to `management.azure.com`. What a
+//! published description of the API has is in `described`; in `odd` are requests that are wrong on purpose, and those that only ARM sends.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::exchange::{Exchange, Purpose};
 
-const TAKEN: &str = "taken";
-const REFUSED: &str = "refused";
+const DESCRIBED: &str = "described";
+const ODD: &str = "odd";
 const ARM: &str = "https://management.azure.com";
 
 /// Writes into a folder. What goes wrong is told at the end, so that no check suffers from a full disk.
@@ -20,7 +20,7 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn into_folder(folder: &Path) -> std::io::Result<Self> {
-        for part in [TAKEN, REFUSED] {
+        for part in [DESCRIBED, ODD] {
             std::fs::create_dir_all(folder.join(part))?;
         }
         Ok(Self { folder: folder.to_owned(), failed: Mutex::default() })
@@ -32,7 +32,7 @@ impl Recorder {
         }
         let text = redacted(&format!("{:#}", document(exchange)));
         let file = format!("{number:05}-{}.json", exchange.method.to_lowercase());
-        let part = if exchange.status < 400 { TAKEN } else { REFUSED };
+        let part = if is_described(exchange) { DESCRIBED } else { ODD };
         if let Err(error) = std::fs::write(self.folder.join(part).join(file), text) {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
@@ -41,6 +41,13 @@ impl Recorder {
     pub fn finish(&self) -> std::io::Result<()> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
+}
+
+fn is_described(exchange: &Exchange) -> bool {
+    let between = !exchange.path().contains("/providers/") || exchange.path().ends_with("/preflight");
+    // What is refused otherwise was wrong, or is nowhere.
+    let taken = exchange.status < 400 || matches!(exchange.status, 409 | 412 | 429 | 503);
+    taken && !between && !exchange.odd && exchange.method != "HEAD"
 }
 
 fn document(exchange: &Exchange) -> Value {

@@ -88,7 +88,7 @@ async fn state_stays(trial: &Trial) -> Outcome {
         got.wants(got.state() == Some("Succeeded"), "provisioningState: Succeeded after the operation did")?;
         if kind.has(Verb::Patch) {
             let change = json!({"properties": {"provisioningState": "Failed"}});
-            let patched = trial.client.patch(id, &change).send().await?;
+            let patched = trial.client.patch(id, &change).odd().send().await?;
             patched.status_is(&[200, 202, 400], "PATCH of provisioningState is refused or ignored")?;
             trial.client.finish(&patched, trial.limit()).await?;
         }

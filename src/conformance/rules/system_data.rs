@@ -24,7 +24,7 @@ async fn from_arm(trial: &Trial) -> Outcome {
         let resource = trial.plan(kind).await?;
         let forged = json!({"createdBy": "forged", "lastModifiedBy": "forged"});
         let body = shape::with(&resource.body, "/systemData", forged);
-        let mut call = trial.client.put(&resource.id, &body);
+        let mut call = trial.client.put(&resource.id, &body).odd();
         if trial.client.is_provider() {
             call = call.header(HEADER, system_data("ann@example.com"));
         }
