@@ -17,10 +17,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // What these three are is said at their arguments, at more length than a line for `--help`.
+    // What these four are is said at their arguments, at more length than a line for `--help`.
     Demo(livedata_demo::show::Args),
     Dev(livedata_demo::dev::Args),
     Churn(livedata_demo::churn::Args),
+    Conformance(livedata_conformance::Args),
     /// Run an Azure Data Lake Storage Gen2 account on this machine
     AdlsEmulator(livedata_adls_emulator::Args),
     /// Run a relay that agents dial out to
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
             }
             Command::Dev(args) => livedata_demo::dev::run(args, stop).await?,
             Command::Churn(args) => livedata_demo::churn::run(args, stop).await?,
+            Command::Conformance(args) => {
+                let good = livedata_conformance::run(args).await?;
+                return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
             Command::AdlsEmulator(args) => livedata_adls_emulator::run(args, stop).await?,
             Command::Relay(args) => livedata_relay_server::run(args, stop).await?,
             Command::Agent(args) => livedata_agent_runtime::command::run(args, stop).await?,

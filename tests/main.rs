@@ -6,6 +6,7 @@
 mod adls_emulator;
 mod agents;
 mod az;
+mod conformance;
 mod demo;
 mod findings;
 mod hdfs;
