@@ -39,6 +39,7 @@ codes! {
     INVALID_SUBSCRIPTION_STATE = "InvalidSubscriptionState" 400: "The subscription is not registered (400), or is warned, suspended or being deleted (409)." => "Register the subscription: `az provider register --namespace LiveData.Platform`.";
     METHOD_NOT_ALLOWED = "MethodNotAllowed" 405: "The path exists but not with this method." => "Use a method of the reply's `Allow` header.";
     INVALID_RESOURCE_NAME = "InvalidResourceName" 400: "A resource name breaks the naming rule." => "Use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit (verifications: 3 to 80, beginning with a letter).";
+    INVALID_RESOURCE_GROUP_NAME = "InvalidResourceGroupName" 400: "The name of a resource group breaks ARM's rule." => "Use 1 to 90 letters, digits, `-`, `_`, `(`, `)` or `.`, not ending in `.`.";
     UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType" 415: "The body is not declared as JSON." => "Send `Content-Type: application/json`.";
     REQUEST_BODY_TOO_LARGE = "RequestBodyTooLarge" 413: "The body is longer than 4 MiB." => "Send a smaller document.";
     INVALID_REQUEST_CONTENT = "InvalidRequestContent" 400: "The body is missing, is not JSON, or is not an object." => "Correct the body; the message says where parsing stopped.";

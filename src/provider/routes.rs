@@ -256,6 +256,7 @@ fn in_group(
     if types.is_empty() {
         return Err(no_route(all));
     }
+    check_group(group)?;
     if types.len() == names.len() {
         let handler = registry::find(&types).ok_or_else(|| no_type(namespace, &types.join("/")))?;
         check_names(&types, &names)?;
@@ -286,6 +287,17 @@ fn in_group(
         Some(found) => Ok(Route::Action(handler, id(handler, &names), found)),
         None => Err(no_type(namespace, &types.join("/"))),
     }
+}
+
+/// Rule 4.
+fn check_group(name: &str) -> Result<(), ArmError> {
+    let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '(' | ')' | '.');
+    if (1..=90).contains(&name.chars().count()) && name.chars().all(letter) && !name.ends_with('.') {
+        return Ok(());
+    }
+    Err(errors::INVALID_RESOURCE_GROUP_NAME.error(format!(
+        "'{name}' cannot be a resource group: use 1 to 90 letters, digits, '-', '_', '(', ')' or '.', not ending in '.'."
+    )))
 }
 
 /// Each name by the rule of its own type.

@@ -267,6 +267,12 @@ async fn write<K: ResourceKind>(
             let same_spec = stored.spec == spec;
             let same = same_spec && stored.tags == tags && stored.plan == plan;
             if same && stored.provisioning == ProvisioningState::Succeeded && K::is_settled(&spec) {
+                if stored.id != id.to_string() {
+                    // The casing that was given last (rule 12): nothing else has changed, and nobody is to be told.
+                    stored.id = id.to_string();
+                    let change = document::put(change, description.collection, &id.key(), &stored)?;
+                    core.store.commit(change).await?;
+                }
                 return Ok(Written { document: stored, created, operation: None });
             }
             stored.revision += u64::from(!same);
