@@ -62,6 +62,35 @@ pub fn run(command: &Api) -> Result<()> {
     }
 }
 
+/// What the contract suite recorded, held against the document of each version.
+pub fn hold_traffic(ours: &Path, public: &Path) -> Result<()> {
+    let workshop = Workshop::open(Path::new(SOURCE))?;
+    traffic::run(&workshop, ours, Path::new(DOCUMENT))?;
+    for document in public_documents(&workshop)? {
+        traffic::run(&workshop, public, &document)?;
+    }
+    Ok(())
+}
+
+/// The public documents, where their references to common types lead to those that we make.
+fn public_documents(workshop: &Workshop) -> Result<Vec<PathBuf>> {
+    const COMMON: &str = "common-types/resource-management/v5/types.json";
+    let root = workshop.folder.join("public");
+    let folder = root.join("fusion/resource-manager/Wandisco.Fusion/preview/2023-11-01-preview");
+    let copy = |from: &Path, to: &Path| -> Result<()> {
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        std::fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {}", from.display()))
+    };
+    copy(&Path::new(SOURCE).join(DOCUMENTS).join(COMMON), &root.join(COMMON))?;
+    let fixtures = Path::new("src/provider/tests/fixtures/public-2023-11-01-preview");
+    for name in ["commonTypes.json", "migrators.json", "operations.json"] {
+        copy(&fixtures.join(name), &folder.join(name))?;
+    }
+    Ok(["migrators.json", "operations.json"].map(|name| folder.join(name)).to_vec())
+}
+
 /// What every change must pass.
 pub fn stage() -> Result<()> {
     let workshop = Workshop::open(Path::new(SOURCE))?;

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 
-use crate::sim;
 use crate::tier::judges::{self, Suite};
 use crate::tier::{self, counted, real};
+use crate::{api, cache, sim};
 
 struct Proof {
     name: &'static str,
@@ -50,6 +50,11 @@ const PROOFS: &[Proof] = &[
         run: || target_histories(10_000),
     },
     Proof {
+        name: "traffic",
+        about: "what the contract suite sends and gets, of both versions, against their OpenAPI documents, by Azure's validator",
+        run: traffic,
+    },
+    Proof {
         name: "abfs",
         about: "the storage emulator against everything that Hadoop publishes of its ABFS driver's tests",
         run: || judges::run(&[Suite::AbfsAll]),
@@ -84,6 +89,16 @@ fn target_histories(seeds: u64) -> Result<()> {
         counted::run(&mut command)?;
     }
     Ok(())
+}
+
+fn traffic() -> Result<()> {
+    let folder = cache::directory()?.join(format!("traffic-{}", std::process::id()));
+    let mut command = tier::workspace_tests()?;
+    command.args(["--test", "integration", "--", "conformance::the_"]).env("LIVEDATA_RECORD", &folder);
+    counted::run(&mut command)?;
+    let described = |version: &str| folder.join(format!("livedata-{version}-preview")).join("described");
+    api::hold_traffic(&described("2026-11-01"), &described("2023-11-01"))?;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
 fn simulated() -> Result<()> {
