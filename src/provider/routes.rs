@@ -58,7 +58,12 @@ impl Route {
 pub async fn dispatch(core: &Core, mut request: Request) -> Response {
     match answer(core, &mut request).await {
         Ok(response) => response,
-        Err(error) => Response::error(&request.view.show_error(error)),
+        Err(error) => {
+            let again = error.status == 503;
+            let response = Response::error(&request.view.show_error(error));
+            // Rule 102.
+            if again { response.with("retry-after", core.retry_after_seconds.to_string()) } else { response }
+        }
     }
 }
 

@@ -21,6 +21,8 @@ mod kinds;
 mod lifecycle;
 #[path = "provider/live.rs"]
 mod live;
+#[path = "provider/outage.rs"]
+mod outage;
 #[path = "provider/public.rs"]
 mod public;
 #[path = "provider/recovery.rs"]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::local::LocalSource;
 use crate::local::feed::LocalFeed;
@@ -75,14 +76,20 @@ impl Follower {
 
     /// Until everything that has happened is known.
     pub async fn catch_up(&mut self, feed: &LocalFeed) {
-        for _ in 0..1000 {
-            let now = feed.position().await.unwrap();
-            if self.at >= now && self.marks.is_empty() {
-                return;
+        let told = async {
+            loop {
+                let now = feed.position().await.unwrap();
+                if self.at >= now && self.marks.is_empty() {
+                    return;
+                }
+                self.step(feed).await;
+                // On a busy machine the feed needs the thread more than this does.
+                tokio::task::yield_now().await;
             }
-            self.step(feed).await;
-        }
-        panic!("never told what became of {:?}", self.marks.keys().map(|(_, name)| name).collect::<Vec<_>>());
+        };
+        let told = tokio::time::timeout(Duration::from_secs(60), told).await;
+        let open = || self.marks.keys().map(|(_, name)| name).collect::<Vec<_>>();
+        assert!(told.is_ok(), "never told what became of {:?}", open());
     }
 
     pub fn known(&self) -> Seen {
