@@ -88,6 +88,10 @@ async fn answer(request: HttpRequest, body: web::Bytes, state: web::Data<State>)
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
         .collect();
+    // ARM's word about the subscription is not about a resource.
+    if request.method() == "PUT" && request.path().split('/').count() == 3 {
+        return HttpResponse::Ok().finish();
+    }
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let seen = Seen { target: request.uri().to_string(), headers, body: body.clone() };
     state.seen.lock().unwrap().push(seen);
