@@ -111,7 +111,7 @@ async fn what_cannot_be_meant_for_a_provider_never_reaches_it() {
 async fn a_provider_that_is_down_is_503() {
     let world = ready().await;
     world.provider.stop().await;
-    let answer = world.get(&thing("a")).await;
+    let answer = world.get_when_down(&thing("a")).await;
     assert_eq!((answer.status, answer.code()), (503, "ResourceProviderUnavailable"));
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(world.get("/resources").await.status, 503);

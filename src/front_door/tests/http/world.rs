@@ -177,6 +177,20 @@ impl World {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
+    /// Asks until nobody answers for `path`: what was stopped may still serve the connections that it had.
+    pub async fn get_when_down(&self, path: &str) -> Answer {
+        let waiting = async {
+            loop {
+                let answer = self.get(path).await;
+                if answer.status == 503 {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.unwrap()
+    }
+
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
         read(self.request(method, path).json(body).send().await.unwrap()).await
     }
