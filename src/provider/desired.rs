@@ -118,20 +118,8 @@ async fn children<K: ResourceKind>(core: &Core, migrator: &str) -> Outcome<Vec<D
 where
     K::Spec: DeserializeOwned,
 {
-    const PAGE: usize = 500;
     let last = K::DESCRIPTION.path.last().copied().unwrap_or_default().to_lowercase();
     let prefix = format!("{migrator}/{last}/");
-    let mut all: Vec<Document<K::Spec>> = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let collection = K::DESCRIPTION.collection;
-        let page =
-            document::list::<K::Spec>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
-                .await?;
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
-        all.extend(page.into_iter().map(|loaded| loaded.document).filter(is_wanted));
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
+    let all = document::all::<K::Spec>(core.store.as_ref(), K::DESCRIPTION.collection, &prefix).await?;
+    Ok(all.into_iter().map(|loaded| loaded.document).filter(is_wanted).collect())
 }

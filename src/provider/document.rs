@@ -102,6 +102,25 @@ pub async fn list<S: DeserializeOwned>(
         .collect()
 }
 
+/// All documents whose keys begin with `prefix`, read page by page; for what hangs below one migrator.
+pub async fn all<S: DeserializeOwned>(
+    store: &dyn Store,
+    collection: &str,
+    prefix: &str,
+) -> Outcome<Vec<Loaded<S>>> {
+    const PAGE: usize = 500;
+    let mut all: Vec<Loaded<S>> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.document.key());
+        let page = list::<S>(store, collection, prefix, after.as_deref(), PAGE).await?;
+        let ended = page.len() < PAGE;
+        all.extend(page);
+        if ended {
+            return Ok(all);
+        }
+    }
+}
+
 /// Puts a record of JSON into a change.
 pub fn put<T: Serialize>(change: Change, collection: &'static str, key: &str, body: &T) -> Outcome<Change> {
     Ok(change.put(collection, key, serde_json::to_vec(body)?))

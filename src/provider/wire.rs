@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::duration;
 use crate::errors::{self, Code, Outcome};
 
-/// Longest text in a document; keeps every resource, and so every page of a list, far below what ARM lets through.
+/// Longest text in a document, so that one alone never fills what ARM lets through.
 const MAX_TEXT_BYTES: usize = 4096;
 /// Longest text in an array, for the same reason.
 const MAX_ELEMENT_BYTES: usize = 256;

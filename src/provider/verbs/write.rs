@@ -77,10 +77,10 @@ pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &Resourc
     let Value::Object(mut whole) = envelope::<K>(core, view, &stored.document).await? else {
         return Ok(Response::empty(200));
     };
-    if let (Some(Value::Object(shown)), false) =
-        (whole.get_mut("properties"), body.contains_key("properties"))
-    {
-        K::before_patch(&stored.document.spec, shown, &Map::new());
+    let nothing = Map::new();
+    let change = body.get("properties").and_then(Value::as_object).unwrap_or(&nothing);
+    if let Some(Value::Object(shown)) = whole.get_mut("properties") {
+        K::before_patch(&stored.document.spec, shown, change);
     }
     for (name, change) in &body {
         match name.as_str() {
@@ -88,9 +88,6 @@ pub async fn patch<K: ResourceKind>(core: &Core, request: &Request, id: &Resourc
             "tags" | "plan" => drop(whole.insert(name.clone(), change.clone())),
             "properties" => {
                 let mut properties = whole.remove("properties").unwrap_or_default();
-                if let (Some(shown), Some(change)) = (properties.as_object_mut(), change.as_object()) {
-                    K::before_patch(&stored.document.spec, shown, change);
-                }
                 merge_patch::apply(&mut properties, change);
                 whole.insert(name.clone(), properties);
             }

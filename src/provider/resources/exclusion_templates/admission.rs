@@ -60,28 +60,18 @@ pub async fn check_unused(core: &Core, template: &Document<ExclusionTemplate>) -
 }
 
 async fn users(core: &Core, template: &ResourceId) -> Outcome<Vec<Loaded<Migration>>> {
-    const PAGE: usize = 500;
     let key = template.key();
     let prefix = format!("{}/livedatamigrations/", migrator_key(&key));
-    let mut users = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let collection = live_data_migrations::COLLECTION;
-        let page =
-            document::list::<Migration>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
-                .await?;
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
-        users.extend(page.into_iter().filter(|one| {
-            // What agents are told may still be, or stay, another thing than what is wanted.
-            let applied = one.document.applied.as_ref().map(|applied| &applied.spec);
-            let mut specs = applied.into_iter().chain([&one.document.spec]);
-            specs.any(|spec| {
-                let mut names = spec.policies.exclusions.iter();
-                names.any(|name| name.eq_ignore_ascii_case(template.name()))
-            })
-        }));
-        if after.is_none() {
-            return Ok(users);
-        }
-    }
+    let mut users =
+        document::all::<Migration>(core.store.as_ref(), live_data_migrations::COLLECTION, &prefix).await?;
+    users.retain(|one| {
+        // What agents are told may still be, or stay, another thing than what is wanted.
+        let applied = one.document.applied.as_ref().map(|applied| &applied.spec);
+        let mut specs = applied.into_iter().chain([&one.document.spec]);
+        specs.any(|spec| {
+            let mut names = spec.policies.exclusions.iter();
+            names.any(|name| name.eq_ignore_ascii_case(template.name()))
+        })
+    });
+    Ok(users)
 }

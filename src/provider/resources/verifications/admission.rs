@@ -58,18 +58,9 @@ pub async fn find_migration(core: &Core, id: &ResourceId, input: &VerificationIn
 }
 
 async fn by_guid(core: &Core, migrator: &str, guid: &str) -> Outcome<Option<document::Document<Migration>>> {
-    const PAGE: usize = 500;
     let prefix = format!("{migrator}/livedatamigrations/");
-    let mut after: Option<String> = None;
-    loop {
-        let collection = live_data_migrations::COLLECTION;
-        let page =
-            document::list::<Migration>(core.store.as_ref(), collection, &prefix, after.as_deref(), PAGE)
-                .await?;
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.document.key());
-        let found = page.into_iter().find(|one| one.document.guid.eq_ignore_ascii_case(guid));
-        if found.is_some() || after.is_none() {
-            return Ok(found.map(|found| found.document));
-        }
-    }
+    let all =
+        document::all::<Migration>(core.store.as_ref(), live_data_migrations::COLLECTION, &prefix).await?;
+    let mut documents = all.into_iter().map(|loaded| loaded.document);
+    Ok(documents.find(|document| document.guid.eq_ignore_ascii_case(guid)))
 }
