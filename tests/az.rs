@@ -206,6 +206,87 @@ async fn the_whole_job_by_az() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_types_of_a_custom_provider_by_az() {
+    let site = Site::start_with(&["--custom-provider"]).await;
+    let az = Az { data: site.data() };
+    az.sign_in().await.done();
+    let namespaces = az.run(&["provider", "list", "--query", "[].namespace"]).await.json();
+    assert!(namespaces.as_array().unwrap().contains(&json!("Microsoft.CustomProviders")), "{namespaces}");
+    let endpoint = std::fs::read_to_string(site.data().join("custom-provider.url")).unwrap();
+    let routes = |names: &[&str]| -> Vec<Value> {
+        names.iter().map(|name| json!({"name": name, "endpoint": endpoint.trim()})).collect()
+    };
+    let declared = json!({"location": "westeurope", "properties": {
+        "resourceTypes": routes(&["migrators", "targets", "liveDataMigrations"]),
+        "actions": routes(&["liveDataMigrations/start", "liveDataMigrations/stop", "liveDataMigrations/rescan"]),
+    }})
+    .to_string();
+    let providers =
+        ["-g", "rg", "--namespace", "Microsoft.CustomProviders", "--resource-type", "resourceProviders"];
+    let provider =
+        az.resource("create", &providers, &["-n", "lake", "--is-full-object", "-p", &declared]).await.json();
+    assert_eq!(provider["properties"]["provisioningState"], "Succeeded");
+
+    let below = |kind: &'static str| {
+        let mut words = vec!["-g", "rg", "--namespace", "Microsoft.CustomProviders"];
+        words.extend(["--parent", "resourceProviders/lake", "--resource-type", kind]);
+        words.extend(["--api-version", "2018-09-01-preview"]);
+        words
+    };
+    let (migrators, targets, migrations) =
+        (below("migrators"), below("targets"), below("liveDataMigrations"));
+    let whole = |body: &Value| ["--is-full-object".to_owned(), "-p".to_owned(), body.to_string()];
+    let create = async |kind: &[&str], name: &str, body: &Value| {
+        let [whole, flag, body] = whole(body);
+        az.resource("create", kind, &["-n", name, &whole, &flag, &body]).await
+    };
+    let migrator = json!({"location": "westeurope",
+        "properties": {"source": {"kind": "Hdfs", "uri": "hdfs://nn.example:8020"}}});
+    let made = create(&migrators, "m", &migrator).await.json();
+    assert_eq!(made["properties"]["provisioningState"], "Succeeded", "az follows it to its end");
+    assert_eq!(made["type"], "Microsoft.CustomProviders/resourceProviders/migrators");
+    create(&migrators, "m2", &migrator).await.done();
+    let account = site.arm().id("/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake");
+    let key = site.account_key().await;
+    let target = |migrator: &str| {
+        json!({"properties": {"migratorName": migrator, "storageAccountId": account, "storageContainer": "data",
+            "credential": {"kind": "AccountKey", "accountKey": key}}})
+    };
+    let made = create(&targets, "t", &target("m")).await;
+    assert!(!made.output.contains(&key), "the account key is shown again");
+    let made = made.json();
+    assert_eq!(
+        (&made["properties"]["provisioningState"], &made["properties"]["migratorName"]),
+        (&json!("Succeeded"), &json!("m"))
+    );
+    let migration = json!({"properties": {"migratorName": "m", "path": "/lake", "targetId": made["id"]}});
+    let made = create(&migrations, "x", &migration).await.json();
+    assert_eq!(made["properties"]["targetId"], migration["properties"]["targetId"]);
+
+    az.resource("invoke-action", &migrations, &["-n", "x", "--action", "start"]).await.done();
+    let ids = ["--ids", made["id"].as_str().unwrap(), "--api-version", "2018-09-01-preview"];
+    let shown = az.run(&[&["resource", "show"], &ids[..]].concat()).await.json();
+    assert_eq!((&shown["id"], &shown["name"]), (&made["id"], &json!("x")));
+    assert_eq!(shown["properties"]["provisioningState"], "Succeeded");
+    assert_ne!(shown["properties"]["generation"], made["properties"]["generation"], "it was started");
+
+    let refused = |said: Said, code: i32, error: &str| {
+        assert_eq!(said.code, code, "{}{}", said.output, said.errors);
+        assert!(said.errors.contains(error), "{error}: {}", said.errors);
+    };
+    refused(create(&targets, "t", &target("m2")).await, 1, "CustomResourceNameInUse");
+    refused(az.resource("delete", &targets, &["-n", "t"]).await, 1, "TargetInUse");
+    let undeclared = az.resource("invoke-action", &migrations, &["-n", "x", "--action", "reset"]).await;
+    refused(undeclared, 3, "InvalidResourceType");
+    for (kind, name) in [(&migrations, "x"), (&targets, "t"), (&migrators, "m")] {
+        az.resource("delete", kind, &["-n", name]).await.done();
+        refused(az.resource("show", kind, &["-n", name]).await, 3, "ResourceNotFound");
+    }
+    az.resource("delete", &providers, &["-n", "lake"]).await.done();
+    refused(az.resource("show", &migrators, &["-n", "m2"]).await, 3, "ResourceNotFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_by_az_and_changes_nothing() {
     let site = Site::start().await;
     let az = Az { data: site.data() };

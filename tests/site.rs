@@ -37,7 +37,11 @@ pub struct Site {
 impl Site {
     /// With a resource group, a storage account and a container in it.
     pub async fn start() -> Self {
-        let site = Self::bare(&[]).await;
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let site = Self::bare(arguments).await;
         site.furnish().await;
         site
     }

@@ -28,6 +28,9 @@ pub struct Args {
     /// PostgreSQL database that the provider keeps its resources in: postgres://USER:PASSWORD@HOST:PORT/DATABASE [default: a file]
     #[arg(long, value_name = "ADDRESS", env = "LIVEDATA_STORE", hide_env_values = true)]
     store: Option<String>,
+    /// Let the provider be called by custom providers (Microsoft.CustomProviders), too, at a secret address on the seventh port
+    #[arg(long)]
+    custom_provider: bool,
 }
 
 /// `stop` completes when the process was asked to end.
@@ -43,9 +46,13 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
         retry_after_seconds: args.retry_after,
         compatible: args.compat_wandisco_fusion,
         provider_store: args.store,
+        custom_provider: args.custom_provider,
     })
     .await?;
     println!("{}", addresses(&environment));
+    if args.custom_provider {
+        println!("endpoint for custom providers: in {}\n", environment.custom_provider_url_path().display());
+    }
     println!("{}", first_steps(&environment));
     println!("{}", sample(&environment));
     println!("ready; Ctrl-C ends it, the same command brings everything back");

@@ -14,6 +14,7 @@
 //! | what `livedata relay --data` runs on | `relay/` |
 //! | the emulator's accounts and files | `storage/` |
 //! | a ready `AZURE_CONFIG_DIR` | `azure/` |
+//! | the endpoint for custom providers (0600), where their dialect is spoken | `custom-provider.url` |
 //! | the log of all of them | `livedata.log` |
 
 mod ports;
@@ -30,7 +31,9 @@ use livedata_front_door::{
     ServicePrincipal, write_az_config,
 };
 use livedata_pki::{self as pki, Authority, Identity, file, trust};
-use livedata_provider::{self as provider, API_VERSIONS, Clock, Provider, RelaySettings};
+use livedata_provider::{
+    self as provider, API_VERSIONS, Clock, CustomProviderListener, PathSecret, Provider, RelaySettings,
+};
 use livedata_relay_server::{self as relay, Key, Limits, RelayConfig, RelayServer, Right, Rules};
 use livedata_session::AgentAuthority;
 use livedata_storage_account::{LookUpError, ManagementClient, Settings};
@@ -92,6 +95,10 @@ pub enum Error {
     Relay(#[from] relay::StartError),
     #[error("the relay did not stop in good order")]
     RelayStop(#[source] std::io::Error),
+    #[error(
+        "the secret path of custom providers cannot be used; remove it from secrets.json to have another one made"
+    )]
+    CustomProvider(#[from] provider::WeakSecret),
     #[error("the provider does not start")]
     Provider(#[from] provider::StartError),
     #[error("the front door does not start or stop")]
@@ -121,6 +128,8 @@ pub struct Options {
     pub compatible: bool,
     /// Address of the PostgreSQL database of the provider; `None`: a file in the folder.
     pub provider_store: Option<String>,
+    /// Lets the provider speak the custom-provider dialect, too.
+    pub custom_provider: bool,
 }
 
 async fn provider_store(folder: &Path, database: Option<&str>) -> Result<Arc<dyn Store>, Error> {
@@ -188,6 +197,14 @@ impl Environment {
             enrolment_tls: server.server_config(None)?,
             enrolment_url: None,
             enrolment_authority_fingerprint: servers.fingerprint(),
+            custom_provider: match options.custom_provider {
+                true => Some(CustomProviderListener {
+                    listen: loopback(ports.custom_provider()),
+                    tls: server.server_config(None)?,
+                    secret: PathSecret::new(&secrets.custom_provider)?,
+                }),
+                false => None,
+            },
             authority: Arc::new(AgentAuthority::load_or_create(&folder.join("agents"))?),
             relay: RelaySettings {
                 url: relay_config.public_url,
@@ -234,12 +251,21 @@ impl Environment {
                 admin_token: secrets.storage_admin.clone(),
                 endpoint: emulator.storage_url().parse()?,
             },
+            endpoint_tls: trust::system_and(servers.certificate_pem())?,
             retry_after_seconds: options.retry_after_seconds,
         })
         .await?;
         let environment = Self { folder, ports, secrets, front_door, provider, relay, emulator };
         environment.ports.keep(&environment.folder)?;
         environment.write_az_config()?;
+        if options.custom_provider {
+            let url = format!(
+                "https://localhost:{}/{}\n",
+                ports.custom_provider(),
+                environment.secrets.custom_provider
+            );
+            file::write(&environment.custom_provider_url_path(), &url, file::PRIVATE)?;
+        }
         Ok(environment)
     }
 
@@ -276,6 +302,11 @@ impl Environment {
     /// The password of [`USER`], as `az login -p @FILE` reads it.
     pub fn password_path(&self) -> PathBuf {
         self.folder.join("azure").join("password")
+    }
+
+    /// Holds the endpoint for custom providers, if their dialect is spoken.
+    pub fn custom_provider_url_path(&self) -> PathBuf {
+        self.folder.join("custom-provider.url")
     }
 
     /// Whom clients of every server here have to trust.

@@ -253,6 +253,7 @@ async fn show(args: &Args, mode: Mode, folder: &Path, stage: &mut Stage) -> Resu
         retry_after_seconds: 1,
         compatible: false,
         provider_store: None,
+        custom_provider: false,
     });
     let environment = stage.environment.insert(started.await?);
     step(

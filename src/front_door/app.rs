@@ -6,6 +6,7 @@ use livedata_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::custom_providers::Endpoints;
 use crate::options::ServicePrincipal;
 use crate::sign_in::SigningKey;
 use crate::storage::Emulator;
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub signing_key: SigningKey,
     pub upstreams: Vec<Upstream>,
     pub emulator: Emulator,
+    pub endpoints: Endpoints,
     pub retry_after_seconds: u32,
     pub background: Background,
 }

@@ -10,7 +10,7 @@ use crate::reply::{Outcome, Refusal, Reply};
 use crate::request::{Incoming, Method};
 use crate::route::{Route, Scoped};
 use crate::sign_in::Caller;
-use crate::{forward, groups, registration, resources, sign_in, storage, subscriptions};
+use crate::{custom_providers, forward, groups, registration, resources, sign_in, storage, subscriptions};
 
 /// Answers, with the headers that every answer carries (rules 95, 96). A request that could not be read is refused.
 pub(crate) async fn answer(app: &Arc<App>, request: Result<Incoming, ArmError>) -> Reply {
@@ -105,7 +105,9 @@ async fn provided(
     namespace: &str,
     rest: &[&str],
 ) -> Outcome {
-    let known = storage::serves(namespace) || app.upstream(namespace).is_some();
+    let known = storage::serves(namespace)
+        || custom_providers::serves(namespace)
+        || app.upstream(namespace).is_some();
     if !known {
         return Err(registration::unknown_namespace(namespace).into());
     }
@@ -120,6 +122,9 @@ async fn provided(
     }
     if storage::serves(namespace) {
         return storage::answer(app, request, group, rest).await;
+    }
+    if custom_providers::serves(namespace) {
+        return custom_providers::answer(app, request, group, rest).await;
     }
     forward::forward(app, request, caller, upstream(app, namespace)?).await
 }

@@ -15,11 +15,12 @@
 //!
 //! Start reading at [`FrontDoor::start`], then `route` (which paths exist), `dispatch` (who answers them). `sign_in` holds
 //! metadata and tokens, `groups` resource groups, `forward` the way to a provider, `storage` the `Microsoft.Storage`
-//! accounts, which live in the storage emulator.
+//! accounts, which live in the storage emulator, `custom_providers` resource types of `Microsoft.CustomProviders`.
 
 mod app;
 mod az_config;
 mod clock;
+mod custom_providers;
 mod dispatch;
 mod error;
 mod forward;

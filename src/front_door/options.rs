@@ -26,6 +26,8 @@ pub struct Options {
     pub data_directory: PathBuf,
     pub providers: Vec<RegisteredProvider>,
     pub storage: EmulatorAdmin,
+    /// Trust in the endpoints of custom providers.
+    pub endpoint_tls: rustls::ClientConfig,
     /// Sent with every answer that asks a client to come again.
     pub retry_after_seconds: u32,
 }

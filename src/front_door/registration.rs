@@ -8,6 +8,7 @@ use livedata_store::Change;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::custom_providers;
 use crate::dispatch::method_not_allowed;
 use crate::forward::OnBehalfOf;
 use crate::options::ProvidedType;
@@ -195,7 +196,16 @@ fn manifests(app: &App) -> Vec<Manifest<'_>> {
         },
         Manifest {
             namespace: storage::NAMESPACE,
-            resource_types: vec![provided(storage::RESOURCE_TYPE, storage::API_VERSION, everywhere)],
+            resource_types: vec![provided(storage::RESOURCE_TYPE, storage::API_VERSION, everywhere.clone())],
+            own: true,
+        },
+        Manifest {
+            namespace: custom_providers::NAMESPACE,
+            resource_types: vec![provided(
+                custom_providers::RESOURCE_TYPE,
+                custom_providers::API_VERSION,
+                everywhere,
+            )],
             own: true,
         },
     ];

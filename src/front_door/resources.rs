@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use filter::Filter;
 
 use crate::app::App;
+use crate::custom_providers;
 use crate::dispatch::method_not_allowed;
 use crate::forward::OnBehalfOf;
 use crate::groups;
@@ -38,7 +39,7 @@ pub(crate) async fn list(app: &App, request: &Incoming, caller: &Caller, group: 
     let behalf = OnBehalfOf::of(request, caller, app);
     let mut found = Vec::new();
     let namespaces = app.upstreams.iter().map(|upstream| upstream.namespace.as_str());
-    for namespace in namespaces.chain([storage::NAMESPACE]) {
+    for namespace in namespaces.chain([storage::NAMESPACE, custom_providers::NAMESPACE]) {
         if filter.can_match_namespace(namespace) {
             found.extend(of_namespace(app, namespace, group.as_deref(), &behalf).await?);
         }
@@ -60,6 +61,9 @@ pub(crate) async fn of_namespace(
 ) -> Result<Vec<Value>, ArmError> {
     if storage::serves(namespace) {
         return storage::documents(app, group).await;
+    }
+    if custom_providers::serves(namespace) {
+        return custom_providers::documents(app, group).await;
     }
     let mut found = Vec::new();
     let Some(upstream) = app.upstream(namespace) else { return Ok(found) };

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::app::{App, Background};
+use crate::custom_providers::Endpoints;
 use crate::error::Error;
 use crate::groups;
 use crate::options::Options;
@@ -58,6 +59,7 @@ impl FrontDoor {
             signing_key: SigningKey::load_or_create(&options.data_directory.join(SIGNING_KEY_FILE))?,
             upstreams,
             emulator: Emulator::new(options.storage)?,
+            endpoints: Endpoints::new(options.endpoint_tls)?,
             retry_after_seconds: options.retry_after_seconds,
             background: Background {
                 runtime: tokio::runtime::Handle::current(),

@@ -39,13 +39,7 @@ pub(crate) struct Answer {
 
 impl Upstream {
     pub fn new(provider: RegisteredProvider) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(provider.tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(ANSWER_WITHIN)
-            .build()
+        let client = client(provider.tls)
             .map_err(|source| Error::ProviderClient { namespace: provider.namespace.clone(), source })?;
         Ok(Self {
             namespace: provider.namespace,
@@ -96,27 +90,7 @@ impl Upstream {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(|error| self.unavailable(&error))?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
-        let mut body = BytesMut::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| self.unavailable(&error))?;
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                let message = format!(
-                    "The answer of provider '{}' is longer than {MAX_ANSWER_BYTES} bytes.",
-                    self.namespace
-                );
-                return Err(ArmError::new(500, "ResourceProviderAnswerTooLong", message));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: body.freeze() })
+        exchange(&self.namespace, request).await
     }
 
     /// All top-level resources of one type, every page.
@@ -167,23 +141,59 @@ impl Upstream {
             format!("Provider '{}' answered GET {target} with something that is not a list.", self.namespace);
         ArmError::new(502, "ResourceProviderAnswerUnreadable", message)
     }
+}
 
-    fn unavailable(&self, error: &reqwest::Error) -> ArmError {
-        tracing::warn!(namespace = %self.namespace, error = ?error, "a resource provider did not answer");
-        if error.is_timeout() && !error.is_connect() {
-            let message = format!(
-                "The resource provider '{}' did not answer within {} seconds.",
-                self.namespace,
-                ANSWER_WITHIN.as_secs()
-            );
-            return ArmError::new(504, "GatewayTimeout", message);
+/// Whoever is asked gets the time of a provider, and leads nowhere else.
+pub(crate) fn client(tls: rustls::ClientConfig) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ANSWER_WITHIN)
+        .build()
+}
+
+/// Sends a request to `who`, and reads the whole answer.
+pub(crate) async fn exchange(who: &str, request: reqwest::RequestBuilder) -> Result<Answer, ArmError> {
+    let response = request.send().await.map_err(|error| unavailable(who, error))?;
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    let mut body = BytesMut::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| unavailable(who, error))?;
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            let message = format!("The answer of provider '{who}' is longer than {MAX_ANSWER_BYTES} bytes.");
+            return Err(ArmError::new(500, "ResourceProviderAnswerTooLong", message));
         }
-        let message = format!(
-            "The resource provider '{}' cannot be reached. Check that it is running and that both sides trust each other's certificates, then try again.",
-            self.namespace
-        );
-        ArmError::new(503, "ResourceProviderUnavailable", message)
+        body.extend_from_slice(&chunk);
     }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+fn unavailable(who: &str, error: reqwest::Error) -> ArmError {
+    // The address of a custom provider's endpoint is a secret.
+    let error = error.without_url();
+    tracing::warn!(provider = who, error = ?error, "a resource provider did not answer");
+    if error.is_timeout() && !error.is_connect() {
+        let seconds = ANSWER_WITHIN.as_secs();
+        let message = format!("The resource provider '{who}' did not answer within {seconds} seconds.");
+        return ArmError::new(504, "GatewayTimeout", message);
+    }
+    let message = format!(
+        "The resource provider '{who}' cannot be reached. Check that it is running and that both sides trust each other's certificates, then try again."
+    );
+    ArmError::new(503, "ResourceProviderUnavailable", message)
+}
+
+/// Whether this is an error as ARM has it.
+pub(crate) fn is_error(body: &[u8]) -> bool {
+    serde_json::from_slice::<ErrorBody>(body).is_ok()
 }
 
 impl Answer {

@@ -28,6 +28,17 @@ pub fn system() -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
+/// A client that trusts whom this machine's operating system trusts, and servers of the authorities in `authority_pem`.
+pub fn system_and(authority_pem: &str) -> Result<ClientConfig, Error> {
+    let verifier =
+        rustls_platform_verifier::Verifier::new_with_extra_roots(certificates(authority_pem)?, crypto())?;
+    Ok(ClientConfig::builder_with_provider(crypto())
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
 /// A client that trusts servers of the one authority whose certificate has this fingerprint
 /// ([`crate::Authority::fingerprint`]); the server must send that certificate in its chain. Host names are checked.
 pub fn pinned(fingerprint: &str) -> Result<ClientConfig, Error> {

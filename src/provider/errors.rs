@@ -35,6 +35,7 @@ codes! {
     MISSING_API_VERSION = "MissingApiVersionParameter" 400: "The request has no `api-version`." => "Add `?api-version=` with one of the versions that the message lists.";
     INVALID_API_VERSION = "InvalidApiVersionParameter" 400: "The `api-version` is malformed or not served." => "Use one of the versions that the message lists.";
     ROUTE_NOT_FOUND = "RouteNotFound" 404: "The path is not one of this provider's." => "Check the path; `GET /providers/LiveData.Platform/operations` lists what exists.";
+    INVALID_REQUEST_PATH = "InvalidRequestPath" 400: "A custom provider's request has no `X-MS-CustomProviders-RequestPath`, or one that is not the id of a resource of a custom provider." => "Call through `Microsoft.CustomProviders`, which sends the header.";
     INVALID_RESOURCE_TYPE = "InvalidResourceType" 404: "The resource type does not exist." => "Check the type's spelling and whether its parent types are in the path.";
     INVALID_SUBSCRIPTION_STATE = "InvalidSubscriptionState" 400: "The subscription is not registered (400), or is warned, suspended or being deleted (409)." => "Register the subscription: `az provider register --namespace LiveData.Platform`.";
     METHOD_NOT_ALLOWED = "MethodNotAllowed" 405: "The path exists but not with this method." => "Use a method of the reply's `Allow` header.";
@@ -63,6 +64,7 @@ codes! {
     TARGET_NOT_READY = "TargetNotReady" 409: "The migration's target was refused when its storage account was looked up." => "Correct the target (its own error says what is wrong), then repeat the request.";
     PARENT_RESOURCE_NOT_FOUND = "ParentResourceNotFound" 404: "The migrator of a child resource does not exist." => "Create the migrator first, or correct its name.";
     RESOURCE_NOT_FOUND = "ResourceNotFound" 404: "The resource does not exist." => "Check the id; list the collection to see what exists.";
+    CUSTOM_RESOURCE_NAME_IN_USE = "CustomResourceNameInUse" 409: "The name of a custom resource is taken in its custom provider, whatever the migrator, or in its resource group outside the custom provider." => "Choose another name; `properties.migratorName` cannot be changed.";
     PRECONDITION_FAILED = "PreconditionFailed" 412: "`If-Match` or `If-None-Match` does not hold." => "Read the resource again and repeat the change with its present etag.";
     CONCURRENT_CHANGE = "ConcurrentChange" 409: "Others changed the same resources again and again while the request was tried." => "Repeat the request.";
     ANOTHER_OPERATION_IN_PROGRESS = "AnotherOperationInProgress" 409: "The resource has an unfinished operation." => "Wait until its `provisioningState` is terminal, then repeat. DELETE is always allowed.";

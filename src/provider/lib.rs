@@ -1,8 +1,8 @@
 //! The resource provider `LiveData.Platform`: migrators and what hangs below them, spoken to like any Azure resource
 //! provider, in two api-versions ([`view`]); `docs/resource-types.md` says what there is.
 //!
-//! Two listeners. The ARM one ([`routes`] → [`verbs`]) accepts client certificates only. The [`enrolment`] one gives agents
-//! their certificate. Requests write intent and an operation in one transaction; [`controllers`] turn intent into desired
+//! Two listeners, and a third where it is wanted. The ARM one ([`routes`] → [`verbs`]) accepts client certificates only. The [`enrolment`] one gives agents
+//! their certificate. The [`custom_provider`] one speaks a dialect behind a secret path. Requests write intent and an operation in one transaction; [`controllers`] turn intent into desired
 //! state and end the operation; [`sessions`] carry desired state to the agents and reports back into [`observed`].
 //!
 //! Promises:
@@ -22,6 +22,7 @@ mod clock;
 mod commands;
 mod controllers;
 mod core;
+mod custom_provider;
 mod desired;
 mod document;
 mod duration;
@@ -54,7 +55,8 @@ mod view;
 mod wire;
 
 pub use clock::Clock;
-pub use options::{Options, RelaySettings, Rule};
+pub use custom_provider::{PathSecret, WeakSecret};
+pub use options::{CustomProviderListener, Options, RelaySettings, Rule};
 pub use registry::{API_VERSIONS, resource_types};
 pub use running::{Provider, Running, StartError};
 pub use view::{PUBLIC_NAMESPACE, Version};

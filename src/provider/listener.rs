@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::custom_provider::PathSecret;
 use crate::errors;
 use crate::request::Response;
 
@@ -67,11 +68,12 @@ pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
-/// Serves on a thread of its own until [`Listening::stop`].
+/// Serves on a thread of its own until [`Listening::stop`]. With a secret, nothing is said to requests of any other path.
 pub async fn serve(
     name: &'static str,
     listener: TcpListener,
     tls: rustls::ServerConfig,
+    secret: Option<PathSecret>,
     service: Service,
 ) -> std::io::Result<Listening> {
     let runtime = Handle::current();
@@ -80,9 +82,22 @@ pub async fn serve(
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let server = HttpServer::new(move || {
-                let (service, runtime) = (Arc::clone(&service), runtime.clone());
+                let (service, runtime, secret) = (Arc::clone(&service), runtime.clone(), secret.clone());
                 App::new().default_service(web::to(move |request: HttpRequest, body: web::Payload| {
-                    answer(request, body, Arc::clone(&service), runtime.clone())
+                    let (service, runtime, secret) = (Arc::clone(&service), runtime.clone(), secret.clone());
+                    async move {
+                        match secret {
+                            Some(secret) if !secret.opens(request.uri().path()) => {
+                                HttpResponse::NotFound().finish()
+                            }
+                            // Its path is a secret, which no log may have.
+                            Some(_) => answer(request, "/".to_owned(), body, service, runtime).await,
+                            None => {
+                                let path = request.uri().path().to_owned();
+                                answer(request, path, body, service, runtime).await
+                            }
+                        }
+                    }
                 }))
             })
             .workers(WORKERS)
@@ -107,11 +122,17 @@ pub async fn serve(
     Ok(Listening { handle, ended })
 }
 
-async fn answer(request: HttpRequest, body: web::Payload, service: Service, runtime: Handle) -> HttpResponse {
+async fn answer(
+    request: HttpRequest,
+    path: String,
+    body: web::Payload,
+    service: Service,
+    runtime: Handle,
+) -> HttpResponse {
     let request_id = uuid::Uuid::new_v4().to_string();
     let incoming = Incoming {
         method: request.method().as_str().to_owned(),
-        path: request.uri().path().to_owned(),
+        path,
         query: request.uri().query().unwrap_or("").to_owned(),
         host: request.connection_info().host().to_owned(),
         headers: request

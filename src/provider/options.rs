@@ -11,6 +11,7 @@ use livedata_store::sealed::SealingKey;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::custom_provider::PathSecret;
 
 pub struct Options {
     pub store: Arc<dyn Store>,
@@ -31,6 +32,8 @@ pub struct Options {
     pub enrolment_url: Option<Url>,
     /// SHA-256 of the certificate (DER) of the authority of `enrolment_tls`, hexadecimal.
     pub enrolment_authority_fingerprint: String,
+    /// `None`: the dialect is not spoken.
+    pub custom_provider: Option<CustomProviderListener>,
     /// Certifies agents; also gives the provider its own identity in sessions.
     pub authority: Arc<AgentAuthority>,
     pub relay: RelaySettings,
@@ -38,6 +41,14 @@ pub struct Options {
     /// Sent with every answer that asks a client to come again; ARM allows 10 to 600.
     pub retry_after_seconds: u32,
     pub clock: Clock,
+}
+
+/// Where custom providers call: `https://{host}/{secret}` is the endpoint of all their types and actions.
+pub struct CustomProviderListener {
+    pub listen: SocketAddr,
+    /// Server certificate only: these callers show none.
+    pub tls: rustls::ServerConfig,
+    pub secret: PathSecret,
 }
 
 /// How agents are reached.

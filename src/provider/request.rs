@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use livedata_arm::etag::Preconditions;
 use livedata_arm::{ArmError, SystemData};
+use livedata_store::Change;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use url::Url;
@@ -51,6 +52,8 @@ pub struct Request {
     pub tenant: Option<String>,
     pub content_type: Option<String>,
     pub body: Bytes,
+    /// It came through the custom-provider dialect; what is written together with the resource.
+    pub custom_provider: Option<Change>,
 }
 
 impl Request {

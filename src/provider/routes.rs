@@ -88,7 +88,7 @@ async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError
         return Ok(Response::error(&refusal).with("allow", allowed.join(", ")));
     }
     if let Some(subscription) = route.subscription() {
-        subscriptions::check(core, subscription, request.method).await?;
+        subscriptions::check(core, subscription, request).await?;
     }
     let done = match route {
         Route::ProviderOperations => Ok(provider_operations::list(request.view.namespace())),

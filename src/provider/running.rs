@@ -17,7 +17,7 @@ use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
 use crate::view::{Namespaces, Version};
-use crate::{controllers, enrolment, errors, routes, sessions, subscriptions};
+use crate::{controllers, custom_provider, enrolment, errors, routes, sessions, subscriptions};
 
 /// Why a provider does not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,7 @@ pub struct Provider;
 pub struct Running {
     pub arm_address: SocketAddr,
     pub enrolment_address: SocketAddr,
+    pub custom_provider_address: Option<SocketAddr>,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
     listeners: Vec<Listening>,
@@ -53,6 +54,10 @@ impl Provider {
             |address| listener::bind(address).map_err(|source| StartError::Listen { address, source });
         let (arm_listener, arm_address) = bound(options.arm_listen)?;
         let (enrolment_listener, enrolment_address) = bound(options.enrolment_listen)?;
+        let custom_provider = match options.custom_provider {
+            Some(custom) => Some((bound(custom.listen)?, custom)),
+            None => None,
+        };
         let enrolment_url = match options.enrolment_url {
             Some(url) => url,
             None => Url::parse(&format!("https://localhost:{}", enrolment_address.port()))?,
@@ -88,8 +93,16 @@ impl Provider {
                 enrolment_service(&core),
             ),
         ] {
-            let listening = listener::serve(name, socket, tls, service).await;
+            let listening = listener::serve(name, socket, tls, None, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
+        }
+        let mut custom_provider_address = None;
+        if let Some(((socket, address), custom)) = custom_provider {
+            let service = custom_provider::service(&core);
+            let (name, secret) = ("provider-custom", Some(custom.secret));
+            let listening = listener::serve(name, socket, custom.tls, secret, service).await;
+            listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
+            custom_provider_address = Some(address);
         }
         if let Err(error) = subscriptions::resume(&core, &own_request(&core)).await {
             tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
@@ -101,7 +114,7 @@ impl Provider {
         tasks.spawn(controllers::sweep(Arc::clone(&core), cancel.clone()));
         tasks.spawn(sessions::run(core, identity, cancel.clone()));
         tracing::info!(%arm_address, %enrolment_address, "the resource provider listens");
-        Ok(Running { arm_address, enrolment_address, cancel, tasks, listeners })
+        Ok(Running { arm_address, enrolment_address, custom_provider_address, cancel, tasks, listeners })
     }
 }
 
@@ -167,6 +180,7 @@ fn request(core: &Core, incoming: Incoming) -> Result<Request, Box<Response>> {
             .map(str::to_owned),
         content_type: incoming.header("content-type").map(str::to_owned),
         body: incoming.body,
+        custom_provider: None,
     })
 }
 
@@ -195,5 +209,6 @@ fn own_request(core: &Core) -> Request {
         tenant: None,
         content_type: None,
         body: bytes::Bytes::new(),
+        custom_provider: None,
     }
 }

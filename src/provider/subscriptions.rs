@@ -163,8 +163,8 @@ async fn state(core: &Core, id: &str) -> Outcome<Option<State>> {
 }
 
 /// Whether the subscription's state allows the request.
-pub async fn check(core: &Core, subscription: &str, method: Method) -> Outcome<()> {
-    if matches!(method, Method::Get | Method::Head) {
+pub async fn check(core: &Core, subscription: &str, request: &Request) -> Outcome<()> {
+    if matches!(request.method, Method::Get | Method::Head) {
         return Ok(());
     }
     let state = state(core, subscription).await?;
@@ -173,7 +173,9 @@ pub async fn check(core: &Core, subscription: &str, method: Method) -> Outcome<(
         let error = errors::INVALID_SUBSCRIPTION_STATE.error(message);
         Err(ArmError { status, ..error }.into())
     };
-    match (state, method) {
+    match (state, request.method) {
+        // Nobody tells of a registration there: see `custom_provider`.
+        (None | Some(State::Unregistered), _) if request.custom_provider.is_some() => Ok(()),
         (Some(State::Registered), _) | (Some(State::Warned | State::Suspended), Method::Delete) => Ok(()),
         (None | Some(State::Unregistered), _) => {
             refused(400, "is not registered for this namespace; register it first")

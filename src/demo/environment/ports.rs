@@ -1,4 +1,4 @@
-//! Six ports, chosen once and kept: what was printed, stored or configured at clients stays true after a restart.
+//! Six ports and, for the custom-provider dialect, the one that follows them, chosen once and kept: what was printed, stored or configured at clients stays true after a restart.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Ports {
     }
 
     fn from(first: u16) -> Result<Self, Error> {
-        if first == 0 || first > u16::MAX - 5 {
+        if first == 0 || first > u16::MAX - 6 {
             return Err(Error::NoSuchPorts { first });
         }
         let port = |offset| first + offset;
@@ -68,6 +68,11 @@ impl Ports {
             storage: port(4),
             storage_admin: port(5),
         })
+    }
+
+    /// Of the custom-provider dialect, where it is wanted.
+    pub fn custom_provider(self) -> u16 {
+        self.front_door + 6
     }
 
     fn all(self) -> [u16; 6] {
@@ -85,7 +90,8 @@ fn free() -> Result<Ports, Error> {
         let random = uuid::Uuid::new_v4().as_u128() as u16;
         let first = RANGE.start + random % (RANGE.end - RANGE.start);
         let ports = Ports::from(first)?;
-        let taken: Vec<_> = ports.all().into_iter().map(|port| TcpListener::bind(loopback(port))).collect();
+        let all = ports.all().into_iter().chain([ports.custom_provider()]);
+        let taken: Vec<_> = all.map(|port| TcpListener::bind(loopback(port))).collect();
         if taken.iter().all(Result::is_ok) {
             return Ok(ports);
         }

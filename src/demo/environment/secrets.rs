@@ -16,6 +16,9 @@ pub struct Secrets {
     pub storage_admin: String,
     pub relay_send: String,
     pub relay_listen: String,
+    /// The path that custom providers know.
+    #[serde(default)]
+    pub custom_provider: String,
 }
 
 impl Secrets {
@@ -23,7 +26,12 @@ impl Secrets {
 
     pub fn load_or_create(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(Self::FILE);
-        if let Some(secrets) = super::read_json(&path)? {
+        if let Some(mut secrets) = super::read_json::<Self>(&path)? {
+            // A folder may be older than this secret.
+            if secrets.custom_provider.is_empty() {
+                secrets.custom_provider = random();
+                super::write_json(&path, &secrets)?;
+            }
             return Ok(secrets);
         }
         let secrets = Self {
@@ -32,6 +40,7 @@ impl Secrets {
             storage_admin: random(),
             relay_send: random(),
             relay_listen: random(),
+            custom_provider: random(),
         };
         super::write_json(&path, &secrets)?;
         Ok(secrets)

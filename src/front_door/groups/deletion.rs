@@ -19,6 +19,7 @@ use super::record::{self, GroupState};
 use super::{GROUPS, group_key, still_deleting};
 use crate::app::App;
 use crate::clock;
+use crate::custom_providers;
 use crate::dispatch::method_not_allowed;
 use crate::forward::OnBehalfOf;
 use crate::registration;
@@ -192,6 +193,7 @@ async fn empty(
     }
     if left == 0 {
         storage::delete_all_in(app, group).await?;
+        custom_providers::delete_all_in(app, group).await?;
     }
     match refused {
         Some(error) => Err(error),

@@ -11,6 +11,8 @@ mod concurrency;
 mod contract;
 #[path = "provider/deaths.rs"]
 mod deaths;
+#[path = "provider/custom_provider.rs"]
+mod custom_provider;
 #[path = "provider/enrolment.rs"]
 mod enrolment;
 #[path = "provider/failed_paths.rs"]

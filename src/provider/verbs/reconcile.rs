@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::clock::parse_rfc3339;
 use crate::core::Core;
+use crate::custom_provider;
 use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::{ResourceKind, Settled};
@@ -99,6 +100,7 @@ async fn erase<K: ResourceKind>(
     let collection = K::DESCRIPTION.collection;
     let change = Change::new().expect(collection, key, Some(loaded.version));
     let change = K::erase(core, &loaded.document, change).await?;
+    let change = custom_provider::forget(core, key, change).await?;
     let change = change.remove(observed::MIGRATIONS, key);
     let mut change = change.remove(collection, key).remove(operations::WORK, key);
     change = document::put(change, GENERATIONS, key, &loaded.document.generation)?;

@@ -1,7 +1,6 @@
 //! PUT and PATCH: wire → input → validation → admission → mutation → one transaction of resource and operation.
 
 use livedata_arm::{ArmError, Plan, ProvisioningState, ResourceId, SystemData, Tags, merge_patch};
-use livedata_store::Change;
 use serde_json::{Map, Value};
 
 use super::reconcile::last_generation;
@@ -231,8 +230,9 @@ async fn write<K: ResourceKind>(
         check_idle(&stored.document)?;
         check_unchanged(&request.view, &stored.document, &parsed)?;
     }
+    let change = request.custom_provider.clone().unwrap_or_default();
     let mut change =
-        Change::new().expect(description.collection, id.key(), stored.as_ref().map(|stored| stored.version));
+        change.expect(description.collection, id.key(), stored.as_ref().map(|stored| stored.version));
     let mut location = parsed.location.clone().unwrap_or_default();
     if let Some(parent) = id.parent() {
         let parent = migrators::parent(core, &parent).await?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests: a failed step fails the test")]
 
 mod az_config;
+mod custom_providers;
 mod forwarding;
 mod groups;
 mod provider;

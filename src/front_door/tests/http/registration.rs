@@ -44,7 +44,7 @@ async fn providers_are_listed_with_their_types() {
         .iter()
         .map(|one| one["namespace"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["Microsoft.Resources", "Microsoft.Storage", NAMESPACE]);
+    assert_eq!(names, ["Microsoft.Resources", "Microsoft.Storage", "Microsoft.CustomProviders", NAMESPACE]);
     let unknown = world.get("/providers/No.Body").await;
     assert_eq!((unknown.status, unknown.code()), (404, "InvalidResourceNamespace"));
     assert_eq!(world.post("/providers/Microsoft.Resources/unregister").await.status, 409);

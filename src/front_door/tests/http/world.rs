@@ -123,6 +123,7 @@ impl World {
                 admin_token: ADMIN_TOKEN.to_owned(),
                 endpoint: self.emulator.storage_url().parse().unwrap(),
             },
+            endpoint_tls: trust::only(self.authority.certificate_pem()).unwrap(),
             retry_after_seconds: 1,
         })
         .await
@@ -167,7 +168,11 @@ impl World {
     /// `path` is sent as it is written, after the subscription.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let version = if path.contains(NAMESPACE) { VERSION } else { "2024-11-01" };
+        let version = match path {
+            _ if path.contains(NAMESPACE) => VERSION,
+            _ if path.contains("Microsoft.CustomProviders/") => "2018-09-01-preview",
+            _ => "2024-11-01",
+        };
         let url =
             format!("{}/subscriptions/{SUBSCRIPTION}{path}{separator}api-version={version}", self.url());
         self.client.request(method, url).bearer_auth(&self.token)

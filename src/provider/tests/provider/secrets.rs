@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use livedata_session::enrolment::InstallKey;
 use livedata_store::sqlite::SqliteStore;
 
-use crate::world::{ACCOUNT_KEY, World, migration_body};
+use crate::world::{ACCOUNT_KEY, PATH_SECRET, World, migration_body};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -33,7 +33,8 @@ async fn a_secret_is_in_no_reply_no_log_and_not_in_the_sqlite_file() {
         .init();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("provider.db");
-    let world = World::on(Arc::new(SqliteStore::open(&file).await.unwrap()));
+    let store = Arc::new(SqliteStore::open(&file).await.unwrap());
+    let world = World { custom_provider: true, ..World::on(store) };
     let running = world.start().await;
     let client = world.client(&running);
     let (m, target) = client.make_pair("m").await;
@@ -46,6 +47,11 @@ async fn a_secret_is_in_no_reply_no_log_and_not_in_the_sqlite_file() {
 
     for path in [target.clone(), format!("{m}/targets"), m.clone(), format!("{m}/liveDataMigrations")] {
         assert!(!client.get(&path).await.body.to_string().contains(ACCOUNT_KEY), "{path}");
+    }
+    let custom = running.custom_provider_address.unwrap().port();
+    let http = world.client_without_certificate();
+    for path in [PATH_SECRET.to_owned(), format!("{PATH_SECRET}/more")] {
+        http.get(format!("https://localhost:{custom}/{path}")).send().await.unwrap();
     }
     running.stop().await;
     drop(world);
@@ -65,4 +71,10 @@ async fn a_secret_is_in_no_reply_no_log_and_not_in_the_sqlite_file() {
         assert!(!has(&stored, secret), "the {what} is in the store's file");
         assert!(!has(&logged, secret), "the {what} is in the log");
     }
+    // The client of this test logs where it goes.
+    let ours = String::from_utf8_lossy(&logged)
+        .lines()
+        .filter(|line| line.contains("livedata_provider"))
+        .collect::<String>();
+    assert!(ours.contains("answered") && !ours.contains(PATH_SECRET), "the secret path is in the log");
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use livedata_pki::{Authority, Identity, trust};
-use livedata_provider::{Clock, Options, Provider, RelaySettings, Rule, Running};
+use livedata_provider::{
+    Clock, CustomProviderListener, Options, PathSecret, Provider, RelaySettings, Rule, Running,
+};
 use livedata_session::AgentAuthority;
 use livedata_storage_account::{Account, LookUpError, StorageAccounts};
 use livedata_store::memory::MemoryStore;
@@ -19,6 +21,8 @@ use tempfile::TempDir;
 
 pub const VERSION: &str = "2026-11-01-preview";
 pub const GROUP: &str = "/subscriptions/s1/resourceGroups/rg1";
+/// The path of the custom-provider listener.
+pub const PATH_SECRET: &str = "6f1d2c3b4a5968778695a4b3c2d1e0f0";
 pub const ACCOUNT_KEY: &str = "dmVyeS1zZWNyZXQtYWNjb3VudC1rZXk=";
 
 /// How an account answers.
@@ -71,6 +75,8 @@ pub struct World {
     pub web_authority: Authority,
     pub agent_authority: Arc<AgentAuthority>,
     pub relay: RelaySettings,
+    /// Whether the custom-provider dialect is spoken.
+    pub custom_provider: bool,
 }
 
 impl World {
@@ -106,6 +112,7 @@ impl World {
                 send_rule: rule("send"),
                 listen_rule: rule("listen"),
             },
+            custom_provider: false,
             web_authority,
             folder,
         }
@@ -136,6 +143,11 @@ impl World {
             enrolment_tls: identity.server_config(None).unwrap(),
             enrolment_url: None,
             enrolment_authority_fingerprint: self.web_authority.fingerprint(),
+            custom_provider: self.custom_provider.then(|| CustomProviderListener {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                tls: identity.server_config(None).unwrap(),
+                secret: PathSecret::new(PATH_SECRET).unwrap(),
+            }),
             authority: Arc::clone(&self.agent_authority),
             relay: self.relay.clone(),
             storage_accounts: Arc::clone(&self.accounts) as Arc<dyn StorageAccounts>,
