@@ -141,18 +141,28 @@ impl Call<'_> {
         let after =
             self.request.parameter("$skipToken").map(|token| list::key_of(token, &prefix)).transpose()?;
         let mut named = names::list(self.core, &prefix, after.as_deref(), page + 1).await?;
-        let more = named.len() > page;
+        let mut more = named.len() > page;
         named.truncate(page);
-        let mut value = Vec::with_capacity(named.len());
+        let (mut value, mut bytes, mut looked_at) = (Vec::with_capacity(named.len()), 0, 0);
         for (_, id) in &named {
+            looked_at += 1;
             let response = self.dispatch(Method::Get, id, None, Change::new()).await;
             match response.status {
-                200 => value.extend(self.shown(response, id).await?.body),
+                200 => {
+                    let shown = self.shown(response, id).await?.body.unwrap_or_default();
+                    bytes += shown.to_string().len();
+                    value.push(shown);
+                }
                 // It has gone since the names were read.
                 404 => {}
                 _ => return Ok(response),
             }
+            if bytes >= list::FULL_BYTES {
+                break;
+            }
         }
+        more |= looked_at < named.len();
+        named.truncate(looked_at);
         let mut body = Map::from_iter([("value".to_owned(), Value::Array(value))]);
         if let Some((last, _)) = named.last().filter(|_| more) {
             body.insert("nextLink".to_owned(), Value::String(list::next_link(&self.request, last)));

@@ -9,10 +9,10 @@ mod commands;
 mod concurrency;
 #[path = "provider/contract.rs"]
 mod contract;
-#[path = "provider/deaths.rs"]
-mod deaths;
 #[path = "provider/custom_provider.rs"]
 mod custom_provider;
+#[path = "provider/deaths.rs"]
+mod deaths;
 #[path = "provider/enrolment.rs"]
 mod enrolment;
 #[path = "provider/failed_paths.rs"]

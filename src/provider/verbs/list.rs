@@ -15,7 +15,7 @@ use crate::request::{Request, Response};
 const DEFAULT_PAGE: usize = LARGEST_PAGE;
 const LARGEST_PAGE: usize = 100;
 /// A page that has grown to this is the last of it: one more document stays below the 8 MB that ARM lets through (rule 100).
-const FULL_BYTES: usize = 4 * 1024 * 1024;
+pub const FULL_BYTES: usize = 4 * 1024 * 1024;
 
 pub async fn list<K: ResourceKind>(
     core: &Core,
