@@ -235,6 +235,7 @@ async fn the_types_of_a_custom_provider_by_az() {
     };
     let (migrators, targets, migrations) =
         (below("migrators"), below("targets"), below("liveDataMigrations"));
+    // `az` wants a location in every whole object.
     let whole = |body: &Value| ["--is-full-object".to_owned(), "-p".to_owned(), body.to_string()];
     let create = async |kind: &[&str], name: &str, body: &Value| {
         let [whole, flag, body] = whole(body);
@@ -249,7 +250,7 @@ async fn the_types_of_a_custom_provider_by_az() {
     let account = site.arm().id("/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake");
     let key = site.account_key().await;
     let target = |migrator: &str| {
-        json!({"properties": {"migratorName": migrator, "storageAccountId": account, "storageContainer": "data",
+        json!({"location": "westeurope", "properties": {"migratorName": migrator, "storageAccountId": account, "storageContainer": "data",
             "credential": {"kind": "AccountKey", "accountKey": key}}})
     };
     let made = create(&targets, "t", &target("m")).await;
@@ -259,7 +260,8 @@ async fn the_types_of_a_custom_provider_by_az() {
         (&made["properties"]["provisioningState"], &made["properties"]["migratorName"]),
         (&json!("Succeeded"), &json!("m"))
     );
-    let migration = json!({"properties": {"migratorName": "m", "path": "/lake", "targetId": made["id"]}});
+    let migration = json!({"location": "westeurope",
+        "properties": {"migratorName": "m", "path": "/lake", "targetId": made["id"]}});
     let made = create(&migrations, "x", &migration).await.json();
     assert_eq!(made["properties"]["targetId"], migration["properties"]["targetId"]);
 
@@ -275,7 +277,9 @@ async fn the_types_of_a_custom_provider_by_az() {
         assert!(said.errors.contains(error), "{error}: {}", said.errors);
     };
     refused(create(&targets, "t", &target("m2")).await, 1, "CustomResourceNameInUse");
-    refused(az.resource("delete", &targets, &["-n", "t"]).await, 1, "TargetInUse");
+    // It is in use.
+    refused(az.resource("delete", &targets, &["-n", "t"]).await, 1, "failed to be deleted");
+    az.resource("show", &targets, &["-n", "t"]).await.done();
     let undeclared = az.resource("invoke-action", &migrations, &["-n", "x", "--action", "reset"]).await;
     refused(undeclared, 3, "InvalidResourceType");
     for (kind, name) in [(&migrations, "x"), (&targets, "t"), (&migrators, "m")] {

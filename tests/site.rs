@@ -306,14 +306,14 @@ impl Site {
     }
 }
 
-/// The first of six ports in a row. No two sites of a run share any, not even while one of them is down; the demo takes its
+/// The first of seven ports in a row. No two sites of a run share any, not even while one of them is down; the demo takes its
 /// ports from a higher range.
 fn ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
-        let slot = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add((std::process::id() % 1_300) as u16);
-        let first = 12_000 + (slot % 1_300) * 6;
-        if (first..first + 6).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+        let slot = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add((std::process::id() % 1_100) as u16);
+        let first = 12_000 + (slot % 1_100) * 7;
+        if (first..first + 7).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return first;
         }
     }
