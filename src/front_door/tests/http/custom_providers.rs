@@ -389,7 +389,7 @@ async fn an_endpoints_refusals_come_through_and_its_mistakes_are_said_to_be_such
         assert_eq!(world.get(&all).await.code(), "ResourceProviderAnswerUnreadable");
     }
     endpoint.handle.stop(false).await;
-    let down = world.get(&one).await;
+    let down = world.get_when_down(&one).await;
     assert_eq!((down.status, down.code()), (503, "ResourceProviderUnavailable"));
     assert_eq!(down.header("retry-after"), Some("1"));
     assert!(!down.body.to_string().contains("/secret"), "{}", down.body);
