@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::local::LocalSource;
 use crate::local::feed::LocalFeed;
-use crate::{Change, ChangeFeed, Entry, EntryKind, ErrorKind, NodeId, Position, Reading, Source};
+use crate::{Change, ChangeFeed, Entry, EntryKind, ErrorKind, Event, NodeId, Position, Reading, Source};
 
 /// What is compared in the end.
 pub type Seen = BTreeMap<String, (NodeId, EntryKind, u16)>;
@@ -15,9 +15,17 @@ pub type Seen = BTreeMap<String, (NodeId, EntryKind, u16)>;
 struct Node {
     kind: EntryKind,
     permissions: u16,
+    /// The feed's position after the look that put it where it is.
+    seen: Position,
     /// `None` for the root.
     at: Option<(NodeId, String)>,
     children: BTreeMap<String, NodeId>,
+}
+
+impl Node {
+    fn new(kind: EntryKind, permissions: u16, seen: Position) -> Self {
+        Self { kind, permissions, seen, at: None, children: BTreeMap::new() }
+    }
 }
 
 pub struct Follower {
@@ -45,8 +53,7 @@ impl Follower {
             gaps: 0,
             events: 0,
         };
-        let root =
-            Node { kind: entry.kind, permissions: entry.permissions, at: None, children: BTreeMap::new() };
+        let root = Node::new(entry.kind, entry.permissions, at);
         follower.nodes.insert(entry.id.clone(), root);
         follower.scan(&entry.id, true).await;
         follower
@@ -58,7 +65,7 @@ impl Follower {
             Reading::Events { events, read_to } => {
                 self.events += events.len();
                 for event in events {
-                    self.ingest(event.change);
+                    self.ingest(event);
                 }
                 self.at = read_to;
             }
@@ -103,23 +110,34 @@ impl Follower {
         seen
     }
 
-    fn ingest(&mut self, change: Change) {
-        match change {
+    fn ingest(&mut self, event: Event) {
+        match event.change {
             Change::Touched { path } => self.mark(&path, false),
             Change::Unwatched { path } => self.mark(&path, true),
             Change::TimesSet { path, .. } => self.mark(&path, false),
             Change::Renamed { from, to } => {
-                if let (Some((old, old_name)), Some((new, new_name))) = (self.edge(&from), self.edge(&to))
-                    && let Some(moved) = self.nodes[&old].children.get(&old_name).cloned()
-                    && !self.is_below(&new, &moved)
-                {
-                    self.forget(&new, &new_name);
-                    self.place(&moved, &new, &new_name);
-                }
+                let moved = self.follow(event.position, &from, &to);
                 self.mark(&from, false);
-                self.mark(&to, false);
+                // Between two moves that nobody could follow, changes were told of under a name that means nothing here.
+                self.mark(&to, !moved);
             }
         }
+    }
+
+    /// Moves what is known to be at `from`, if it surely is what was renamed and everything below it is known.
+    fn follow(&mut self, position: Position, from: &str, to: &str) -> bool {
+        let (Some((old, old_name)), Some((new, new_name))) = (self.edge(from), self.edge(to)) else {
+            return false;
+        };
+        let Some(moved) = self.nodes[&old].children.get(&old_name).cloned() else { return false };
+        // It came here by a look that the feed has not caught up with: another one was renamed.
+        if self.nodes[&moved].seen >= position || self.is_below(&new, &moved) {
+            return false;
+        }
+        let is_deep = self.marks.get(&(old, old_name)).is_some_and(|deep| *deep);
+        self.forget(&new, &new_name);
+        self.place(&moved, &new, &new_name);
+        !is_deep
     }
 
     /// The directory and the last name, if all directories on the way are known.
@@ -146,7 +164,10 @@ impl Follower {
         loop {
             let name = names.next()?;
             match self.nodes[&at].children.get(name) {
-                Some(child) if names.peek().is_some() => at = child.clone(),
+                // What is told of below a file is of a directory that was there, or that has still to be seen.
+                Some(child) if names.peek().is_some() && self.nodes[child].kind == EntryKind::Directory => {
+                    at = child.clone();
+                }
                 _ => return Some((at, name.to_owned())),
             }
         }
@@ -194,8 +215,7 @@ impl Follower {
                     names.extend(page.entries.into_iter().map(|entry| entry.name));
                     after = page.next;
                 }
-                // It is gone, which is told by itself.
-                Err(_) => return,
+                Err(_) => return self.missed(directory),
             }
             if after.is_none() {
                 break;
@@ -212,12 +232,13 @@ impl Follower {
         }
         let found = match self.source.look_up(&directory, &name).await {
             Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::Gone => return self.again(directory, name, deep),
+            Err(error) if error.kind() == ErrorKind::Gone => return self.missed(&directory),
             Err(error) => panic!("{error}"),
         };
         let known = self.nodes[&directory].children.get(&name).cloned();
         let same = found.as_ref().map(|entry| &entry.id) == known.as_ref();
-        if !same && feed.position().await.unwrap() > self.at {
+        let seen = feed.position().await.unwrap();
+        if !same && seen > self.at {
             return self.again(directory, name, deep);
         }
         let Some(Entry { id, kind, permissions, .. }) = found else { return self.forget(&directory, &name) };
@@ -226,8 +247,7 @@ impl Follower {
             self.forget(&directory, &name);
             if !self.nodes.contains_key(&id) {
                 is_new = true;
-                let node = Node { kind: kind.clone(), permissions, at: None, children: BTreeMap::new() };
-                self.nodes.insert(id.clone(), node);
+                self.nodes.insert(id.clone(), Node::new(kind.clone(), permissions, seen));
             } else if self.is_below(&directory, &id) {
                 return self.again(directory, name, deep);
             } else {
@@ -236,13 +256,20 @@ impl Follower {
             self.place(&id, &directory, &name);
         }
         let node = self.nodes.get_mut(&id).unwrap();
-        (node.kind, node.permissions) = (kind.clone(), permissions);
+        (node.kind, node.permissions, node.seen) = (kind.clone(), permissions, seen);
         if kind == EntryKind::Directory && (is_new || is_late || deep) {
             self.scan(&id, deep || is_late).await;
         }
     }
 
-    /// Once more is known. What never gets known is what the directory's own mark is for.
+    /// A directory is not where it was: what is at its name is to be looked at, with everything below.
+    fn missed(&mut self, directory: &NodeId) {
+        if let Some((parent, name)) = self.nodes[directory].at.clone() {
+            self.again(parent, name, true);
+        }
+    }
+
+    /// Once more is known.
     fn again(&mut self, directory: NodeId, name: String, deep: bool) {
         *self.marks.entry((directory, name)).or_default() |= deep;
     }
