@@ -17,13 +17,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // What these four are is said at their arguments, at more length than a line for `--help`.
+    // What these five are is said at their arguments, at more length than a line for `--help`.
     Demo(livedata_demo::show::Args),
     Dev(livedata_demo::dev::Args),
     Churn(livedata_demo::churn::Args),
     Conformance(livedata_conformance::Args),
     /// Run an Azure Data Lake Storage Gen2 account on this machine
     AdlsEmulator(livedata_adls_emulator::Args),
+    Provider(livedata_provider_service::Args),
     /// Run a relay that agents dial out to
     Relay(livedata_relay_server::Args),
     /// What `livedata-agent` does: for the demo, which knows no other program than its own
@@ -33,7 +34,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::AdlsEmulator(_) | Command::Relay(_) | Command::Agent(_) = &cli.command {
+    if let Command::AdlsEmulator(_) | Command::Provider(_) | Command::Relay(_) | Command::Agent(_) =
+        &cli.command
+    {
         // The others talk to a person: their log is a file in their folder.
         livedata_telemetry::init(LogTo::StandardError);
     }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
                 return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             Command::AdlsEmulator(args) => livedata_adls_emulator::run(args, stop).await?,
+            Command::Provider(args) => livedata_provider_service::run(args, stop).await?,
             Command::Relay(args) => livedata_relay_server::run(args, stop).await?,
             Command::Agent(args) => livedata_agent_runtime::command::run(args, stop).await?,
         }

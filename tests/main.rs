@@ -13,5 +13,6 @@ mod hdfs;
 mod judges;
 mod outages;
 mod postgres;
+mod provider_process;
 mod site;
 mod workspace;

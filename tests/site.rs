@@ -61,6 +61,14 @@ impl Site {
         (site, relay)
     }
 
+    /// The provider is a process of its own.
+    pub async fn start_with_provider_apart() -> (Self, Process) {
+        let site = Self::bare(&["--without-provider"]).await;
+        let provider = site.start_provider().await;
+        site.furnish().await;
+        (site, provider)
+    }
+
     /// Nothing is created yet.
     pub async fn bare(arguments: &[&str]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -92,6 +100,13 @@ impl Site {
     pub fn start_relay(&self) -> Process {
         let data = self.data().join("relay").display().to_string();
         Process::start(LIVEDATA, &["relay", "--data", &data], &[])
+    }
+
+    pub async fn start_provider(&self) -> Process {
+        let data = self.data().join("provider").display().to_string();
+        let process = Process::start(LIVEDATA, &["provider", "--data", &data], &[]);
+        process.wait_until_said("ready").await;
+        process
     }
 
     /// Folder of the environment.

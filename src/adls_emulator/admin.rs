@@ -1,7 +1,7 @@
 //! The admin endpoint: accounts, keys, counters and [`knobs`] as JSON, for whoever holds the admin token.
 //!
 //! `PUT|GET|DELETE /accounts/{name}`, `GET /accounts`, `POST /accounts/{name}/regenerateKey` with `{"keyName": "key1"}`,
-//! `GET /counters`, `GET|PUT /accounts/{name}/roles` with `[{"principalId": object id, "role": "Reader"|"Contributor"|"Owner"}]`
+//! `GET /accounts/{name}/filesystems/{filesystem}`, `GET /counters`, `GET|PUT /accounts/{name}/roles` with `[{"principalId": object id, "role": "Reader"|"Contributor"|"Owner"}]`
 //! (the data roles of Azure RBAC on the account), `GET|PUT /tokenIssuers` with `{"issuer": …, "audiences": […], "keys": […]}`.
 //! `GET /health` is for everybody.
 
@@ -141,6 +141,18 @@ async fn serve(
             Ok(HttpResponse::Ok().json(serde_json::json!({ "accounts": accounts })))
         }
         ("GET", ["accounts", name]) => Ok(ok(&*require(service, name)?)),
+        ("GET", ["accounts", name, "filesystems", filesystem]) => {
+            let (account, wanted) = (require(service, name)?.name.clone(), (*filesystem).to_owned());
+            let found = service
+                .index
+                .read(move |connection| index::filesystem(connection, &account, &wanted))
+                .await?;
+            Ok(HttpResponse::Ok().json(serde_json::json!({
+                "name": found.name,
+                "etag": found.etag_text(),
+                "lastModifiedMs": found.modified_ms,
+            })))
+        }
         ("PUT", ["accounts", name]) => put(request, body, admin, service, name).await,
         ("DELETE", ["accounts", name]) => {
             if service.accounts.get(name).is_none() {

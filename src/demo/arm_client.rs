@@ -89,6 +89,11 @@ impl ArmClient {
         self.send(Method::GET, id, None).await?.json().await
     }
 
+    /// What a link that an answer gave leads to, e.g. the next page.
+    pub async fn get_url(&self, url: &str) -> Result<Value> {
+        self.send_to(Method::GET, url, None).await?.json().await
+    }
+
     /// Waits until the operation has ended; returns the resource as it is then.
     pub async fn put(&self, id: &str, body: &Value) -> Result<Value> {
         let answer = self.send(Method::PUT, id, Some(body)).await?;

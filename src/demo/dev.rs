@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay, TENANT, USER};
+use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Service, TENANT, USER};
 
 /// Run a whole control plane on this machine, for development
 ///
@@ -19,6 +19,9 @@ pub struct Args {
     /// Leave the relay to a process of its own: livedata relay --data FOLDER/relay
     #[arg(long)]
     without_relay: bool,
+    /// Leave the resource provider to a process of its own: livedata provider --data FOLDER/provider
+    #[arg(long)]
+    without_provider: bool,
     /// Seconds that clients are asked to wait between looks at an operation
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     retry_after: u32,
@@ -42,7 +45,8 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
             Some(0) => PortChoice::Free,
             Some(first) => PortChoice::From(first),
         },
-        relay: if args.without_relay { Relay::Apart } else { Relay::Embedded },
+        relay: service(args.without_relay),
+        provider: service(args.without_provider),
         retry_after_seconds: args.retry_after,
         compatible: args.compat_wandisco_fusion,
         provider_store: args.store,
@@ -58,6 +62,10 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
     println!("ready; Ctrl-C ends it, the same command brings everything back");
     stop.await;
     environment.stop().await
+}
+
+fn service(apart: bool) -> Service {
+    if apart { Service::Apart } else { Service::Embedded }
 }
 
 fn addresses(environment: &Environment) -> String {

@@ -10,6 +10,7 @@
 //! | authority of front doors, which alone may call the provider | `front-doors/` |
 //! | authority of agents | `agents/` |
 //! | the provider's store, and the key that seals secrets in it | `provider.db`, `sealing.key` |
+//! | what `livedata provider --data` runs on, beside these three | `provider/` |
 //! | the front door's store and its key for tokens | `front-door/` |
 //! | what `livedata relay --data` runs on | `relay/` |
 //! | the emulator's accounts and files | `storage/` |
@@ -31,15 +32,12 @@ use livedata_front_door::{
     ServicePrincipal, write_az_config,
 };
 use livedata_pki::{self as pki, Authority, Identity, file, trust};
-use livedata_provider::{
-    self as provider, API_VERSIONS, Clock, CustomProviderListener, PathSecret, Provider, RelaySettings,
+use livedata_provider::{self as provider, API_VERSIONS};
+use livedata_provider_service::{
+    self as provider_service, Arm, Azure, AzureIdentity, CloudAddresses, Compat, CustomProviders, Enrolment,
+    FRONT_DOOR_URI, ProviderConfig, RelayRule,
 };
 use livedata_relay_server::{self as relay, Key, Limits, RelayConfig, RelayServer, Right, Rules};
-use livedata_session::AgentAuthority;
-use livedata_storage_account::{LookUpError, ManagementClient, Settings};
-use livedata_store::Store;
-use livedata_store::postgres::PostgresStore;
-use livedata_store::sealed::SealingKey;
 use livedata_store::sqlite::SqliteStore;
 use livedata_telemetry::LogTo;
 use serde::Serialize;
@@ -58,7 +56,6 @@ pub const SUBSCRIPTION: &str = "c3f1d8a6-5b27-4e90-8a4d-2f6b917e0c35";
 pub const USER: &str = "9b04e6d2-73c8-4f15-b1ea-0c85f2a7d943";
 const PROVIDER_PRINCIPAL: &str = "4d7fa1c9-e826-4b03-95d8-6ea3b05c1f72";
 const LOG: &str = "livedata.log";
-const FRONT_DOOR_URI: &str = "urn:livedata:front-door";
 const CLOUD: &str = "LiveDataLocal";
 const LOCATIONS: [&str; 5] = ["West Europe", "North Europe", "UK South", "East US", "West US"];
 
@@ -83,8 +80,6 @@ pub enum Error {
     OtherPorts { folder: PathBuf, kept: u16, wanted: u16 },
     #[error("certificates cannot be made or read")]
     Certificates(#[from] pki::Error),
-    #[error("the authority of agents cannot be made or read")]
-    Agents(#[from] livedata_session::Error),
     #[error("a store cannot be opened")]
     Store(#[from] livedata_store::Error),
     #[error("the storage emulator does not start")]
@@ -95,25 +90,19 @@ pub enum Error {
     Relay(#[from] relay::StartError),
     #[error("the relay did not stop in good order")]
     RelayStop(#[source] std::io::Error),
-    #[error(
-        "the secret path of custom providers cannot be used; remove it from secrets.json to have another one made"
-    )]
-    CustomProvider(#[from] provider::WeakSecret),
     #[error("the provider does not start")]
-    Provider(#[from] provider::StartError),
+    Provider(#[from] provider_service::Error),
     #[error("the front door does not start or stop")]
     FrontDoor(#[from] front_door::Error),
-    #[error("the provider's look-up of storage accounts cannot be set up")]
-    StorageAccounts(#[from] LookUpError),
     #[error("an address cannot be written as a URL")]
     Url(#[from] url::ParseError),
 }
 
-/// Who runs the relay.
+/// Who runs a part of the environment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Relay {
+pub enum Service {
     Embedded,
-    /// Another process does: `livedata relay --data FOLDER/relay`.
+    /// Another process does: `livedata relay --data FOLDER/relay`, `livedata provider --data FOLDER/provider`.
     Apart,
 }
 
@@ -121,7 +110,8 @@ pub struct Options {
     /// Made when it is absent.
     pub folder: PathBuf,
     pub ports: PortChoice,
-    pub relay: Relay,
+    pub relay: Service,
+    pub provider: Service,
     /// What the front door and the provider ask clients to wait before they ask again.
     pub retry_after_seconds: u32,
     /// Serves the public namespace `Wandisco.Fusion`, too.
@@ -132,10 +122,50 @@ pub struct Options {
     pub custom_provider: bool,
 }
 
-async fn provider_store(folder: &Path, database: Option<&str>) -> Result<Arc<dyn Store>, Error> {
-    Ok(match database {
-        Some(address) => Arc::new(PostgresStore::open(address).await?),
-        None => Arc::new(SqliteStore::open(folder.join("provider.db")).await?),
+/// The provider's own files, also when it runs here: so it can run as a process of its own the next time.
+fn provider_config(
+    options: &Options,
+    ports: Ports,
+    secrets: &Secrets,
+    relay: &RelayConfig,
+    front_door: &Url,
+) -> Result<ProviderConfig, Error> {
+    let rule = |name: &str, key: &str| RelayRule { name: name.to_owned(), key: key.to_owned() };
+    Ok(ProviderConfig {
+        namespace: NAMESPACE.to_owned(),
+        compat: Compat { wandisco_fusion: options.compatible },
+        store: options.provider_store.clone().unwrap_or_else(|| "../provider.db".to_owned()),
+        sealing_key: "../sealing.key".into(),
+        agent_authority: "../agents".into(),
+        arm: Arm { listen: loopback(ports.provider), certificates_from: None },
+        enrolment: Enrolment {
+            listen: loopback(ports.enrolment),
+            url: format!("https://localhost:{}/", ports.enrolment).parse()?,
+        },
+        custom_providers: options.custom_provider.then(|| CustomProviders {
+            listen: loopback(ports.custom_provider()),
+            secret: secrets.custom_provider.clone(),
+        }),
+        relay: provider_service::Relay {
+            url: relay.public_url.clone(),
+            send_rule: rule(SEND_RULE, &secrets.relay_send),
+            listen_rule: rule(LISTEN_RULE, &secrets.relay_listen),
+        },
+        azure: Azure {
+            cloud: None,
+            addresses: Some(CloudAddresses {
+                endpoint: front_door.clone(),
+                authority: front_door.clone(),
+                audience: front_door.to_string(),
+                storage_suffix: "core.windows.net".to_owned(),
+            }),
+            identity: AzureIdentity::ServicePrincipal {
+                tenant_id: TENANT.to_owned(),
+                client_id: PROVIDER_PRINCIPAL.to_owned(),
+                client_secret: secrets.provider.clone(),
+            },
+        },
+        retry_after_seconds: options.retry_after_seconds,
     })
 }
 
@@ -145,7 +175,7 @@ pub struct Environment {
     ports: Ports,
     secrets: Secrets,
     front_door: front_door::Running,
-    provider: provider::Running,
+    provider: Option<provider_service::Running>,
     relay: Option<relay::Running>,
     emulator: emulator::Running,
 }
@@ -173,8 +203,8 @@ impl Environment {
         .await?;
         let relay_config = write_relay(&folder.join("relay"), ports, &secrets, &server)?;
         let relay = match options.relay {
-            Relay::Apart => None,
-            Relay::Embedded => Some(
+            Service::Apart => None,
+            Service::Embedded => Some(
                 RelayServer::start(relay::Options {
                     listen: relay_config.listen,
                     public_url: relay_config.public_url.clone(),
@@ -186,46 +216,15 @@ impl Environment {
             ),
         };
         let front_door_url: Url = format!("https://localhost:{}/", ports.front_door).parse()?;
-        let provider = Provider::start(provider::Options {
-            store: provider_store(&folder, options.provider_store.as_deref()).await?,
-            sealing_key: SealingKey::load_or_create(folder.join("sealing.key"))?,
-            namespace: NAMESPACE.to_owned(),
-            compatible: options.compatible,
-            arm_listen: loopback(ports.provider),
-            arm_tls: server.server_config_for(front_doors.certificate_pem(), FRONT_DOOR_URI)?,
-            enrolment_listen: loopback(ports.enrolment),
-            enrolment_tls: server.server_config(None)?,
-            enrolment_url: None,
-            enrolment_authority_fingerprint: servers.fingerprint(),
-            custom_provider: match options.custom_provider {
-                true => Some(CustomProviderListener {
-                    listen: loopback(ports.custom_provider()),
-                    tls: server.server_config(None)?,
-                    secret: PathSecret::new(&secrets.custom_provider)?,
-                }),
-                false => None,
-            },
-            authority: Arc::new(AgentAuthority::load_or_create(&folder.join("agents"))?),
-            relay: RelaySettings {
-                url: relay_config.public_url,
-                tls: Arc::new(trust::only(servers.certificate_pem())?),
-                ca_pem: Some(servers.certificate_pem().to_owned()),
-                send_rule: rule(SEND_RULE, &secrets.relay_send),
-                listen_rule: rule(LISTEN_RULE, &secrets.relay_listen),
-            },
-            storage_accounts: Arc::new(ManagementClient::new(Settings {
-                endpoint: front_door_url.clone(),
-                authority: front_door_url.clone(),
-                tenant: TENANT.to_owned(),
-                client_id: PROVIDER_PRINCIPAL.to_owned(),
-                client_secret: secrets.provider.clone(),
-                audience: front_door_url.to_string(),
-                tls: trust::only(servers.certificate_pem())?,
-            })?),
-            retry_after_seconds: options.retry_after_seconds,
-            clock: Clock::default(),
-        })
-        .await?;
+        let provider_folder = folder.join("provider");
+        provider_config(&options, ports, &secrets, &relay_config, &front_door_url)?.save(&provider_folder)?;
+        server.save(&provider_folder, "server")?;
+        file::write(&provider_folder.join("front-doors.pem"), front_doors.certificate_pem(), file::PUBLIC)?;
+        file::write(&provider_folder.join("authorities.pem"), servers.certificate_pem(), file::PUBLIC)?;
+        let provider = match options.provider {
+            Service::Apart => None,
+            Service::Embedded => Some(provider_service::start(&provider_folder).await?),
+        };
         let identity = front_doors.issue_client("livedata front door", FRONT_DOOR_URI)?;
         let front_door = FrontDoor::start(front_door::Options {
             store: Arc::new(SqliteStore::open(make(folder.join("front-door"))?.join("front-door.db")).await?),
@@ -326,7 +325,9 @@ impl Environment {
     /// Ends everything in good order; what is under way goes on at the next start.
     pub async fn stop(self) -> Result<(), Error> {
         let front_door = self.front_door.stop().await;
-        self.provider.stop().await;
+        if let Some(provider) = self.provider {
+            provider.stop().await;
+        }
         if let Some(relay) = self.relay {
             relay.stop().await.map_err(Error::RelayStop)?;
         }
@@ -382,10 +383,6 @@ fn write_relay(
     server.save(folder, "relay")?;
     config.save(folder)?;
     Ok(config)
-}
-
-fn rule(name: &str, key: &str) -> provider::Rule {
-    provider::Rule { name: name.to_owned(), key: key.to_owned() }
 }
 
 fn principal(client_id: &str, secret: &str) -> ServicePrincipal {

@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::arm_client::{self, ArmClient};
 use crate::dev::sign_in_commands;
-use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Relay};
+use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Service};
 use agent::{Agent, Installation};
 use churner::Churner;
 use folder::Folder;
@@ -249,7 +249,8 @@ async fn show(args: &Args, mode: Mode, folder: &Path, stage: &mut Stage) -> Resu
     let started = Environment::start(Options {
         folder: folder.to_owned(),
         ports: PortChoice::Free,
-        relay: Relay::Embedded,
+        relay: Service::Embedded,
+        provider: Service::Embedded,
         retry_after_seconds: 1,
         compatible: false,
         provider_store: None,

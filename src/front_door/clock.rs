@@ -12,3 +12,9 @@ pub(crate) fn rfc3339(at: OffsetDateTime) -> String {
     // Formatting fails only for years outside 0..=9999, which a clock does not give.
     at.format(&Rfc3339).unwrap_or_default()
 }
+
+/// From milliseconds since 1970.
+pub(crate) fn of_ms(ms: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

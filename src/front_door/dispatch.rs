@@ -10,7 +10,9 @@ use crate::reply::{Outcome, Refusal, Reply};
 use crate::request::{Incoming, Method};
 use crate::route::{Route, Scoped};
 use crate::sign_in::Caller;
-use crate::{custom_providers, forward, groups, registration, resources, sign_in, storage, subscriptions};
+use crate::{
+    custom_providers, forward, groups, moves, registration, resources, sign_in, storage, subscriptions,
+};
 
 /// Answers, with the headers that every answer carries (rules 95, 96). A request that could not be read is refused.
 pub(crate) async fn answer(app: &Arc<App>, request: Result<Incoming, ArmError>) -> Reply {
@@ -87,6 +89,7 @@ async fn scoped(app: &Arc<App>, request: &Incoming, caller: &Caller, what: Scope
             groups::existing(app, group).await?;
             resources::list(app, request, caller, Some(group)).await
         }
+        Scoped::Move { group } => moves::answer(app, request, caller, group).await,
         Scoped::Providers => registration::list(app, request).await,
         Scoped::Provider { namespace } => registration::show(app, request, namespace).await,
         Scoped::Register { namespace } => registration::register(app, request, namespace).await,

@@ -91,6 +91,22 @@ impl OnBehalfOf {
 }
 
 pub(crate) async fn forward(app: &App, request: &Incoming, caller: &Caller, upstream: &Upstream) -> Outcome {
+    let target = if request.query.is_empty() {
+        request.path.clone()
+    } else {
+        format!("{}?{}", request.path, request.query)
+    };
+    forward_to(app, request, caller, upstream, &target).await
+}
+
+/// To another address than the client's; `target` is path and query.
+pub(crate) async fn forward_to(
+    app: &App,
+    request: &Incoming,
+    caller: &Caller,
+    upstream: &Upstream,
+    target: &str,
+) -> Outcome {
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Head => reqwest::Method::HEAD,
@@ -107,13 +123,8 @@ pub(crate) async fn forward(app: &App, request: &Incoming, caller: &Caller, upst
             sent.push((name.to_owned(), value.to_owned()));
         }
     }
-    let target = if request.query.is_empty() {
-        request.path.clone()
-    } else {
-        format!("{}?{}", request.path, request.query)
-    };
     registration::introduce(app, upstream).await?;
-    let answer = upstream.call(method, &target, sent, request.body.clone()).await.map_err(|error| {
+    let answer = upstream.call(method, target, sent, request.body.clone()).await.map_err(|error| {
         let again = app.retry_after_seconds.to_string();
         if error.status == 503 { Refusal::from(error).with("retry-after", again) } else { error.into() }
     })?;

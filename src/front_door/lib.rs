@@ -25,6 +25,7 @@ mod dispatch;
 mod error;
 mod forward;
 mod groups;
+mod moves;
 mod options;
 mod registration;
 mod reply;

@@ -37,6 +37,10 @@ pub(crate) enum Scoped<'a> {
     GroupResources {
         group: &'a str,
     },
+    /// Resources of the group are to be moved to another one, or it is to be judged.
+    Move {
+        group: &'a str,
+    },
     DeletionResult {
         operation: &'a str,
     },
@@ -89,6 +93,9 @@ impl<'a> Scoped<'a> {
             (["resourcegroups"], _) => Self::Groups,
             (["resourcegroups", _], [_, group]) => Self::Group { group },
             (["resourcegroups", _, "resources"], [_, group, _]) => Self::GroupResources { group },
+            (["resourcegroups", _, "moveresources" | "validatemoveresources"], [_, group, _]) => {
+                Self::Move { group }
+            }
             (["providers"], _) => Self::Providers,
             (["providers", _], [_, namespace]) => Self::Provider { namespace },
             (["providers", _, "register"], [_, namespace, _]) => Self::Register { namespace },

@@ -47,6 +47,11 @@ pub(crate) async fn answer(app: &App, request: &Incoming, group: Option<&str>, r
         (Some(group), ["storageaccounts", name, "regeneratekey"]) if request.method == Method::Post => {
             regenerate_key(app, request, group, name).await
         }
+        (Some(group), ["storageaccounts", name, "blobservices", "default", "containers", _])
+            if request.method == Method::Get =>
+        {
+            container(app, group, name, rest.last().unwrap_or(&"")).await
+        }
         (None, ["checknameavailability"]) if request.method == Method::Post => {
             name_availability(app, request).await
         }
@@ -164,6 +169,18 @@ async fn save(app: &App, account: &AccountRecord, version: Option<u64>) -> Resul
     app.store
         .commit(Change::new().expect(ACCOUNTS, key.clone(), version).put(ACCOUNTS, key, account.body()))
         .await
+}
+
+/// A container as it is; containers are made and removed by the data endpoints.
+async fn container(app: &App, group: &str, account: &str, name: &str) -> Outcome {
+    let (_, account) = account::existing(app, group, account).await?;
+    match app.emulator.container(&account.name, name).await? {
+        Some(container) => Ok(Reply::json(200, &document::show_container(app, &account, &container))),
+        None => {
+            let message = "The specified container does not exist.";
+            Err(ArmError::new(404, "ContainerNotFound", message).into())
+        }
+    }
 }
 
 #[derive(Deserialize)]

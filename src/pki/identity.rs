@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{KeyPair, SigningKey as _};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Error, file, inspect, peer_uri, trust};
+use crate::{Clients, Error, file, inspect, peer_uri, trust};
 
 /// What a program shows to prove who it is.
 #[derive(Clone)]
@@ -66,6 +66,12 @@ impl Identity {
         inspect::first_certificate(&self.certificate_chain_pem, "the certificate chain")
     }
 
+    /// The end of the chain: where it holds its authority's certificate, that one.
+    pub fn last_certificate(&self) -> Result<CertificateDer<'static>, Error> {
+        let missing = || Error::Pem { what: "the certificate chain".into(), reason: "it is empty".into() };
+        self.chain()?.pop().ok_or_else(missing)
+    }
+
     /// ECDSA P-256 over SHA-256, ASN.1; [`inspect::check_signature`] verifies it.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(KeyPair::from_pem(&self.key_pem)?.sign(message)?)
@@ -105,6 +111,18 @@ impl Identity {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(verifier));
         Ok(builder.with_single_cert(self.chain()?, self.key()?)?)
+    }
+
+    /// A server that lets in these clients and nobody else. No session is resumed: that would spare a client the look at
+    /// its certificate, which may have been withdrawn meanwhile.
+    pub fn server_config_of(&self, clients: Clients) -> Result<ServerConfig, Error> {
+        let builder = ServerConfig::builder_with_provider(trust::crypto())
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
+            .with_client_cert_verifier(Arc::new(clients));
+        let mut config = builder.with_single_cert(self.chain()?, self.key()?)?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
     }
 
     /// A TLS 1.3 client whose only acceptable server is the one that `authority_pem` certified as `server_uri`. The host

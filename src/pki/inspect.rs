@@ -30,6 +30,13 @@ pub fn uri_sans(certificate: &CertificateDer<'_>) -> Result<Vec<String>, Error> 
         .collect())
 }
 
+/// From when until when it is valid, both included, in seconds since 1970; times before that are 0.
+pub fn validity(certificate: &CertificateDer<'_>) -> Result<(u64, u64), Error> {
+    let validity = parse(certificate)?.validity().clone();
+    let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
+    Ok((seconds(validity.not_before), seconds(validity.not_after)))
+}
+
 /// The first certificate of a PEM text; `what` names the text in the error.
 pub fn first_certificate(pem: &str, what: &str) -> Result<CertificateDer<'static>, Error> {
     CertificateDer::from_pem_slice(pem.as_bytes())

@@ -3,6 +3,7 @@
 //! * [`Authority`]: a self-signed authority in a folder, made on first use; issues servers, clients, and certificates
 //!   for keys that never leave their owner ([`IdentityRequest`]).
 //! * [`Identity`]: a certificate chain and its key; makes the rustls configurations that present it.
+//! * [`Clients`]: whom a server lets in: who was certified, or whose very certificate is published ([`PublishedCertificates`]).
 //! * [`trust`]: configurations without a certificate of one's own: trusting one authority, or one pinned by fingerprint.
 //! * [`file`]: how keys and their like are written: whole or absent, 0600.
 //! * [`inspect`]: what a certificate says: its names, its fingerprint, whether an authority issued it.
@@ -20,6 +21,7 @@ mod identity;
 pub mod inspect;
 mod peer_uri;
 mod pinned;
+mod published;
 mod request;
 pub mod trust;
 
@@ -27,4 +29,5 @@ pub use authority::Authority;
 pub use error::{Error, Kind};
 pub use identity::Identity;
 pub use peer_uri::WrongPeer;
+pub use published::{Clients, PublishedCertificates, Stale};
 pub use request::{IdentityRequest, request_fingerprint};

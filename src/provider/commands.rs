@@ -1,7 +1,7 @@
 //! Commands that wait for agents: stored together with their operation, removed when the agent has them on its disk.
 //!
-//! Keys are `{migration}|{20 digits}`: the number is the version that the migration's record gets in the same transaction, so
-//! that the commands of one migration stand in the order in which they were given.
+//! Keys are `{migration}|{20 digits}`: the number is the version that the migration's record gets in the same transaction, or
+//! the next one after what waits, so that the commands of one migration stand in the order in which they were given.
 
 use livedata_model::cbor;
 use livedata_model::command::{Command, CommandKind};
@@ -40,7 +40,10 @@ pub async fn give(
         reset_count: loaded.document.spec.reset_count,
         kind,
     };
-    let key = format!("{migration}|{:020}", loaded.version + 1);
+    // Versions begin anew when a migrator moves; what waits stands before what comes.
+    let last = waiting.iter().filter_map(|waiting| waiting.key.strip_prefix(&format!("{migration}|")));
+    let last = last.filter_map(|number| number.parse::<u64>().ok()).max().unwrap_or(0);
+    let key = format!("{migration}|{:020}", loaded.version.max(last) + 1);
     Ok(change.put(COLLECTION, key, cbor::encode(&command)))
 }
 

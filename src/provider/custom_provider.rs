@@ -17,7 +17,7 @@
 //! Start reading at [`answer`].
 
 mod address;
-mod names;
+pub mod names;
 mod secret;
 mod translation;
 mod waiting;

@@ -75,6 +75,9 @@ codes! {
     MIGRATION_NOT_RUNNING = "MigrationNotRunning" 409: "A command is for a migration that is not going on." => "Start the migration, then repeat the command.";
     NO_DELETES_HELD = "NoDeletesHeld" 409: "`approveDeletes`, but no deletes wait for approval." => "Nothing; approve when the condition `DeletesHeld` is `True`.";
     TOO_MANY_COMMANDS = "TooManyCommands" 409: "256 commands of the migrator's migrations wait for its agent." => "See the migrator's `status`; repeat the command when its agent is there again.";
+    INVALID_MOVE = "InvalidMove" 400: "A move leads into the same resource group or to what is none, or names what is not a migrator of the group." => "Correct the property that `target` names; what belongs to a migrator moves with it.";
+    RESOURCE_EXISTS_IN_TARGET_GROUP = "ResourceExistsInTargetGroup" 409: "A migrator is to be moved to a resource group that has one of its name." => "Choose another group, or delete the migrator there.";
+    MIGRATOR_CANNOT_MOVE = "MigratorCannotMove" 409: "A migrator is to be moved that has an agent, or was made through a custom provider." => "Leave it where it is, or make another one there and enrol the agent with it; its migrations then find at the target what is there.";
     STORAGE_ACCOUNT_NOT_FOUND = "StorageAccountNotFound" 400: "The storage account of a target does not exist." => "Create the account or correct `properties.storageAccountId`, then PUT the target again.";
     STORAGE_ACCOUNT_KIND_NOT_SUPPORTED = "StorageAccountKindNotSupported" 400: "The storage account is not of kind `StorageV2`." => "Use a `StorageV2` account with hierarchical namespace.";
     HIERARCHICAL_NAMESPACE_REQUIRED = "HierarchicalNamespaceRequired" 400: "The storage account has no hierarchical namespace." => "Use an account with hierarchical namespace (`isHnsEnabled`); it can be chosen at creation or by Azure's upgrade.";

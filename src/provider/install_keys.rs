@@ -1,5 +1,7 @@
 //! Install keys: minted by `listInstallKey`, good for one agent within one hour. Only their verifier is stored, sealed.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livedata_arm::ProvisioningState;
@@ -13,6 +15,7 @@ use crate::clock::rfc3339;
 use crate::core::Core;
 use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
+use crate::moves;
 use crate::resources::migrators::{COLLECTION as MIGRATORS, Migrator};
 
 /// By key id.
@@ -66,6 +69,7 @@ pub async fn mint(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<(String, 
         key.key_id.as_str(),
         None,
     );
+    let change = moves::resting(core, &document.key(), change).await?;
     core.store.commit(document::put(change, COLLECTION, &key.key_id, &stored)?).await?;
     Ok((key.to_text(), rfc3339(expires_at)))
 }
@@ -93,6 +97,27 @@ pub async fn revoke_unused(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<
         core.store.commit(change).await?;
     }
     Ok(())
+}
+
+/// Keys of migrators that go by other keys from now on.
+pub async fn moved(core: &Core, keys: &BTreeMap<String, String>, mut change: Change) -> Outcome<Change> {
+    const PAGE: usize = 200;
+    let mut after: Option<String> = None;
+    loop {
+        let page = core.store.list(COLLECTION, "", after.as_deref(), PAGE).await?;
+        for record in &page {
+            let key: StoredKey = serde_json::from_slice(&record.body)?;
+            if let Some(to) = keys.get(&key.migrator) {
+                change = change.expect(COLLECTION, record.key.as_str(), Some(record.version));
+                let moved = StoredKey { migrator: to.clone(), ..key };
+                change = document::put(change, COLLECTION, &record.key, &moved)?;
+            }
+        }
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
+        if after.is_none() {
+            return Ok(change);
+        }
+    }
 }
 
 impl StoredKey {

@@ -33,6 +33,7 @@ mod install_keys;
 mod json;
 mod kind;
 mod listener;
+mod moves;
 mod name_availability;
 mod observed;
 mod operation_routes;

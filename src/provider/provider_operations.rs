@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::registry::KINDS;
 use crate::request::Response;
+use crate::view::PUBLIC_NAMESPACE;
 
 pub fn list(namespace: &str) -> Response {
     let mut operations =
@@ -63,10 +64,16 @@ pub fn list(namespace: &str) -> Response {
 }
 
 fn entry(namespace: &str, name: &str, resource: &str, description: &str, operation: &str) -> Value {
-    json!({
+    let mut entry = json!({
         "name": format!("{namespace}/{name}"),
         "isDataAction": false,
-        "origin": "user,system",
         "display": {"provider": namespace, "resource": resource, "operation": operation, "description": description}
-    })
+    });
+    // The public document has no such property.
+    if namespace != PUBLIC_NAMESPACE
+        && let Some(entry) = entry.as_object_mut()
+    {
+        entry.insert("origin".to_owned(), json!("user,system"));
+    }
+    entry
 }

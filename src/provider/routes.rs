@@ -13,7 +13,7 @@ use crate::request::{Method, Request, Response};
 use crate::subscriptions;
 use crate::verbs::Handler;
 use crate::view::Version;
-use crate::{name_availability, operation_routes, preflight, provider_operations};
+use crate::{moves, name_availability, operation_routes, preflight, provider_operations};
 
 const CHECK_NAME: &str = "checkNameAvailability";
 
@@ -31,6 +31,14 @@ enum Route {
     NameAvailability(String),
     /// Of this subscription and group.
     Preflight(String, String),
+    /// Out of this subscription and group; whether it is to be done, or only judged.
+    Move(String, String, MoveKind),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum MoveKind {
+    CarryOut,
+    Validate,
 }
 
 impl Route {
@@ -38,6 +46,7 @@ impl Route {
     fn subscription(&self) -> Option<&str> {
         match self {
             Self::Resource(_, id) | Self::Action(_, id, _) => Some(&id.subscription),
+            Self::Move(subscription, ..) => Some(subscription),
             _ => None,
         }
     }
@@ -45,9 +54,11 @@ impl Route {
     fn methods(&self) -> &'static [Method] {
         match self {
             Self::Resource(..) => &[Method::Get, Method::Head, Method::Put, Method::Patch, Method::Delete],
-            Self::Action(..) | Self::OperationCancel(_) | Self::NameAvailability(_) | Self::Preflight(..) => {
-                &[Method::Post]
-            }
+            Self::Action(..)
+            | Self::OperationCancel(_)
+            | Self::NameAvailability(_)
+            | Self::Preflight(..)
+            | Self::Move(..) => &[Method::Post],
             // PATCH is for the provider itself: everybody is refused, with a word of its own.
             Self::OperationStatus(_) => &[Method::Get, Method::Head, Method::Patch],
             _ => &[Method::Get, Method::Head],
@@ -97,6 +108,12 @@ async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError
         Route::OperationCancel(at) => operation_routes::cancel(core, request, &at).await,
         Route::NameAvailability(subscription) => name_availability::check(core, request, &subscription).await,
         Route::Preflight(subscription, group) => preflight::check(core, request, &subscription, &group).await,
+        Route::Move(subscription, group, MoveKind::Validate) => {
+            moves::validate(core, request, &subscription, &group).await
+        }
+        Route::Move(subscription, group, MoveKind::CarryOut) => {
+            moves::carry_out(core, request, &subscription, &group).await
+        }
         Route::Collection(kind, prefix, parent) => kind.list(core, request, &prefix, parent.as_ref()).await,
         Route::Action(_, _, action) if action.since > version => {
             Err(not_served(version.as_str(), &[action.since]).into())
@@ -211,6 +228,15 @@ fn parse(core: &Core, segments: &[String]) -> Result<(Arc<str>, Route), ArmError
             let route = Route::Preflight((*subscription).to_owned(), (*group).to_owned());
             Ok((ours(namespace)?, route))
         }
+        // Of all namespaces: the resources say whose they are.
+        [s, subscription, g, group, action]
+            if is(s, "subscriptions") && is(g, "resourceGroups") && move_kind(action).is_some() =>
+        {
+            check_group(group)?;
+            let kind = move_kind(action).ok_or_else(|| no_route(&segments))?;
+            let route = Route::Move((*subscription).to_owned(), (*group).to_owned(), kind);
+            Ok((Arc::clone(&core.namespaces.own), route))
+        }
         [s, subscription, p, namespace, kind] if is(s, "subscriptions") && is(p, "providers") => {
             let namespace = ours(namespace)?;
             let handler = registry::find(&[kind]).ok_or_else(|| no_type(&namespace, kind))?;
@@ -225,6 +251,16 @@ fn parse(core: &Core, segments: &[String]) -> Result<(Arc<str>, Route), ArmError
             Ok((namespace, route))
         }
         _ => Err(no_route(&segments)),
+    }
+}
+
+fn move_kind(action: &str) -> Option<MoveKind> {
+    if action.eq_ignore_ascii_case("moveResources") {
+        Some(MoveKind::CarryOut)
+    } else if action.eq_ignore_ascii_case("validateMoveResources") {
+        Some(MoveKind::Validate)
+    } else {
+        None
     }
 }
 
@@ -295,7 +331,7 @@ fn in_group(
 }
 
 /// Rule 4.
-fn check_group(name: &str) -> Result<(), ArmError> {
+pub fn check_group(name: &str) -> Result<(), ArmError> {
     let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '(' | ')' | '.');
     if (1..=90).contains(&name.chars().count()) && name.chars().all(letter) && !name.ends_with('.') {
         return Ok(());

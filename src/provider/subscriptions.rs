@@ -186,6 +186,13 @@ pub async fn check(core: &Core, subscription: &str, request: &Request) -> Outcom
     }
 }
 
+/// What was read of the subscription's state holds until the commit.
+pub async fn unchanged(core: &Core, subscription: &str, change: Change) -> Outcome<Change> {
+    let key = subscription.to_lowercase();
+    let version = load(core, &key).await?.map(|(_, version)| version);
+    Ok(change.expect(COLLECTION, key, version))
+}
+
 /// Whether migrations of the migrator with this key may go on.
 pub async fn lets_run(core: &Core, migrator: &str) -> Outcome<bool> {
     let subscription = migrator.split('/').nth(2).unwrap_or_default();

@@ -149,7 +149,7 @@ impl<K: ResourceKind> Handler for Verbs<K> {
 }
 
 /// Compare-and-swap: reads, decides and commits again as long as somebody else was faster (rule 109).
-async fn repeated<T, F: Future<Output = Outcome<T>>>(attempt: impl Fn() -> F) -> Outcome<T> {
+pub async fn repeated<T, F: Future<Output = Outcome<T>>>(attempt: impl Fn() -> F) -> Outcome<T> {
     for _ in 1..TRIES {
         match attempt().await {
             Err(failure) if failure.is_conflict() => {}

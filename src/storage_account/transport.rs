@@ -28,10 +28,6 @@ impl Transport {
             .build()
             .map(Self)
     }
-
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.0
-    }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measurements, by hand. Figures count when their command, commit, machine and date stand in
 //! `docs/performance.md`.
 //!
-//! `adls` needs nothing but the program itself. `migration` brings what `benches/migration` needs, a Hadoop and the peers, and hands its arguments on. The Hadoop keeps
+//! `adls` and `provider` need nothing but the program itself. `migration` brings what `benches/migration` needs, a Hadoop and the peers, and hands its arguments on. The Hadoop keeps
 //! its sample data in the cache folder, because making that takes longer than most measurements.
 
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::hadoop::{self, HadoopCommand};
+use crate::postgres::Postgres;
 use crate::{cache, command, tools};
 
 #[derive(Debug, Subcommand)]
@@ -17,6 +18,15 @@ pub enum Bench {
     /// The storage emulator's own speed, asked by a raw loader; `--help` lists the cases
     #[command(disable_help_flag = true)]
     Adls {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The resource provider with a million resources, as ARM asks it; `--help` lists the cases. With --on-postgres a
+    /// PostgreSQL of its own is started for it
+    #[command(disable_help_flag = true)]
+    Provider {
+        #[arg(long)]
+        on_postgres: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -39,8 +49,21 @@ pub fn run(bench: &Bench) -> Result<()> {
             program.args(["--locked", "--workspace", "--bench", "adls", "--"]).args(arguments);
             command::run(&mut program)
         }
+        Bench::Provider { on_postgres: false, arguments } => command::run(&mut provider(arguments)?),
+        Bench::Provider { on_postgres: true, arguments } => {
+            let postgres = Postgres::start()?;
+            let mut program = provider(arguments)?;
+            let outcome = command::run(program.env("LIVEDATA_POSTGRES", postgres.url()));
+            postgres.stop(outcome)
+        }
         Bench::Migration { arguments } => migration(arguments),
     }
+}
+
+fn provider(arguments: &[String]) -> Result<std::process::Command> {
+    let mut program = command::cargo("bench")?;
+    program.args(["--locked", "--workspace", "--bench", "provider", "--"]).args(arguments);
+    Ok(program)
 }
 
 fn migration(arguments: &[String]) -> Result<()> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::account::AccountRecord;
+use super::emulator::Container;
 use super::{NAMESPACE, RESOURCE_TYPE};
 use crate::app::App;
 use crate::clock;
@@ -156,5 +157,25 @@ pub(super) fn show(app: &App, account: &AccountRecord) -> Value {
         "kind": account.kind,
         "sku": { "name": account.sku, "tier": if account.sku.starts_with("Premium") { "Premium" } else { "Standard" } },
         "properties": properties,
+    })
+}
+
+/// After the same version, as far as the emulator has what it tells of.
+pub(super) fn show_container(app: &App, account: &AccountRecord, container: &Container) -> Value {
+    let id = format!(
+        "/subscriptions/{}/resourceGroups/{}/providers/{NAMESPACE}/{RESOURCE_TYPE}/{}/blobServices/default/containers/{}",
+        app.subscription_id, account.resource_group, account.name, container.name
+    );
+    json!({
+        "id": id,
+        "name": container.name,
+        "type": format!("{NAMESPACE}/{RESOURCE_TYPE}/blobServices/containers"),
+        "etag": container.etag,
+        "properties": {
+            "publicAccess": "None",
+            "lastModifiedTime": clock::rfc3339(clock::of_ms(container.last_modified_ms)),
+            "hasImmutabilityPolicy": false,
+            "hasLegalHold": false,
+        },
     })
 }

@@ -18,6 +18,15 @@ pub(crate) struct Emulator {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Container {
+    pub name: String,
+    pub etag: String,
+    /// Milliseconds since 1970.
+    pub last_modified_ms: i64,
+}
+
+#[derive(Deserialize)]
 struct Account {
     keys: Vec<Key>,
 }
@@ -90,6 +99,22 @@ impl Emulator {
     pub async fn regenerate_key(&self, name: &str, key_name: &str) -> Result<Vec<String>, ArmError> {
         let body = json!({ "keyName": key_name });
         self.read_keys(self.call(reqwest::Method::POST, name, "/regenerateKey", Some(&body)).await?).await
+    }
+
+    /// What the emulator knows of a container; `None`: there is none.
+    pub(super) async fn container(&self, account: &str, name: &str) -> Result<Option<Container>, ArmError> {
+        let mut url = self.url(account, "/filesystems/");
+        // As one segment, whatever a client has written there.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(name);
+        }
+        let request = self.client.get(url).bearer_auth(&self.settings.admin_token);
+        let response = request.send().await.map_err(|error| unavailable(&error))?;
+        match response.status().as_u16() {
+            200 => response.json().await.map(Some).map_err(|error| unavailable(&error)),
+            404 => Ok(None),
+            status => Err(refused(&format!("container {name} of account {account}"), status)),
+        }
     }
 
     async fn call(

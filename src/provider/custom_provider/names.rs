@@ -54,6 +54,12 @@ pub fn take(key: &str, id: &ResourceId) -> Outcome<Change> {
     document::put(change, NAMES, key, &Name { id: id.to_string() })
 }
 
+/// Whether a custom provider made the resource with this key, or one below it.
+pub async fn any_below(core: &Core, resource: &str) -> Outcome<bool> {
+    let below = core.store.list(NAMED, &format!("{resource}/"), None, 1).await?;
+    Ok(!below.is_empty() || of(core, resource).await?.is_some())
+}
+
 /// The name goes with its resource.
 pub async fn forget(core: &Core, resource: &str, change: Change) -> Outcome<Change> {
     Ok(match of(core, resource).await? {

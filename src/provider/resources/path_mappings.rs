@@ -1,7 +1,7 @@
 //! Path mappings: where a path of the source stands at a target. One decides the target path of each migration that is made
 //! without one; a migration that is there keeps its place until it is reset with `resetPathMapping`.
 
-mod index;
+pub mod index;
 mod model;
 mod v2023_11_01_preview;
 mod v2026_11_01_preview;

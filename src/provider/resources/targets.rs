@@ -24,7 +24,7 @@ use crate::secrets;
 use crate::view::View;
 use crate::wire::{self, Reader};
 
-pub use model::{Found, Target, TargetInput, Tristate};
+pub use model::{Finding, Found, Target, TargetInput, Tristate};
 
 pub const COLLECTION: &str = "targets";
 
@@ -88,7 +88,11 @@ impl ResourceKind for Targets {
 
     /// Repeating the PUT asks for the account again as long as the last answer was incomplete.
     fn is_settled(spec: &Target) -> bool {
-        spec.found.as_ref().is_some_and(|found| found.hierarchical_namespace == Tristate::True)
+        let is_there =
+            |finding: &Option<Finding>| finding.as_ref().is_some_and(|found| found.status == Tristate::True);
+        spec.found
+            .as_ref()
+            .is_some_and(|found| found.hierarchical_namespace == Tristate::True && is_there(&found.container))
     }
 
     async fn settle(
@@ -115,7 +119,9 @@ pub fn desired(core: &Core, guid: &str, spec: &Target) -> Outcome<TargetSpec> {
         match (&spec.storage_endpoint, spec.found.as_ref().and_then(|found| found.dfs_endpoint.as_ref())) {
             (Some(given), _) => given.clone(),
             (None, Some(found)) => found.clone(),
-            (None, None) => format!("https://{}.dfs.core.windows.net", spec.account_name()),
+            (None, None) => {
+                format!("https://{}.dfs.{}", spec.account_name(), core.storage_accounts.storage_suffix())
+            }
         };
     let credential = &spec.credential;
     let secret = match &credential.sealed {

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::kind::ResourceKind;
+use crate::moves;
 use crate::operation_routes::follow;
 use crate::operations::{Operation, Verb};
 use crate::request::{Request, Response};
@@ -239,6 +240,7 @@ async fn write<K: ResourceKind>(
         if stored.is_none() {
             // A deletion of the parent that begins meanwhile raises its version: no child slips in behind it.
             change = change.expect(migrators::COLLECTION, parent.document.key(), Some(parent.version));
+            change = moves::resting(core, &parent.document.key(), change).await?;
         }
         // Only the public version shows a place of its own on what hangs below a migrator.
         if location.is_empty() || !request.view.version.is_public() {

@@ -6,18 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use livedata_storage_account::{LookUpError, ManagementClient, Settings, StorageAccounts};
+use livedata_pki::{Authority, trust};
+use livedata_storage_account::{
+    Cloud, Identity, LookUpError, ManagementClient, NetworkRules, Settings, StorageAccounts,
+};
 use url::Url;
 
 struct Azure {
     address: String,
+    /// Of its certificate: tokens are asked for over TLS only.
+    authority: Authority,
     tokens: Arc<AtomicUsize>,
     server: actix_web::dev::ServerHandle,
 }
 
 async fn token(form: String, minted: web::Data<AtomicUsize>) -> HttpResponse {
-    if !form.contains("client_secret=right%26secret") {
-        return HttpResponse::Unauthorized().json(serde_json::json!({"error": "invalid_client"}));
+    let proofs = ["client_secret=right%26secret", "client_assertion=right-assertion"];
+    if !proofs.iter().any(|proof| form.contains(proof)) {
+        // As Entra ID writes it, with escapes.
+        let description = "AADSTS7000215: Invalid client secret.\r\nTrace ID: 1";
+        let refusal = serde_json::json!({"error": "invalid_client", "error_description": description});
+        return HttpResponse::Unauthorized().json(refusal);
     }
     assert!(
         form.contains("grant_type=client_credentials")
@@ -35,6 +44,23 @@ async fn account(request: HttpRequest, name: web::Path<String>) -> HttpResponse 
     match name.as_str() {
         "secret" => HttpResponse::Forbidden().json(arm_error("AuthorizationFailed")),
         "broken" => HttpResponse::ServiceUnavailable().json(arm_error("ServerBusy")),
+        "walled" => HttpResponse::Ok().json(serde_json::json!({
+            "id": "/subscriptions/s/resourceGroups/g 1/providers/Microsoft.Storage/storageAccounts/walled",
+            "name": "walled", "type": "Microsoft.Storage/storageAccounts", "location": "uksouth", "kind": "StorageV2",
+            "properties": {
+                "isHnsEnabled": true,
+                "publicNetworkAccess": "Disabled",
+                "networkAcls": {
+                    "bypass": "AzureServices", "defaultAction": "Deny",
+                    "ipRules": [{ "value": "203.0.113.0/24", "action": "Allow" }],
+                    "virtualNetworkRules": [{ "id": "/subscriptions/s/subnets/a", "action": "Allow" }]
+                },
+                "privateEndpointConnections": [
+                    { "properties": { "privateLinkServiceConnectionState": { "status": "Approved" } } },
+                    { "properties": { "privateLinkServiceConnectionState": { "status": "Pending" } } }
+                ]
+            }
+        })),
         "lake" | "flat" => HttpResponse::Ok().json(serde_json::json!({
             "id": format!("/subscriptions/s/resourceGroups/g 1/providers/Microsoft.Storage/storageAccounts/{name}"),
             "name": name.as_str(), "type": "Microsoft.Storage/storageAccounts", "location": "westus", "kind": "StorageV2",
@@ -47,44 +73,73 @@ async fn account(request: HttpRequest, name: web::Path<String>) -> HttpResponse 
     }
 }
 
+async fn container(name: web::Path<String>) -> HttpResponse {
+    match name.as_str() {
+        "data" => HttpResponse::Ok().json(serde_json::json!({
+            "id": "/c", "name": "data", "type": "t", "properties": { "publicAccess": "None" }
+        })),
+        "gone" => HttpResponse::Ok().json(serde_json::json!({
+            "id": "/c", "name": "gone", "type": "t", "properties": { "deleted": true }
+        })),
+        "secret" => {
+            HttpResponse::Forbidden().json(serde_json::json!({"error": {"code": "AuthorizationFailed"}}))
+        }
+        _ => HttpResponse::NotFound().json(serde_json::json!({"error": {"code": "ContainerNotFound"}})),
+    }
+}
+
 fn azure() -> Azure {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::load_or_create(folder.path(), "Test").unwrap();
+    let tls = authority.issue_server(&["localhost"], &[]).unwrap().server_config(None).unwrap();
     let tokens = Arc::new(AtomicUsize::new(0));
     let minted = web::Data::from(Arc::clone(&tokens));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(minted.clone())
-            .route("/authority/tenant/oauth2/v2.0/token", web::post().to(token))
+            .route("/tenant/oauth2/v2.0/token", web::post().to(token))
             .route(
                 "/subscriptions/s/resourceGroups/g 1/providers/Microsoft.Storage/storageAccounts/{name}",
                 web::get().to(account),
             )
+            .route(
+                "/subscriptions/s/resourceGroups/g 1/providers/Microsoft.Storage/storageAccounts/lake/blobServices/default/containers/{name}",
+                web::get().to(container),
+            )
     })
     .workers(1)
     .disable_signals()
-    .bind(("127.0.0.1", 0))
+    .bind_rustls_0_23(("127.0.0.1", 0), tls)
     .unwrap();
-    let address = format!("http://{}", server.addrs()[0]);
+    let address = format!("https://localhost:{}", server.addrs()[0].port());
     let server = server.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
-    Azure { address, tokens, server: handle }
+    Azure { address, authority, tokens, server: handle }
+}
+
+fn client_of(azure: &Azure, identity: Identity) -> Result<ManagementClient, LookUpError> {
+    let address = Url::parse(&azure.address).unwrap();
+    ManagementClient::new(Settings {
+        cloud: Cloud {
+            endpoint: address.clone(),
+            authority: address,
+            audience: "https://audience".into(),
+            storage_suffix: "example".into(),
+        },
+        identity,
+        tls: trust::only(azure.authority.certificate_pem()).unwrap(),
+    })
 }
 
 fn client(azure: &Azure, secret: &str) -> ManagementClient {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let tls = rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    ManagementClient::new(Settings {
-        endpoint: Url::parse(&azure.address).unwrap(),
-        authority: Url::parse(&format!("{}/authority", azure.address)).unwrap(),
-        tenant: "tenant".into(),
+    let identity = Identity::ServicePrincipal {
+        tenant_id: "tenant".into(),
         client_id: "client".into(),
         client_secret: secret.into(),
-        audience: "https://audience".into(),
-        tls,
-    })
-    .unwrap()
+    };
+    client_of(azure, identity).unwrap()
 }
 
 #[actix_web::test]
@@ -111,8 +166,61 @@ async fn absent_denied_and_unavailable_are_told_apart() {
     assert!(matches!(known.get("s", "g 1", "secret").await, Err(LookUpError::Denied(_))));
     assert!(matches!(known.get("s", "g 1", "broken").await, Err(LookUpError::Unavailable(_))));
     let stranger = client(&azure, "wrong");
-    assert!(matches!(stranger.get("s", "g 1", "lake").await, Err(LookUpError::Denied(_))));
+    match stranger.get("s", "g 1", "lake").await {
+        Err(LookUpError::Denied(why)) => {
+            assert!(why.contains("AADSTS7000215: Invalid client secret."), "{why}")
+        }
+        other => panic!("{other:?}"),
+    }
     azure.server.stop(false).await;
-    let closed = Azure { address: "http://127.0.0.1:1".into(), tokens: Arc::default(), server: azure.server };
+    let closed = Azure { address: "https://127.0.0.1:1".into(), tokens: Arc::default(), ..azure };
     assert!(matches!(client(&closed, "x").get("s", "g", "a").await, Err(LookUpError::Unavailable(_))));
+}
+
+#[actix_web::test]
+async fn network_rules_and_region_are_read() {
+    let azure = azure();
+    let client = client(&azure, "right&secret");
+    let walled = client.get("s", "g 1", "walled").await.unwrap();
+    let rules = NetworkRules {
+        public_access_disabled: true,
+        deny_by_default: true,
+        addresses: vec!["203.0.113.0/24".into()],
+        subnets: vec!["/subscriptions/s/subnets/a".into()],
+        private_endpoints: 1,
+    };
+    assert_eq!((walled.network, walled.location.as_str()), (rules, "uksouth"));
+    assert_eq!(client.get("s", "g 1", "lake").await.unwrap().network, NetworkRules::default());
+    azure.server.stop(false).await;
+}
+
+/// A service account's token, as Kubernetes writes it, is exchanged for one of Entra ID's.
+#[actix_web::test]
+async fn a_workload_proves_itself_by_its_token_file() {
+    let azure = azure();
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, "right-assertion").unwrap();
+    let identity = |token_file| Identity::Workload {
+        tenant_id: Some("tenant".into()),
+        client_id: Some("client".into()),
+        token_file: Some(token_file),
+    };
+    let client = client_of(&azure, identity(token_file)).unwrap();
+    assert!(client.get("s", "g 1", "lake").await.unwrap().hierarchical_namespace);
+    // Told at the start, where somebody looks.
+    let without = client_of(&azure, identity(folder.path().join("none"))).err().unwrap();
+    assert!(without.to_string().contains("identity cannot be used"), "{without}");
+    azure.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_container_is_found_or_not() {
+    let azure = azure();
+    let client = client(&azure, "right&secret");
+    for (name, is_there) in [("data", true), ("gone", false), ("nowhere", false)] {
+        assert_eq!(client.has_container("s", "g 1", "lake", name).await.unwrap(), is_there, "{name}");
+    }
+    assert!(matches!(client.has_container("s", "g 1", "lake", "secret").await, Err(LookUpError::Denied(_))));
+    azure.server.stop(false).await;
 }

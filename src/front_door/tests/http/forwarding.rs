@@ -131,3 +131,42 @@ async fn lists_and_operations_of_a_provider_are_reached_too() {
     );
     assert_eq!(world.client.get(&url).send().await.unwrap().status(), 401);
 }
+
+#[tokio::test]
+async fn a_move_is_the_word_of_the_provider_in_its_own_version() {
+    let world = ready().await;
+    world.make_group("other").await;
+    let group = |name: &str| format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}");
+    let one = format!("{}/providers/{NAMESPACE}/things/one", group("g"));
+    let ask = async |action: &str, to: &str, resources: &[&str]| {
+        let body = json!({"targetResourceGroup": to, "resources": resources});
+        world.send(Method::POST, &format!("/resourceGroups/g/{action}"), &body).await
+    };
+    for action in ["validateMoveResources", "moveResources"] {
+        assert_eq!(ask(action, &group("other"), &[&one]).await.status, 204);
+        let seen = world.provider.last();
+        let target = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/g/{action}?api-version={VERSION}");
+        assert_eq!((seen.target.as_str(), &seen.body["resources"]), (target.as_str(), &json!([one])));
+        assert!(seen.headers.contains_key("x-ms-arm-resource-system-data"));
+    }
+    let asked = world.provider.count();
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/lake", group("g"));
+    for (to, resources, status, code) in [
+        (group("missing"), vec![one.as_str()], 404, "ResourceGroupNotFound"),
+        (
+            "/subscriptions/another/resourceGroups/g".to_owned(),
+            vec![one.as_str()],
+            404,
+            "SubscriptionNotFound",
+        ),
+        ("other".to_owned(), vec![one.as_str()], 400, "InvalidMoveRequest"),
+        (group("other"), vec![], 400, "InvalidMoveRequest"),
+        (group("other"), vec!["one"], 400, "InvalidMoveRequest"),
+        (group("other"), vec![account.as_str()], 400, "InvalidMoveRequest"),
+        (group("other"), vec![one.as_str(), account.as_str()], 400, "InvalidMoveRequest"),
+    ] {
+        let refused = ask("moveResources", &to, &resources).await;
+        assert_eq!((refused.status, refused.code()), (status, code), "{resources:?} to {to}");
+    }
+    assert_eq!(world.provider.count(), asked, "the provider was not asked");
+}

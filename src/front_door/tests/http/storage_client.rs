@@ -134,3 +134,19 @@ async fn a_signature_by_user_delegation_is_renewed_while_in_use() {
     let error = filesystem.delete(&to, false, &Condition::Any).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
 }
+
+#[tokio::test]
+async fn a_container_is_told_of_once_it_is_there() {
+    let Lake { world, .. } = Lake::new().await;
+    let account = "/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/lake";
+    let container = |name: &str| format!("{account}/blobServices/default/containers/{name}");
+    let found = world.get(&container("data")).await;
+    assert_eq!(found.status, 200, "{}", found.body);
+    let known: azure_mgmt_storage::package_2023_05::models::BlobContainer =
+        serde_json::from_value(found.body).unwrap();
+    assert!(known.properties.unwrap().last_modified_time.is_some());
+    let missing = world.get(&container("missing")).await;
+    assert_eq!((missing.status, missing.code()), (404, "ContainerNotFound"));
+    let unknown = world.get(&format!("{account}no/blobServices/default/containers/data")).await;
+    assert_eq!((unknown.status, unknown.code()), (404, "ResourceNotFound"));
+}

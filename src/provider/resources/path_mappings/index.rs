@@ -13,7 +13,7 @@ use crate::document::{self, Document};
 use crate::errors::{self, Outcome};
 
 /// By the migrator's key.
-const INDEX: &str = "path_mapping_index";
+pub const INDEX: &str = "path_mapping_index";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {

@@ -1,10 +1,10 @@
 //! The controller's part of a target: the storage account is looked up within the PUT's operation.
 
 use livedata_arm::{ArmError, ResourceId};
-use livedata_storage_account::{Account, LookUpError};
+use livedata_storage_account::{Account, LookUpError, NetworkRules};
 use time::{Duration, OffsetDateTime};
 
-use super::{Found, Target, Tristate};
+use super::{Finding, Found, Target, Tristate};
 use crate::core::Core;
 use crate::errors::{self, Outcome};
 use crate::kind::Settled;
@@ -28,8 +28,11 @@ pub async fn settle(core: &Core, target: &Target, since: OffsetDateTime) -> Outc
     let found = match looked_up {
         Ok(account) => match usable(&account) {
             Ok(()) => Found {
+                container: Some(container(core, &id, &target.storage_container).await),
                 reachable: Tristate::True,
                 hierarchical_namespace: Tristate::True,
+                network: Some(network_access(&account.network)),
+                location: Some(account.location),
                 dfs_endpoint: account.dfs_endpoint.map(String::from),
                 reason: "StorageAccountFound".to_owned(),
                 message: "The storage account exists and has a hierarchical namespace.".to_owned(),
@@ -45,6 +48,9 @@ pub async fn settle(core: &Core, target: &Target, since: OffsetDateTime) -> Outc
             reachable: Tristate::Unknown,
             hierarchical_namespace: Tristate::Unknown,
             dfs_endpoint: None,
+            location: None,
+            network: None,
+            container: None,
             reason: "ReadDenied".to_owned(),
             message: format!(
                 "The provider may not read the storage account ({why}). Grant it the role Reader, then PUT the target again."
@@ -62,6 +68,68 @@ pub async fn settle(core: &Core, target: &Target, since: OffsetDateTime) -> Outc
     };
     let found = keep_time(target.found.as_ref(), found);
     Ok(Settled::Applied(Target { found: Some(found), ..target.clone() }))
+}
+
+/// The container need not be there yet, and who may read the account may not always read this.
+async fn container(core: &Core, account: &ResourceId, name: &str) -> Finding {
+    let asked = core.storage_accounts.has_container(
+        &account.subscription,
+        &account.resource_group,
+        account.name(),
+        name,
+    );
+    let found = tokio::time::timeout(ONE_TRY, asked)
+        .await
+        .unwrap_or_else(|_| Err(LookUpError::Unavailable("no answer came".to_owned())));
+    let (status, reason, message) = match found {
+        Ok(true) => (Tristate::True, "ContainerFound", format!("The container '{name}' exists.")),
+        Ok(false) => (
+            Tristate::False,
+            "ContainerNotFound",
+            format!("The storage account has no container '{name}'. Create it, then PUT the target again."),
+        ),
+        Err(why) => (
+            Tristate::Unknown,
+            "ContainerNotLookedUp",
+            format!("The container '{name}' was not looked up: {why}."),
+        ),
+    };
+    Finding { status, reason: reason.to_owned(), message }
+}
+
+/// Where an agent is seen from is known to nobody here: what the rules decide by its address stays open.
+fn network_access(rules: &NetworkRules) -> Finding {
+    let (status, reason, message) = match rules {
+        NetworkRules { public_access_disabled: true, private_endpoints: 0, .. } => (
+            Tristate::False,
+            "PublicAccessDisabled",
+            "The storage account is closed to public networks and has no approved private endpoint: no agent can reach it. \
+             Approve a private endpoint in the agent's network, or enable public network access."
+                .to_owned(),
+        ),
+        NetworkRules { public_access_disabled: true, private_endpoints, .. } => (
+            Tristate::Unknown,
+            "PrivateEndpointsOnly",
+            format!(
+                "The storage account can be reached through its {private_endpoints} private endpoints only; the agent's \
+                 network must resolve the account's name to one of them."
+            ),
+        ),
+        NetworkRules { deny_by_default: true, addresses, subnets, private_endpoints, .. } => (
+            Tristate::Unknown,
+            "FirewallEnabled",
+            format!(
+                "The storage account's firewall admits {} address ranges, {} subnets and {private_endpoints} private \
+                 endpoints only; the agent must come from one of them.",
+                addresses.len(),
+                subnets.len()
+            ),
+        ),
+        NetworkRules { .. } => {
+            (Tristate::True, "OpenToAllNetworks", "The storage account admits all networks.".to_owned())
+        }
+    };
+    Finding { status, reason: reason.to_owned(), message }
 }
 
 fn usable(account: &Account) -> Result<(), ArmError> {
@@ -85,4 +153,35 @@ fn keep_time(before: Option<&Found>, mut now: Found) -> Found {
         }
     }
     now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_network_rules_leave_open_is_said_to_be_open() {
+        let address = || vec!["203.0.113.0/24".to_owned()];
+        let closed = NetworkRules { public_access_disabled: true, ..NetworkRules::default() };
+        for (rules, status, words) in [
+            (NetworkRules::default(), Tristate::True, "all networks"),
+            (closed.clone(), Tristate::False, "no approved private endpoint"),
+            (
+                NetworkRules { private_endpoints: 2, ..closed.clone() },
+                Tristate::Unknown,
+                "its 2 private endpoints",
+            ),
+            // What is closed is not opened by a rule.
+            (NetworkRules { addresses: address(), ..closed }, Tristate::False, "closed to public networks"),
+            (
+                NetworkRules { deny_by_default: true, addresses: address(), ..NetworkRules::default() },
+                Tristate::Unknown,
+                "1 address ranges, 0 subnets",
+            ),
+        ] {
+            let access = network_access(&rules);
+            assert_eq!(access.status, status, "{rules:?}");
+            assert!(access.message.contains(words), "{}", access.message);
+        }
+    }
 }

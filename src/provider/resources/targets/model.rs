@@ -50,6 +50,14 @@ pub struct Found {
     pub reachable: Tristate,
     pub hierarchical_namespace: Tristate,
     pub dfs_endpoint: Option<String>,
+    /// The region, once the account was read.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// What the account's network rules, and a look for its container, tell.
+    #[serde(default)]
+    pub network: Option<Finding>,
+    #[serde(default)]
+    pub container: Option<Finding>,
     /// One PascalCase word and a sentence, for the conditions.
     pub reason: String,
     pub message: String,
@@ -57,9 +65,18 @@ pub struct Found {
     pub at_ms: i64,
 }
 
+/// One condition's worth.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub status: Tristate,
+    pub reason: String,
+    pub message: String,
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Tristate {
     True,
+    False,
     Unknown,
 }
 

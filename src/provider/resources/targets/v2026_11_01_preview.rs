@@ -3,8 +3,8 @@
 use livedata_model::spec::{CredentialKind, Secret};
 use serde_json::{Map, Value, json};
 
-use super::Target;
 use super::model::{CredentialInput, secret_property};
+use super::{Finding, Target};
 use crate::clock::rfc3339_of_ms;
 use crate::document::Document;
 use crate::errors;
@@ -84,11 +84,15 @@ pub fn write(document: &Document<Target>, conditions: Vec<Value>) -> Map<String,
             credential.insert(name.to_owned(), json!(value));
         }
     }
+    let mut status = Map::from_iter([("conditions".to_owned(), Value::Array(conditions))]);
+    if let Some(location) = target.found.as_ref().and_then(|found| found.location.as_ref()) {
+        status.insert("location".to_owned(), json!(location));
+    }
     let mut properties = Map::from_iter([
         ("storageAccountId".to_owned(), json!(target.storage_account_id)),
         ("storageContainer".to_owned(), json!(target.storage_container)),
         ("credential".to_owned(), Value::Object(credential)),
-        ("status".to_owned(), json!({ "conditions": conditions })),
+        ("status".to_owned(), Value::Object(status)),
     ]);
     if let Some(endpoint) = &target.storage_endpoint {
         properties.insert("storageEndpoint".to_owned(), json!(endpoint));
@@ -99,16 +103,26 @@ pub fn write(document: &Document<Target>, conditions: Vec<Value>) -> Map<String,
 /// As far as the look-up tells.
 pub fn conditions(target: &Target) -> Vec<Value> {
     let Some(found) = &target.found else { return Vec::new() };
-    [("Reachable", found.reachable), ("HierarchicalNamespace", found.hierarchical_namespace)]
-        .into_iter()
-        .map(|(kind, status)| {
-            json!({
-                "type": kind,
-                "status": format!("{status:?}"),
-                "reason": found.reason,
-                "message": found.message,
-                "lastTransitionTime": rfc3339_of_ms(found.at_ms)
-            })
+    let finding = |kind, finding: &'_ Option<Finding>| {
+        finding.as_ref().map(|found| (kind, found.status, found.reason.clone(), found.message.clone()))
+    };
+    let account = |kind, status| (kind, status, found.reason.clone(), found.message.clone());
+    [
+        Some(account("Reachable", found.reachable)),
+        Some(account("HierarchicalNamespace", found.hierarchical_namespace)),
+        finding("NetworkAccess", &found.network),
+        finding("ContainerExists", &found.container),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(kind, status, reason, message)| {
+        json!({
+            "type": kind,
+            "status": format!("{status:?}"),
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": rfc3339_of_ms(found.at_ms)
         })
-        .collect()
+    })
+    .collect()
 }

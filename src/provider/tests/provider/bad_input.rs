@@ -308,7 +308,7 @@ async fn storage_account_absent_of_old_kind_or_without_hierarchical_namespace() 
         client.put(&migration, &migration_body(&target, "/x")).await.assert_error(409, "TargetNotReady");
     }
     // Made good, the same PUT goes through.
-    world.accounts.0.lock().unwrap().insert("flat".into(), crate::world::Behaviour::Good);
+    world.accounts.behaviours.lock().unwrap().insert("flat".into(), crate::world::Behaviour::Good);
     client.make(&format!("{m}/targets/flat"), &target_body("flat", "data")).await;
     running.stop().await;
 }

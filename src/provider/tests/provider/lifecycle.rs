@@ -192,7 +192,7 @@ async fn rule_91_an_operation_that_waits_can_be_cancelled() {
     let running = world.start().await;
     let client = world.client(&running);
     let m = client.make_migrator("m").await;
-    world.accounts.0.lock().unwrap().insert("lake".into(), Behaviour::Silent);
+    world.accounts.behaviours.lock().unwrap().insert("lake".into(), Behaviour::Silent);
     let path = format!("{m}/targets/t");
     let put = client.put(&path, &target_body("lake", "data")).await;
     assert_eq!(put.status, 201, "{}", put.body);
@@ -213,7 +213,7 @@ async fn rule_91_an_operation_that_waits_can_be_cancelled() {
         .await
         .assert_error(404, "OperationNotFound");
     // It can be written again.
-    world.accounts.0.lock().unwrap().insert("lake".into(), Behaviour::Good);
+    world.accounts.behaviours.lock().unwrap().insert("lake".into(), Behaviour::Good);
     client.make(&path, &target_body("lake", "data")).await;
     running.stop().await;
 }

@@ -86,7 +86,7 @@ async fn while_the_store_is_gone_or_full_requests_are_told_so_and_nothing_is_los
             assert_eq!(reply.header("retry-after"), "1", "{method} {path}");
         }
     }
-    world.accounts.0.lock().unwrap().insert("silent".into(), crate::world::Behaviour::Good);
+    world.accounts.behaviours.lock().unwrap().insert("silent".into(), crate::world::Behaviour::Good);
     wire.state.store(UP, Ordering::SeqCst);
     // Nothing of what was refused has happened, and everything can be done now.
     client.get(&migration).await.assert_error(404, "ResourceNotFound");

@@ -19,7 +19,7 @@ async fn a_restart_finishes_a_non_terminal_operation() {
     assert_eq!(client.get(&target).await.body["properties"]["provisioningState"], "Accepted");
     running.stop().await;
 
-    world.accounts.0.lock().unwrap().insert("silent".into(), Behaviour::Good);
+    world.accounts.behaviours.lock().unwrap().insert("silent".into(), Behaviour::Good);
     let running = world.start().await;
     let client = world.client(&running);
     Client::made(&client.finish(&accepted).await);
@@ -42,7 +42,7 @@ async fn a_migration_fails_with_the_target_that_it_waits_for() {
     let migration = format!("{m}/liveDataMigrations/x");
     let waiting = client.put(&migration, &migration_body(&target, "/data")).await;
     running.stop().await;
-    world.accounts.0.lock().unwrap().remove("silent");
+    world.accounts.behaviours.lock().unwrap().remove("silent");
     let running = world.start().await;
     let client = world.client(&running);
     let status = client.finish(&waiting).await;

@@ -1,7 +1,7 @@
 //! Life of each resource type.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{ACCOUNT_KEY, Client, GROUP, World, migration_body, migrator_body, target_body};
 
@@ -364,5 +364,183 @@ async fn an_account_key_is_required_at_creation_and_its_value_never_repeated() {
     let refused = client.put(&target, &body).await;
     refused.assert_error(400, "InvalidPropertyValue");
     assert!(!refused.body.to_string().contains(ACCOUNT_KEY));
+    running.stop().await;
+}
+
+/// The account's rules and the container are looked up with it; a repeated PUT looks again for what was missing.
+#[tokio::test]
+async fn a_target_tells_what_the_look_up_found() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let conditions = |shown: &Value| -> Vec<(String, String, String)> {
+        let text = |condition: &Value, name: &str| condition[name].as_str().unwrap().to_owned();
+        let all = shown["properties"]["status"]["conditions"].as_array().unwrap();
+        all.iter().map(|one| (text(one, "type"), text(one, "status"), text(one, "reason"))).collect()
+    };
+    let has = |shown: &Value, kind: &str, status: &str, reason: &str| {
+        let wanted = (kind.to_owned(), status.to_owned(), reason.to_owned());
+        assert!(conditions(shown).contains(&wanted), "{kind}: {shown}");
+    };
+    let shown = client.get(&target).await.body;
+    assert_eq!(shown["properties"]["status"]["location"], "westus");
+    has(&shown, "Reachable", "True", "StorageAccountFound");
+    has(&shown, "NetworkAccess", "True", "OpenToAllNetworks");
+    has(&shown, "ContainerExists", "True", "ContainerFound");
+
+    let other = format!("{m}/targets/other");
+    client.make(&other, &target_body("walled", "missing")).await;
+    let shown = client.get(&other).await.body;
+    has(&shown, "NetworkAccess", "Unknown", "FirewallEnabled");
+    has(&shown, "ContainerExists", "False", "ContainerNotFound");
+    world.accounts.missing_container.store(false, std::sync::atomic::Ordering::SeqCst);
+    client.make(&other, &target_body("walled", "missing")).await;
+    has(&client.get(&other).await.body, "ContainerExists", "True", "ContainerFound");
+    running.stop().await;
+}
+
+const ELSEWHERE: &str = "/subscriptions/s1/resourceGroups/Elsewhere";
+
+async fn ask_to_move(client: &Client, action: &str, ids: &[&str], to: &str) -> crate::world::Reply {
+    let body = json!({"targetResourceGroup": to, "resources": ids});
+    let request = client.request(Method::POST, &format!("{GROUP}/{action}")).json(&body);
+    let mover = json!({"createdBy": "mover", "createdByType": "User"}).to_string();
+    crate::world::Reply::of(request.header("x-ms-arm-resource-system-data", mover).send().await.unwrap())
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_116_a_move_takes_along_all_that_belongs_to_a_migrator() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let (other, other_target) = client.make_pair("other").await;
+    let migration = format!("{m}/liveDataMigrations/x");
+    client.make(&migration, &migration_body(&target, "/data")).await;
+    let second = format!("{other}/liveDataMigrations/y");
+    client.make(&second, &migration_body(&other_target, "/more")).await;
+    let mapping = format!("{m}/pathMappings/p");
+    client
+        .make(&mapping, &json!({"properties": {"sourcePath": "/a", "targetId": target, "targetPath": "/x"}}))
+        .await;
+    let started = client.post(&format!("{migration}/start")).await;
+    client.finish(&started).await;
+    let before = client.get(&migration).await.body;
+
+    let valid = ask_to_move(&client, "validateMoveResources", &[&m, &other], ELSEWHERE).await;
+    assert_eq!((valid.status, valid.body), (204, Value::Null));
+    assert_eq!(client.get(&m).await.status, 200);
+    let moved = ask_to_move(&client, "moveResources", &[&m.to_uppercase(), &other], ELSEWHERE).await;
+    assert_eq!(moved.status, 200, "{}", moved.body);
+
+    let there = |id: &str| id.replace(GROUP, ELSEWHERE);
+    for id in [&m, &target, &migration, &mapping, &other, &other_target, &second] {
+        assert_eq!(client.get(id).await.status, 404, "{id}");
+        let shown = client.get(&there(id)).await;
+        assert_eq!(
+            (shown.status, shown.body["id"].as_str()),
+            (200, Some(there(id).as_str())),
+            "{}",
+            shown.body
+        );
+    }
+    let shown = client.get(&there(&migration)).await.body;
+    assert_eq!(shown["properties"]["targetId"], there(&target));
+    assert_eq!(shown["properties"]["status"]["state"], before["properties"]["status"]["state"]);
+    assert_eq!(shown["systemData"]["createdBy"], "mover");
+    // What was reserved is still: both migrations, in one container; and the mapping.
+    for path in ["/data/below", "/more"] {
+        let made = format!("{}/liveDataMigrations/z", there(&m));
+        let refused = client.put(&made, &migration_body(&there(&target), path)).await;
+        refused.assert_error(409, "TargetAreaInUse");
+    }
+    let collides =
+        json!({"properties": {"sourcePath": "/b", "targetId": there(&target), "targetPath": "/x"}});
+    client
+        .put(&format!("{}/pathMappings/q", there(&m)), &collides)
+        .await
+        .assert_error(400, "PathMappingCollision");
+    // And it can be lived with there, deletion included.
+    let refused = client.delete(&there(&target)).await;
+    refused.assert_error(409, "TargetInUse");
+    for id in [&m, &other] {
+        let gone = client.delete(&there(id)).await;
+        client.finish(&gone).await;
+        assert_eq!(client.get(&there(id)).await.status, 404);
+    }
+    assert!(world.store.list("areas", "", None, 10).await.unwrap().is_empty());
+    assert!(world.store.list("moving", "", None, 10).await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_116_a_move_that_cannot_be_is_refused_and_changes_nothing() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let taken = m.replace(GROUP, ELSEWHERE);
+    client.make(&taken, &migrator_body()).await;
+    let lonely = client.make_migrator("lonely").await;
+    let before = world.resources().await;
+    let gone = format!("{GROUP}/providers/LiveData.Platform/migrators/gone");
+    let strange = "/subscriptions/s1/resourceGroups/rg1/providers/Contoso.Other/migrators/m";
+    let elsewhere = lonely.replace(GROUP, "/subscriptions/s1/resourceGroups/third");
+    for (ids, to, status, code) in [
+        (vec![m.as_str()], GROUP, 400, "InvalidMove"),
+        (vec![m.as_str()], "/subscriptions/S1/resourcegroups/RG1/", 400, "InvalidMove"),
+        (vec![m.as_str()], "nowhere", 400, "InvalidMove"),
+        (vec![m.as_str()], "/subscriptions/s1/resourceGroups/ends.", 400, "InvalidResourceGroupName"),
+        (vec![m.as_str()], "/subscriptions/unknown/resourceGroups/g", 400, "InvalidSubscriptionState"),
+        (vec![], ELSEWHERE, 400, "InvalidMove"),
+        (vec!["m"], ELSEWHERE, 400, "InvalidMove"),
+        (vec![target.as_str()], ELSEWHERE, 400, "InvalidMove"),
+        (vec![strange], ELSEWHERE, 400, "InvalidMove"),
+        (vec![elsewhere.as_str()], ELSEWHERE, 400, "InvalidMove"),
+        (vec![gone.as_str()], ELSEWHERE, 404, "ResourceNotFound"),
+        // One that cannot holds up the other.
+        (vec![lonely.as_str(), m.as_str()], ELSEWHERE, 409, "ResourceExistsInTargetGroup"),
+    ] {
+        for action in ["validateMoveResources", "moveResources"] {
+            let refused = ask_to_move(&client, action, &ids, to).await;
+            refused.assert_error(status, code);
+        }
+    }
+    assert_eq!(world.resources().await, before);
+    // One with an agent stays, and so does one with an unfinished operation.
+    let agent = br#"{"migrator_guid": "g", "instance_id": "i", "session_epoch": 0, "coordinator_epoch": 1, "enrolled_at": ""}"#;
+    world
+        .store
+        .commit(livedata_store::Change::new().put("agents", lonely.to_lowercase(), agent))
+        .await
+        .unwrap();
+    let refused = ask_to_move(&client, "moveResources", &[&lonely], ELSEWHERE).await;
+    refused.assert_error(409, "MigratorCannotMove");
+    world.remove("agents", &lonely.to_lowercase()).await;
+    let slow = format!("{lonely}/targets/slow");
+    let waiting = client.put(&slow, &target_body("silent", "data")).await;
+    assert_eq!(waiting.status, 201, "{}", waiting.body);
+    let refused = ask_to_move(&client, "moveResources", &[&lonely], ELSEWHERE).await;
+    refused.assert_error(409, "AnotherOperationInProgress");
+    running.stop().await;
+}
+
+/// Nobody makes a child of a migrator that is on its way; a move that was cut short does not hold it for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_116_a_move_that_was_cut_short_is_over_after_a_while() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let m = client.make_migrator("m").await;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
+    let begun = livedata_store::Change::new().put("moving", m.to_lowercase(), now.into_bytes());
+    world.store.commit(begun).await.unwrap();
+    let target = format!("{m}/targets/t");
+    let refused = client.put(&target, &target_body("lake", "data")).await;
+    refused.assert_error(409, "AnotherOperationInProgress");
+    world.ahead.store(301, std::sync::atomic::Ordering::SeqCst);
+    client.make(&target, &target_body("lake", "data")).await;
     running.stop().await;
 }

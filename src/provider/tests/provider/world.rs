@@ -1,7 +1,7 @@
 //! A provider to talk to, and the accounts that it finds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use livedata_provider::{
     Clock, CustomProviderListener, Options, PathSecret, Provider, RelaySettings, Rule, Running,
 };
 use livedata_session::AgentAuthority;
-use livedata_storage_account::{Account, LookUpError, StorageAccounts};
+use livedata_storage_account::{Account, LookUpError, NetworkRules, StorageAccounts};
 use livedata_store::memory::MemoryStore;
 use livedata_store::sealed::SealingKey;
 use livedata_store::{Change, Record, Store};
@@ -29,6 +29,8 @@ pub const ACCOUNT_KEY: &str = "dmVyeS1zZWNyZXQtYWNjb3VudC1rZXk=";
 #[derive(Clone, Copy, PartialEq)]
 pub enum Behaviour {
     Good,
+    /// As `Good`, behind a firewall.
+    Walled,
     WithoutNamespace,
     OldKind,
     Denied,
@@ -37,17 +39,21 @@ pub enum Behaviour {
 }
 
 #[derive(Default)]
-pub struct Accounts(pub Mutex<HashMap<String, Behaviour>>);
+pub struct Accounts {
+    pub behaviours: Mutex<HashMap<String, Behaviour>>,
+    /// Whether [`NO_CONTAINER`] is missing.
+    pub missing_container: AtomicBool,
+}
 
 #[async_trait]
 impl StorageAccounts for Accounts {
     async fn get(&self, subscription: &str, group: &str, name: &str) -> Result<Account, LookUpError> {
-        let behaviour = self.0.lock().unwrap().get(name).copied();
+        let behaviour = self.behaviours.lock().unwrap().get(name).copied();
         let (kind, hierarchical_namespace) = match behaviour {
             None => return Err(LookUpError::NotFound),
             Some(Behaviour::Denied) => return Err(LookUpError::Denied("AuthorizationFailed".into())),
             Some(Behaviour::Silent) => return std::future::pending().await,
-            Some(Behaviour::Good) => ("StorageV2", true),
+            Some(Behaviour::Good | Behaviour::Walled) => ("StorageV2", true),
             Some(Behaviour::WithoutNamespace) => ("StorageV2", false),
             Some(Behaviour::OldKind) => ("Storage", false),
         };
@@ -57,9 +63,32 @@ impl StorageAccounts for Accounts {
             hierarchical_namespace,
             location: "westus".into(),
             dfs_endpoint: Some(format!("https://{name}.dfs.example/").parse().unwrap()),
+            network: NetworkRules {
+                deny_by_default: behaviour == Some(Behaviour::Walled),
+                ..NetworkRules::default()
+            },
         })
     }
+
+    fn storage_suffix(&self) -> &str {
+        "core.windows.net"
+    }
+
+    async fn has_container(
+        &self,
+        subscription: &str,
+        group: &str,
+        name: &str,
+        container: &str,
+    ) -> Result<bool, LookUpError> {
+        self.get(subscription, group, name)
+            .await
+            .map(|_| container != NO_CONTAINER || !self.missing_container.load(Ordering::SeqCst))
+    }
 }
+
+/// A container that is not there is called so.
+const NO_CONTAINER: &str = "missing";
 
 pub fn account_id(name: &str) -> String {
     format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/{name}")
@@ -87,16 +116,17 @@ impl World {
     pub fn on(store: Arc<dyn Store>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let accounts = Accounts::default();
+        let accounts = Accounts { missing_container: true.into(), ..Accounts::default() };
         for (name, behaviour) in [
             ("lake", Behaviour::Good),
             ("other", Behaviour::Good),
+            ("walled", Behaviour::Walled),
             ("flat", Behaviour::WithoutNamespace),
             ("oldkind", Behaviour::OldKind),
             ("private", Behaviour::Denied),
             ("silent", Behaviour::Silent),
         ] {
-            accounts.0.lock().unwrap().insert(name.into(), behaviour);
+            accounts.behaviours.lock().unwrap().insert(name.into(), behaviour);
         }
         let web_authority = Authority::load_or_create(&folder.path().join("web"), "test web").unwrap();
         let rule = |name: &str| Rule { name: name.into(), key: format!("{name}-key") };
