@@ -1,9 +1,10 @@
 //! Writers at the same moment.
 
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::json;
 
-use crate::world::{Client, World, migration_body, migrator, migrator_body, target_body};
+use crate::world::{Client, GROUP, World, migration_body, migrator, migrator_body, target_body};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_overlapping_migrations_put_at_once_exactly_one_wins() {
@@ -108,5 +109,68 @@ async fn a_target_does_not_vanish_under_a_migration_that_is_being_made() {
             other => panic!("{other:?}: {} {}", made.body, deleted.body),
         }
     }
+    running.stop().await;
+}
+
+/// To two places at once, while children and keys are made: whoever wins, nobody is left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_116_a_move_while_its_migrator_grows_leaves_nobody_behind() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let group = |name: &str| format!("/subscriptions/s1/resourceGroups/{name}");
+    let mut moved = 0;
+    for round in 0..12 {
+        let m = client.make_migrator(&format!("m{round}")).await;
+        let moves = ["a", "b"].map(|to| {
+            let body = json!({"targetResourceGroup": group(to), "resources": [&m]});
+            let (client, path) = (client.clone(), format!("{GROUP}/moveResources"));
+            async move { client.send(Method::POST, &path, Some(&body)).await }
+        });
+        let targets = (0..4).map(|number| {
+            let (client, path) = (client.clone(), format!("{m}/targets/t{number}"));
+            async move { client.put(&path, &target_body("lake", "data")).await }
+        });
+        let keys = (0..2).map(|_| {
+            let (client, path) = (client.clone(), format!("{m}/listInstallKey"));
+            async move { client.post(&path).await }
+        });
+        let (moves, targets, keys) = tokio::join!(join_all(moves), join_all(targets), join_all(keys));
+        let won = moves.iter().filter(|reply| reply.status == 200).count();
+        assert!(won <= 1, "round {round}");
+        moved += won;
+        for lost in moves.iter().chain(&keys).filter(|reply| reply.status != 200) {
+            assert!(matches!(lost.status, 404 | 409), "round {round}: {}", lost.body);
+        }
+        let mut places = Vec::new();
+        for place in [GROUP.to_owned(), group("a"), group("b")] {
+            let id = m.replace(GROUP, &place);
+            places.extend((client.get(&id).await.status == 200).then_some(id));
+        }
+        let [place] = places.as_slice() else { panic!("round {round}: {places:?}") };
+        let made = targets.iter().filter(|reply| reply.status == 201).count();
+        let key = |record: &livedata_store::Record| record.key.clone();
+        let of_round = |key: &String| key.contains(&format!("/m{round}/"));
+        let children: Vec<String> = world
+            .store
+            .list("targets", "", None, 1000)
+            .await
+            .unwrap()
+            .iter()
+            .map(key)
+            .filter(of_round)
+            .collect();
+        assert_eq!(children.len(), made, "round {round}: {children:?}");
+        let prefix = format!("{place}/").to_lowercase();
+        assert!(children.iter().all(|child| child.starts_with(&prefix)), "round {round}: {children:?}");
+        for record in world.store.list("install_keys", "", None, 1000).await.unwrap() {
+            let known: serde_json::Value = serde_json::from_slice(&record.body).unwrap();
+            let migrator = known["migrator"].as_str().unwrap();
+            let gone = migrator.ends_with(&format!("/m{round}")) && migrator != place.to_lowercase();
+            assert!(!gone, "round {round}: a key leads to {migrator}");
+        }
+    }
+    assert!(moved > 0, "nothing was ever moved");
+    assert!(world.store.list("moving", "", None, 10).await.unwrap().is_empty());
     running.stop().await;
 }

@@ -11,7 +11,7 @@ use livedata_store::{Change, Error, Record, Result, Store, Write};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Client, World, migration_body, migrator, migrator_body, target_body};
+use crate::world::{Client, GROUP, World, migration_body, migrator, migrator_body, target_body};
 
 /// The disk: it outlives providers, and remembers how often each operation has ended.
 #[derive(Default)]
@@ -145,6 +145,13 @@ async fn scene(client: &Client) -> Vec<Verb> {
         verb(Method::POST, &format!("{verification}/cancel"), None),
         verb(Method::POST, &format!("{m}/listInstallKey"), None),
         verb(Method::POST, &format!("{m}/rotateInstallKey"), None),
+        verb(
+            Method::POST,
+            &format!("{GROUP}/moveResources"),
+            Some(json!({
+                "targetResourceGroup": "/subscriptions/s1/resourceGroups/elsewhere", "resources": [&m]
+            })),
+        ),
         verb(Method::DELETE, &x, None),
         verb(Method::DELETE, &format!("{m}/pathMappings/p"), None),
         verb(Method::DELETE, &m, None),
@@ -176,6 +183,15 @@ async fn settled(disk: &Disk, what: &str) {
                 "{what}: {} is {state}",
                 record.key
             );
+        }
+    }
+    for collection in
+        ["targets", "live_data_migrations", "path_mappings", "exclusion_templates", "verifications"]
+    {
+        for record in disk.list(collection, "", None, 100).await.unwrap() {
+            let migrator = record.key.split('/').take(9).collect::<Vec<_>>().join("/");
+            let found = disk.get("migrators", &migrator).await.unwrap();
+            assert!(found.is_some(), "{what}: {} has no migrator", record.key);
         }
     }
     let operations = disk.list("operations", "", None, 1000).await.unwrap();
