@@ -1,7 +1,7 @@
 //! The provider as a process of its own, killed with kill -9 while people work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use livedata_workload::SourceSide;
@@ -17,12 +17,17 @@ const CLIENTS: usize = 6;
 async fn killed_again_and_again_it_leaves_nothing_half_done_and_loses_nothing_it_confirmed() {
     let (site, mut provider) = Site::start_with_provider_apart().await;
     let (site, ending) = (Arc::new(site), Arc::new(AtomicBool::new(false)));
+    let written = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|client| tokio::spawn(work(client, Arc::clone(&site), Arc::clone(&ending))))
+        .map(|client| {
+            tokio::spawn(work(client, Arc::clone(&site), Arc::clone(&ending), Arc::clone(&written)))
+        })
         .collect();
-    for death in 0..DEATHS {
+    for death in 1..=DEATHS {
+        let enough = until(async || (written.load(Ordering::SeqCst) >= death * CLIENTS / 2).then_some(()));
+        enough.await.unwrap();
         // Not always at the same point of what the clients do.
-        tokio::time::sleep(Duration::from_millis(150 + 70 * death as u64)).await;
+        tokio::time::sleep(Duration::from_millis(70 * death as u64)).await;
         provider.kill().await;
         provider = site.start_provider().await;
     }
@@ -31,7 +36,6 @@ async fn killed_again_and_again_it_leaves_nothing_half_done_and_loses_nothing_it
     for client in clients {
         confirmed.extend(client.await.unwrap());
     }
-    assert!(confirmed.len() > CLIENTS + DEATHS, "too little happened: {}", confirmed.len());
     let group = site.arm().id("/resourceGroups/rg/providers/LiveData.Platform/migrators");
     let all = until(async || {
         let all = all(&site, &group).await;
@@ -58,7 +62,12 @@ async fn killed_again_and_again_it_leaves_nothing_half_done_and_loses_nothing_it
 
 /// Makes and changes migrators of its own until it is told to end, trying again what failed; names and the tag that was
 /// confirmed last.
-async fn work(client: usize, site: Arc<Site>, ending: Arc<AtomicBool>) -> Vec<(String, String)> {
+async fn work(
+    client: usize,
+    site: Arc<Site>,
+    ending: Arc<AtomicBool>,
+    written: Arc<AtomicUsize>,
+) -> Vec<(String, String)> {
     let mut confirmed = Vec::new();
     for number in 0.. {
         let name = format!("c{client}-{number}");
@@ -68,13 +77,14 @@ async fn work(client: usize, site: Arc<Site>, ending: Arc<AtomicBool>) -> Vec<(S
                 "location": "westeurope", "tags": { "round": round },
                 "properties": { "source": directory(&site.beside("source")) }
             });
-            let written = async {
+            let writing = async {
                 while site.arm().put(&id, &body).await.is_err() {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             };
             // The provider comes back each time.
-            tokio::time::timeout(Duration::from_secs(150), written).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(150), writing).await.unwrap();
+            written.fetch_add(1, Ordering::SeqCst);
         }
         confirmed.push((name, "two".to_owned()));
         if ending.load(Ordering::SeqCst) {
