@@ -54,6 +54,9 @@ pub struct Profile {
     pub operation_limit_seconds: u64,
     /// What follows the address of an operation's status to cancel it by POST.
     pub cancellation: Option<String>,
+    /// Whether the statuses of operations are found without their subscription, too.
+    #[serde(default)]
+    pub operations_at_tenant: bool,
     pub types: Vec<Kind>,
     /// Rules that the endpoint breaks on purpose.
     #[serde(default)]

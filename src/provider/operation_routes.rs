@@ -16,7 +16,15 @@ pub async fn status(core: &Core, request: &Request, at: &Followed) -> Outcome<Re
             .into());
     }
     let operation = operations::find(core, request, at).await?;
-    let response = Response::json(200, serde_json::to_value(operation.status(&request.view))?);
+    let mut status = serde_json::to_value(operation.status(&request.view))?;
+    // Where the public document has operations, it knows no end of them.
+    if request.view.version.is_public()
+        && at.subscription.is_none()
+        && let Some(status) = status.as_object_mut()
+    {
+        status.remove("endTime");
+    }
+    let response = Response::json(200, status);
     Ok(match operation.state {
         State::InProgress => response.with("retry-after", core.retry_after_seconds.to_string()),
         _ => response,

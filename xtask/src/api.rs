@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
+use serde_json::Value;
 
 use crate::command;
 use files::Files;
+use traffic::json;
 use workshop::Workshop;
 
 #[derive(Debug, Subcommand)]
@@ -66,14 +68,12 @@ pub fn run(command: &Api) -> Result<()> {
 pub fn hold_traffic(ours: &Path, public: &Path) -> Result<()> {
     let workshop = Workshop::open(Path::new(SOURCE))?;
     traffic::run(&workshop, ours, Path::new(DOCUMENT))?;
-    for document in public_documents(&workshop)? {
-        traffic::run(&workshop, public, &document)?;
-    }
-    Ok(())
+    let document = public_document(&workshop)?;
+    traffic::run(&workshop, &traffic::described(&workshop, public, &document)?, &document)
 }
 
-/// The public documents, where their references to common types lead to those that we make.
-fn public_documents(workshop: &Workshop) -> Result<Vec<PathBuf>> {
+/// The public documents as one, where its references to common types lead to those that we make.
+fn public_document(workshop: &Workshop) -> Result<PathBuf> {
     const COMMON: &str = "common-types/resource-management/v5/types.json";
     let root = workshop.folder.join("public");
     let folder = root.join("fusion/resource-manager/Wandisco.Fusion/preview/2023-11-01-preview");
@@ -85,10 +85,21 @@ fn public_documents(workshop: &Workshop) -> Result<Vec<PathBuf>> {
     };
     copy(&Path::new(SOURCE).join(DOCUMENTS).join(COMMON), &root.join(COMMON))?;
     let fixtures = Path::new("src/provider/tests/fixtures/public-2023-11-01-preview");
-    for name in ["commonTypes.json", "migrators.json", "operations.json"] {
-        copy(&fixtures.join(name), &folder.join(name))?;
+    copy(&fixtures.join("commonTypes.json"), &folder.join("commonTypes.json"))?;
+    let mut whole = json(&fixtures.join("migrators.json"))?;
+    let operations = json(&fixtures.join("operations.json"))?;
+    for part in ["paths", "definitions", "parameters"] {
+        let Some(members) = operations.get(part).and_then(Value::as_object) else { continue };
+        let known = whole[part].as_object_mut().context("the public document has another form")?;
+        for (name, value) in members {
+            let before = known.insert(name.clone(), value.clone());
+            ensure!(before.is_none_or(|before| before == *value), "both public documents have a {name}");
+        }
     }
-    Ok(["migrators.json", "operations.json"].map(|name| folder.join(name)).to_vec())
+    let document = folder.join("migrators.json");
+    std::fs::write(&document, whole.to_string())
+        .with_context(|| format!("cannot write {}", document.display()))?;
+    Ok(document)
 }
 
 /// What every change must pass.

@@ -305,6 +305,11 @@ async fn other_subscription(trial: &Trial) -> Outcome {
     };
     let own = trial.client.follow(link, purpose).send().await?;
     own.succeeded("the operation in its own subscription")?;
+    if trial.profile.operations_at_tenant {
+        let at_tenant = link.replace(&format!("/subscriptions/{}", trial.profile.subscription), "");
+        let found = trial.client.follow(&at_tenant, purpose).send().await?;
+        found.succeeded("the operation without its subscription")?;
+    }
     let elsewhere = link.replace(&trial.profile.subscription, &uuid::Uuid::new_v4().to_string());
     let other = trial.client.follow(&elsewhere, Purpose::Resource).send().await?;
     other.refused(&[404], "the operation in another subscription")

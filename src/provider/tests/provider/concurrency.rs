@@ -40,6 +40,31 @@ async fn of_overlapping_migrations_put_at_once_exactly_one_wins() {
     running.stop().await;
 }
 
+/// Different mappings into one place: each was right when it was looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_colliding_path_mappings_put_at_once_exactly_one_wins() {
+    let world = World::new();
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    for round in 0..5 {
+        let puts = (0..8).map(|index| {
+            let path = format!("{m}/pathMappings/r{round}x{index}");
+            let body = json!({"properties": {
+                "sourcePath": format!("/s{round}/{index}"), "targetId": target, "targetPath": format!("/t{round}")
+            }});
+            let client = client.clone();
+            async move { client.put(&path, &body).await }
+        });
+        let replies = join_all(puts).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1, "round {round}");
+        for lost in replies.iter().filter(|reply| reply.status != 201) {
+            lost.assert_error(400, "PathMappingCollision");
+        }
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_creations_with_if_none_match_exactly_one_wins() {
     let world = World::new();
