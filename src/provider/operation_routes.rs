@@ -17,12 +17,12 @@ pub async fn status(core: &Core, request: &Request, at: &Followed) -> Outcome<Re
     }
     let operation = operations::find(core, request, at).await?;
     let mut status = serde_json::to_value(operation.status(&request.view))?;
-    // Where the public document has operations, it knows no end of them.
+    // Where the public document has operations, it knows neither their progress nor their end.
     if request.view.version.is_public()
         && at.subscription.is_none()
         && let Some(status) = status.as_object_mut()
     {
-        status.remove("endTime");
+        status.retain(|name, _| !matches!(name.as_str(), "endTime" | "percentComplete"));
     }
     let response = Response::json(200, status);
     Ok(match operation.state {
