@@ -475,7 +475,7 @@ async fn a_page_of_the_largest_documents_is_one_that_arm_lets_through() {
     let (m, target) = client.make_pair("m").await;
     let long = "n".repeat(256);
     let mapping = json!({"kind": "User", "source": long, "target": long});
-    for n in 0..40 {
+    for n in 0..60 {
         let mut body = migration_body(&target, &format!("/data/{n}"));
         body["properties"]["identityMapping"] = json!(vec![mapping.clone(); 256]);
         let put = client.put(&format!("{m}/liveDataMigrations/x{n}"), &body).await;
@@ -490,6 +490,6 @@ async fn a_page_of_the_largest_documents_is_one_that_arm_lets_through() {
         let (_, token) = next.split_once("skipToken=").unwrap();
         path = format!("{m}/liveDataMigrations?$skipToken={token}");
     }
-    assert_eq!(seen, 40);
+    assert_eq!(seen, 60);
     running.stop().await;
 }
