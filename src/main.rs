@@ -2,6 +2,7 @@
 //! of its crate.
 
 mod process;
+mod store_command;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // What these five are is said at their arguments, at more length than a line for `--help`.
+    // What these are is said at their arguments, at more length than a line for `--help`.
     Demo(livedata_demo::show::Args),
     Dev(livedata_demo::dev::Args),
     Churn(livedata_demo::churn::Args),
@@ -27,6 +28,7 @@ enum Command {
     Provider(livedata_provider_service::Args),
     /// Run a relay that agents dial out to
     Relay(livedata_relay_server::Args),
+    Store(store_command::Args),
     /// What `livedata-agent` does: for the demo, which knows no other program than its own
     #[command(hide = true)]
     Agent(livedata_agent_runtime::command::Args),
@@ -34,12 +36,18 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::AdlsEmulator(_) | Command::Provider(_) | Command::Relay(_) | Command::Agent(_) =
-        &cli.command
-    {
-        // The others talk to a person: their log is a file in their folder.
-        livedata_telemetry::init(LogTo::StandardError);
-    }
+    let _telemetry = match &cli.command {
+        Command::AdlsEmulator(_) | Command::Provider(_) | Command::Relay(_) => {
+            Some(livedata_telemetry::init("livedata", LogTo::StandardError))
+        }
+        Command::Agent(_) => Some(livedata_telemetry::init("livedata-agent", LogTo::StandardError)),
+        // They talk to a person: their log is a file in their folder.
+        Command::Demo(_)
+        | Command::Dev(_)
+        | Command::Churn(_)
+        | Command::Conformance(_)
+        | Command::Store(_) => None,
+    };
     process::run(async {
         let stop = process::asked_to_end();
         match cli.command {
@@ -53,6 +61,7 @@ fn main() -> ExitCode {
                 let good = livedata_conformance::run(args).await?;
                 return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
+            Command::Store(args) => store_command::run(args).await?,
             Command::AdlsEmulator(args) => livedata_adls_emulator::run(args, stop).await?,
             Command::Provider(args) => livedata_provider_service::run(args, stop).await?,
             Command::Relay(args) => livedata_relay_server::run(args, stop).await?,

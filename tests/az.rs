@@ -174,6 +174,8 @@ async fn the_whole_job_by_az() {
     let compared = site.compare(SourceSide::Directory(site.beside("source").join("lake")), "lake").await;
     assert!(compared.equal(), "{compared}");
 
+    metrics_by_az(&az, shown["id"].as_str().unwrap(), lake.files, lake.bytes).await;
+
     // Looking around and changing things.
     let listed = az.run(&["resource", "list", "-g", "rg", "--query", "sort([].type)"]).await.json();
     assert_eq!(listed, json!(["LiveData.Platform/migrators", "Microsoft.Storage/storageAccounts"]));
@@ -203,6 +205,32 @@ async fn the_whole_job_by_az() {
     assert_eq!(az.resource("show", &MIGRATORS, &["-n", "m"]).await.code, 3);
     az.run(&["group", "delete", "-n", "rg", "--yes"]).await.done();
     assert_eq!(az.run(&["group", "exists", "-n", "rg"]).await.json(), false);
+}
+
+/// What the agent reported, as dashboards and alerts read it.
+async fn metrics_by_az(az: &Az, migration: &str, files: usize, bytes: u64) {
+    let list = ["monitor", "metrics", "list", "--resource", migration];
+    let names = ["--metrics", "FileMigrationCount", "BytesMigratedByMigration", "--aggregation", "Total"];
+    let asked = [&list[..], &names, &["--interval", "PT1M", "--offset", "1h"]].concat();
+    // Samples are taken every ten seconds.
+    let found = crate::site::until(async || {
+        let metrics = az.run(&asked).await.json();
+        let total = |at: usize| -> f64 {
+            let data = metrics["value"][at]["timeseries"][0]["data"].as_array().unwrap();
+            data.iter().filter_map(|datum| datum["total"].as_f64()).sum()
+        };
+        ((total(0), total(1)) == (files as f64, bytes as f64)).then(|| metrics.clone())
+    });
+    let metrics = found.await.unwrap_or_else(|| panic!("the metrics never came to {files} and {bytes}"));
+    assert_eq!(metrics["value"][1]["unit"], "Bytes");
+    let definitions = ["monitor", "metrics", "list-definitions", "--resource", migration];
+    let names = az.run(&[&definitions[..], &["--query", "[].name.value"]].concat()).await.json();
+    for name in ["TotalBytesTransferred", "LagInSeconds"] {
+        assert!(names.as_array().unwrap().contains(&json!(name)), "{names}");
+    }
+    let refused = az.run(&[&list[..], &["--metrics", "NoSuchMetric"]].concat()).await;
+    assert_ne!(refused.code, 0, "{}", refused.output);
+    assert!(refused.errors.contains("Valid metrics: BytesMigratedByMigration"), "{}", refused.errors);
 }
 
 #[tokio::test(flavor = "multi_thread")]

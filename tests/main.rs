@@ -15,4 +15,6 @@ mod outages;
 mod postgres;
 mod provider_process;
 mod site;
+mod store;
+mod telemetry;
 mod workspace;

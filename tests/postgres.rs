@@ -1,5 +1,9 @@
 //! The store on a real PostgreSQL, shared by several providers.
 
+mod maintenance;
+mod outage;
+mod providers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

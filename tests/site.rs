@@ -31,6 +31,9 @@ pub struct Site {
     process: Option<Process>,
     arm: Option<ArmClient>,
     arguments: Vec<String>,
+    program: String,
+    /// Of the environment of the site and its agents.
+    variables: Vec<(&'static str, String)>,
     folder: TempDir,
 }
 
@@ -69,14 +72,44 @@ impl Site {
         (site, provider)
     }
 
+    /// Its processes have these variables.
+    pub async fn start_with_variables(variables: Vec<(&'static str, String)>) -> Self {
+        let site = Self::bare_with(&[], variables).await;
+        site.furnish().await;
+        site
+    }
+
     /// Nothing is created yet.
     pub async fn bare(arguments: &[&str]) -> Self {
+        Self::bare_with(arguments, Vec::new()).await
+    }
+
+    async fn bare_with(arguments: &[&str], variables: Vec<(&'static str, String)>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned());
         let port = ["--port".to_owned(), ports().to_string()];
         let arguments = arguments.chain(port).collect();
-        let mut site = Self { process: None, arm: None, arguments, folder };
+        let program = LIVEDATA.to_owned();
+        let mut site = Self { process: None, arm: None, arguments, program, variables, folder };
+        site.bring_up().await;
+        site
+    }
+
+    /// Another control plane that is the same but for its ports, and its arguments: on a copy of the folder of this one, which
+    /// must be down.
+    pub async fn twin(&self, program: &str, arguments: &[&str]) -> Self {
+        assert!(self.process.is_none());
+        let folder = tempfile::tempdir().unwrap();
+        let port = ports();
+        let copied =
+            tokio::process::Command::new("cp").arg("-r").arg(self.data()).arg(folder.path()).status();
+        assert!(copied.await.unwrap().success());
+        std::fs::remove_file(folder.path().join("site").join("ports.json")).unwrap();
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        let arguments = arguments.chain(["--port".to_owned(), port.to_string()]).collect();
+        let (program, variables) = (program.to_owned(), self.variables.clone());
+        let mut site = Self { process: None, arm: None, arguments, program, variables, folder };
         site.bring_up().await;
         site
     }
@@ -86,7 +119,7 @@ impl Site {
         let data = self.data().display().to_string();
         let more = self.arguments.iter().map(String::as_str);
         let arguments: Vec<&str> = ["dev", "--data", &data].into_iter().chain(more).collect();
-        let process = Process::start(LIVEDATA, &arguments, &[]);
+        let process = Process::start(&self.program, &arguments, &self.variables());
         process.wait_until_said("ready").await;
         self.process = Some(process);
         self.arm = Some(ArmClient::new(environment::sign_in(&self.data()).unwrap()).unwrap());
@@ -95,6 +128,17 @@ impl Site {
     /// kill -9 of front door, provider and storage emulator.
     pub async fn kill(&mut self) {
         self.process.take().unwrap().kill().await;
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub async fn terminate(&mut self) {
+        let (status, said) = self.process.take().unwrap().terminate().await;
+        assert!(status.success(), "{said}");
+    }
+
+    /// To front door, provider and storage emulator.
+    pub async fn signal(&self, signal: &str) {
+        self.process.as_ref().unwrap().signal(signal).await;
     }
 
     pub fn start_relay(&self) -> Process {
@@ -107,6 +151,10 @@ impl Site {
         let process = Process::start(LIVEDATA, &["provider", "--data", &data], &[]);
         process.wait_until_said("ready").await;
         process
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     /// Folder of the environment.
@@ -232,7 +280,8 @@ impl Site {
         let data = self.beside(folder).display().to_string();
         let source = self.beside("source").display().to_string();
         let allowed = ["--local-directory", &source, "--hadoop-user", user];
-        Process::start(LIVEDATA_AGENT, &[&["run", "--data", &data], &allowed[..], more].concat(), &[])
+        let arguments = [&["run", "--data", &data], &allowed[..], more].concat();
+        Process::start(LIVEDATA_AGENT, &arguments, &self.variables())
     }
 
     /// Enrols and runs the agent of a migrator, in a folder of the migrator's name, until it is connected.

@@ -242,5 +242,7 @@ fn config(arm: u16, enrolment: u16, store: String) -> Result<ProviderConfig> {
             identity: AzureIdentity::ManagedIdentity { client_id: None },
         },
         retry_after_seconds: 10,
+        health: None,
+        audit_log: "audit.log".into(),
     })
 }

@@ -297,6 +297,7 @@ mod tests {
                 endpoint: "http://127.0.0.1:1/a".into(),
                 credential: Credential::account_key(secret),
             }),
+            trace: None,
         }
     }
 
@@ -369,7 +370,7 @@ mod tests {
     fn a_kind_that_is_not_known_is_asked_for_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(folder.path()).unwrap();
-        let unknown = Item { id: "/new".into(), generation: 1, body: Body::Unknown };
+        let unknown = Item { id: "/new".into(), generation: 1, body: Body::Unknown, trace: None };
         ledger.apply(1, upsert(unknown)).unwrap();
         assert_eq!(ledger.known(), [Known { id: "/new".into(), generation: 0 }]);
     }
@@ -385,7 +386,7 @@ mod tests {
             capacity: None,
         });
         let mut ledger = Ledger::open(folder.path()).unwrap();
-        ledger.apply(1, upsert(Item { id: "/d".into(), generation: 4, body })).unwrap();
+        ledger.apply(1, upsert(Item { id: "/d".into(), generation: 4, body, trace: None })).unwrap();
         assert_eq!(ledger.known(), [Known { id: "/d".into(), generation: 0 }]);
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -408,7 +409,7 @@ mod tests {
             reset_count,
             ..MigrationSpec::new("/t", "/data", Mode::Live, incarnation)
         };
-        Item { id: "/m".into(), generation, body: Body::Migration(spec) }
+        Item { id: "/m".into(), generation, body: Body::Migration(spec), trace: None }
     }
 
     fn command(id: &str) -> Command {
@@ -418,6 +419,7 @@ mod tests {
             incarnation: "one".into(),
             reset_count: 0,
             kind: CommandKind::RetryFailed,
+            trace: None,
         }
     }
 

@@ -7,6 +7,7 @@
 mod access;
 mod failed_paths;
 mod handler;
+mod load;
 
 use std::sync::Arc;
 

@@ -341,7 +341,7 @@ impl Supervisor {
             coordinator_epoch: ledger.coordinator_epoch(),
             disowned: *self.disowned.borrow(),
         };
-        for Item { id, generation, mut body } in ledger.items().cloned() {
+        for Item { id, generation, mut body, .. } in ledger.items().cloned() {
             if let (Body::Migration(spec), true) = (&mut body, desired.disowned) {
                 spec.run = RunState::Stopped;
             }

@@ -9,4 +9,7 @@ pub const ERROR_CODE: &str = "x-ms-error-code";
 pub const SYSTEM_DATA: &str = "x-ms-arm-resource-system-data";
 pub const HOME_TENANT_ID: &str = "x-ms-home-tenant-id";
 pub const CLIENT_TENANT_ID: &str = "x-ms-client-tenant-id";
+pub const CLIENT_APP_ID: &str = "x-ms-client-app-id";
+pub const CLIENT_OBJECT_ID: &str = "x-ms-client-object-id";
+pub const CLIENT_PRINCIPAL_NAME: &str = "x-ms-client-principal-name";
 pub const REFERER: &str = "referer";

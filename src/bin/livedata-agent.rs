@@ -20,7 +20,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    livedata_telemetry::init(livedata_telemetry::LogTo::StandardError);
+    let _telemetry = livedata_telemetry::init("livedata-agent", livedata_telemetry::LogTo::StandardError);
     process::run(async {
         livedata_agent_runtime::command::run(cli.args, process::asked_to_end()).await?;
         Ok(ExitCode::SUCCESS)

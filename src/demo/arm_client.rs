@@ -101,6 +101,11 @@ impl ArmClient {
         self.get(id).await
     }
 
+    /// As [`ArmClient::put`], without waiting for the operation.
+    pub async fn begin_put(&self, id: &str, body: &Value) -> Result<()> {
+        self.send(Method::PUT, id, Some(body)).await.map(drop)
+    }
+
     /// See [`ArmClient::put`].
     pub async fn patch(&self, id: &str, body: &Value) -> Result<Value> {
         let answer = self.send(Method::PATCH, id, Some(body)).await?;

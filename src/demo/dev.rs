@@ -1,5 +1,6 @@
 //! `livedata dev`: the environment, until it is interrupted.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::environment::{self, Environment, NAMESPACE, Options, PortChoice, Service, TENANT, USER};
@@ -34,6 +35,9 @@ pub struct Args {
     /// Let the provider be called by custom providers (Microsoft.CustomProviders), too, at a secret address on the seventh port
     #[arg(long)]
     custom_provider: bool,
+    /// Answer /healthz, /readyz and /metrics there, in plain HTTP and to everybody who reaches it, e.g. 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    health_listen: Option<SocketAddr>,
 }
 
 /// `stop` completes when the process was asked to end.
@@ -51,9 +55,13 @@ pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), envir
         compatible: args.compat_wandisco_fusion,
         provider_store: args.store,
         custom_provider: args.custom_provider,
+        health: args.health_listen,
     })
     .await?;
     println!("{}", addresses(&environment));
+    if let Some(address) = environment.health_address() {
+        println!("health, metrics  http://{address}/readyz, http://{address}/metrics\n");
+    }
     if args.custom_provider {
         println!("endpoint for custom providers: in {}\n", environment.custom_provider_url_path().display());
     }
@@ -76,7 +84,8 @@ fn addresses(environment: &Environment) -> String {
          relay            wss://localhost:{}\n\
          storage          {}/ACCOUNT\n\
          data             {}\n\
-         log              {}\n",
+         log              {}\n\
+         audit log        {}\n",
         environment.front_door_url(),
         ports.provider,
         ports.enrolment,
@@ -84,6 +93,7 @@ fn addresses(environment: &Environment) -> String {
         environment.storage_url(),
         environment.folder().display(),
         environment.log_path().display(),
+        environment.audit_log_path().display(),
     )
 }
 

@@ -16,12 +16,13 @@
 //! | the emulator's accounts and files | `storage/` |
 //! | a ready `AZURE_CONFIG_DIR` | `azure/` |
 //! | the endpoint for custom providers (0600), where their dialect is spoken | `custom-provider.url` |
-//! | the log of all of them | `livedata.log` |
+//! | the log of all of them, and who changed what through the provider (0600) | `livedata.log`, `audit.log` |
 
 mod ports;
 mod secrets;
 
 use std::fs::DirBuilder;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,11 +36,11 @@ use livedata_pki::{self as pki, Authority, Identity, file, trust};
 use livedata_provider::{self as provider, API_VERSIONS};
 use livedata_provider_service::{
     self as provider_service, Arm, Azure, AzureIdentity, CloudAddresses, Compat, CustomProviders, Enrolment,
-    FRONT_DOOR_URI, ProviderConfig, RelayRule,
+    FRONT_DOOR_URI, Health, ProviderConfig, RelayRule,
 };
 use livedata_relay_server::{self as relay, Key, Limits, RelayConfig, RelayServer, Right, Rules};
 use livedata_store::sqlite::SqliteStore;
-use livedata_telemetry::LogTo;
+use livedata_telemetry::{LogTo, Telemetry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -56,6 +57,7 @@ pub const SUBSCRIPTION: &str = "c3f1d8a6-5b27-4e90-8a4d-2f6b917e0c35";
 pub const USER: &str = "9b04e6d2-73c8-4f15-b1ea-0c85f2a7d943";
 const PROVIDER_PRINCIPAL: &str = "4d7fa1c9-e826-4b03-95d8-6ea3b05c1f72";
 const LOG: &str = "livedata.log";
+const AUDIT_LOG: &str = "audit.log";
 const CLOUD: &str = "LiveDataLocal";
 const LOCATIONS: [&str; 5] = ["West Europe", "North Europe", "UK South", "East US", "West US"];
 
@@ -120,6 +122,8 @@ pub struct Options {
     pub provider_store: Option<String>,
     /// Lets the provider speak the custom-provider dialect, too.
     pub custom_provider: bool,
+    /// Where the provider tells its health and metrics; `None`: nowhere.
+    pub health: Option<SocketAddr>,
 }
 
 /// The provider's own files, also when it runs here: so it can run as a process of its own the next time.
@@ -166,6 +170,8 @@ fn provider_config(
             },
         },
         retry_after_seconds: options.retry_after_seconds,
+        health: options.health.map(|listen| Health { listen }),
+        audit_log: format!("../{AUDIT_LOG}").into(),
     })
 }
 
@@ -178,6 +184,8 @@ pub struct Environment {
     provider: Option<provider_service::Running>,
     relay: Option<relay::Running>,
     emulator: emulator::Running,
+    // The last to go.
+    _telemetry: Telemetry,
 }
 
 impl Environment {
@@ -185,7 +193,7 @@ impl Environment {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let folder = std::path::absolute(&options.folder)
             .map_err(|source| Error::File { path: options.folder.clone(), source })?;
-        log_into(&folder)?;
+        let telemetry = log_into(&folder)?;
         let ports = Ports::load_or_choose(&folder, options.ports)?;
         let secrets = Secrets::load_or_create(&folder)?;
         let servers = Authority::load_or_create(&folder.join("servers"), "livedata local servers")?;
@@ -254,7 +262,8 @@ impl Environment {
             retry_after_seconds: options.retry_after_seconds,
         })
         .await?;
-        let environment = Self { folder, ports, secrets, front_door, provider, relay, emulator };
+        let environment =
+            Self { folder, ports, secrets, front_door, provider, relay, emulator, _telemetry: telemetry };
         environment.ports.keep(&environment.folder)?;
         environment.write_az_config()?;
         if options.custom_provider {
@@ -287,6 +296,15 @@ impl Environment {
 
     pub fn log_path(&self) -> PathBuf {
         self.folder.join(LOG)
+    }
+
+    /// Where health and metrics are told, if they are.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.provider.as_ref()?.provider.health_address
+    }
+
+    pub fn audit_log_path(&self) -> PathBuf {
+        self.folder.join(AUDIT_LOG)
     }
 
     pub fn ports(&self) -> Ports {
@@ -414,11 +432,11 @@ fn manifests(compatible: bool, endpoint: Url, tls: &rustls::ClientConfig) -> Vec
 }
 
 /// The terminal belongs to the person in front of it.
-fn log_into(folder: &Path) -> Result<(), Error> {
+fn log_into(folder: &Path) -> Result<Telemetry, Error> {
     let path = make(folder.to_owned())?.join(LOG);
     let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    livedata_telemetry::init(LogTo::File(file.map_err(|source| Error::File { path, source })?));
-    Ok(())
+    let file = file.map_err(|source| Error::File { path, source })?;
+    Ok(livedata_telemetry::init("livedata", LogTo::File(file)))
 }
 
 fn make(folder: PathBuf) -> Result<PathBuf, Error> {

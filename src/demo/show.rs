@@ -255,6 +255,7 @@ async fn show(args: &Args, mode: Mode, folder: &Path, stage: &mut Stage) -> Resu
         compatible: false,
         provider_store: None,
         custom_provider: false,
+        health: None,
     });
     let environment = stage.environment.insert(started.await?);
     step(

@@ -4,6 +4,8 @@
 //! `x-ms-arm-*`, `x-ms-client-tenant-id`, …) is this front door's own word, so nothing a client sends can pass for it.
 
 use livedata_arm::{SystemData, headers};
+use livedata_telemetry::trace;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -15,14 +17,13 @@ use crate::request::{Incoming, Method};
 use crate::sign_in::Caller;
 use crate::upstream::Upstream;
 
-const PASSED_TO_PROVIDER: [&str; 10] = [
+const PASSED_TO_PROVIDER: [&str; 9] = [
     "accept",
     "accept-language",
     "content-type",
     "if-match",
     "if-none-match",
     "prefer",
-    "traceparent",
     "tracestate",
     "user-agent",
     headers::RETURN_CLIENT_REQUEST_ID,
@@ -123,6 +124,8 @@ pub(crate) async fn forward_to(
             sent.push((name.to_owned(), value.to_owned()));
         }
     }
+    let trace = trace::traceparent(&Span::current(), request.header(trace::TRACEPARENT));
+    sent.extend(trace.map(|trace| (trace::TRACEPARENT.to_owned(), trace)));
     registration::introduce(app, upstream).await?;
     let answer = upstream.call(method, target, sent, request.body.clone()).await.map_err(|error| {
         let again = app.retry_after_seconds.to_string();

@@ -6,6 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
 use futures::StreamExt;
 use livedata_arm::ArmError;
+use livedata_telemetry::trace;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::dispatch;
@@ -14,7 +16,16 @@ use crate::request::{Incoming, MAX_BODY_BYTES, Method, body_too_long};
 
 pub(crate) async fn serve(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let incoming = read(&request, payload).await;
-    let reply = dispatch::answer(&app.into_inner(), incoming).await;
+    let span = tracing::info_span!(
+        "arm",
+        otel.kind = "server",
+        method = request.method().as_str(),
+        path = request.path()
+    );
+    if let Ok(incoming) = &incoming {
+        trace::continue_from(&span, incoming.header(trace::TRACEPARENT));
+    }
+    let reply = dispatch::answer(&app.into_inner(), incoming).instrument(span).await;
     respond(reply, request.method().as_str() == "HEAD")
 }
 

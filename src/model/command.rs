@@ -17,6 +17,8 @@ pub struct Command {
     pub incarnation: String,
     pub reset_count: u64,
     pub kind: CommandKind,
+    /// W3C `traceparent` of the request that gave it, for the agent's spans.
+    pub trace: Option<String>,
 }
 
 impl Command {
@@ -47,6 +49,7 @@ wire_struct! {
         5 => rescan: Option<String>,
         6 => retry_failed: Option<bool>,
         7 => approve_deletes: Option<bool>,
+        8 => trace: Option<String>,
     }
 }
 
@@ -60,6 +63,7 @@ impl Wire for Command {
             rescan: None,
             retry_failed: None,
             approve_deletes: None,
+            trace: self.trace.clone(),
         };
         match &self.kind {
             CommandKind::Rescan { path } => wire.rescan = Some(path.clone()),
@@ -78,8 +82,8 @@ impl Wire for Command {
             (None, _, Some(true)) => CommandKind::ApproveDeletes,
             _ => CommandKind::Unknown,
         };
-        let CommandOnWire { id, migration, incarnation, reset_count, .. } = wire;
-        Ok(Self { id, migration, incarnation, reset_count, kind })
+        let CommandOnWire { id, migration, incarnation, reset_count, trace, .. } = wire;
+        Ok(Self { id, migration, incarnation, reset_count, kind, trace })
     }
 }
 
@@ -96,6 +100,7 @@ mod tests {
             incarnation: "one".into(),
             reset_count: 3,
             kind,
+            trace: Some("00-0-0-01".into()),
         };
         let rescan = CommandKind::Rescan { path: "/data".into() };
         for kind in [rescan, CommandKind::RetryFailed, CommandKind::ApproveDeletes] {

@@ -250,6 +250,7 @@ mod tests {
                     reset_count: 4,
                     ..MigrationSpec::new("/t", "/data", Mode::OneTime, "one")
                 }),
+                trace: Some("00-0-0-01".into()),
             }],
             removals: vec!["/gone".into()],
         })
@@ -302,6 +303,7 @@ mod tests {
             incarnation: "one".into(),
             reset_count: 0,
             kind: CommandKind::Rescan { path: "/data".into() },
+            trace: None,
         };
         let path = FailedPath {
             path: "/data/x".into(),

@@ -117,5 +117,15 @@ wire_struct! {
         2 => conditions: Vec<Condition>,
         /// The file system that the Hadoop configuration beside the agent names.
         3 => source: Option<String>,
+        4 => load: Option<Load>,
+    }
+}
+
+wire_struct! {
+    /// Shares of the time of all processors of the agent's machine, in thousandths, since the report before.
+    #[derive(Copy)]
+    pub struct Load {
+        1 => process_permille: u32,
+        2 => machine_permille: u32,
     }
 }

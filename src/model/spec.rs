@@ -293,6 +293,8 @@ pub struct Item {
     pub id: String,
     pub generation: u64,
     pub body: Body,
+    /// W3C `traceparent` of the request that made it so, for the agent's spans.
+    pub trace: Option<String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -321,6 +323,7 @@ wire_struct! {
         8 => metadata_target: Option<MetadataTargetSpec>,
         9 => metadata_migration: Option<MetadataMigrationSpec>,
         10 => verification: Option<VerificationSpec>,
+        11 => trace: Option<String>,
     }
 }
 
@@ -337,6 +340,7 @@ impl Wire for Item {
             metadata_target: None,
             metadata_migration: None,
             verification: None,
+            trace: self.trace.clone(),
         };
         match &self.body {
             Body::Migrator(spec) => item.migrator = Some(spec.clone()),
@@ -373,6 +377,6 @@ impl Wire for Item {
         } else {
             Body::Unknown
         };
-        Ok(Self { id: item.id, generation: item.generation, body })
+        Ok(Self { id: item.id, generation: item.generation, body, trace: item.trace })
     }
 }

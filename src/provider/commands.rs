@@ -22,6 +22,7 @@ pub async fn give(
     core: &Core,
     loaded: &Loaded<Migration>,
     kind: CommandKind,
+    trace: Option<String>,
     change: Change,
 ) -> Outcome<Change> {
     let migration = loaded.document.key();
@@ -39,6 +40,7 @@ pub async fn give(
         incarnation: loaded.document.guid.clone(),
         reset_count: loaded.document.spec.reset_count,
         kind,
+        trace,
     };
     // Versions begin anew when a migrator moves; what waits stands before what comes.
     let last = waiting.iter().filter_map(|waiting| waiting.key.strip_prefix(&format!("{migration}|")));

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::errors::Outcome;
+use crate::insights::series;
 use crate::operations::{self, Work};
-use crate::{install_keys, registry};
+use crate::{install_keys, meters, registry};
 
 const TICK: Duration = Duration::from_secs(2);
 /// Steps at the same time; each holds at most one outside call.
@@ -77,9 +78,10 @@ impl Pass {
                 if self.under_way.contains(&record.key) || self.tried.contains(&record.key) {
                     continue;
                 }
+                let Some(owned) = core.owned(core.leases.owner(&record.key)) else { continue };
                 let work: Work = serde_json::from_slice(&record.body)?;
                 self.under_way.insert(record.key.clone());
-                self.steps.spawn(step(Arc::clone(core), record.key, work));
+                self.steps.spawn(step(owned, record.key, work));
             }
             if after.is_none() {
                 break;
@@ -96,6 +98,7 @@ async fn step(core: Arc<Core>, key: String, work: Work) -> String {
         None => Ok(()),
     };
     match done {
+        Err(failure) if failure.is_lost_lease() => core.leases.doubt(),
         Err(failure) if failure.is_conflict() => core.nudge(),
         Err(error) => {
             tracing::warn!(key, error = &error as &dyn std::error::Error, "a controller step failed")
@@ -115,8 +118,37 @@ pub async fn keep_reports(core: Arc<Core>, cancel: CancellationToken) {
             () = cancel.cancelled() => true,
             _ = tick.tick() => false,
         };
-        if let Err(error) = core.observed.store(core.store.as_ref()).await {
+        if let Err(error) = core.observed.store(core.store.as_ref(), &core.leases).await {
             tracing::warn!(%error, "reports of agents cannot be stored; the next tick tries again");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Samples what agents report every ten seconds, and stores the samples once a minute.
+pub async fn keep_series(core: Arc<Core>, cancel: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(10);
+    const SAMPLES_STORED_TOGETHER: u32 = 6;
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut samples = 0;
+    loop {
+        let last = tokio::select! {
+            () = cancel.cancelled() => true,
+            _ = tick.tick() => false,
+        };
+        let now = core.clock.now();
+        core.series.sample(now);
+        samples += 1;
+        if let Err(error) = meters::count(&core).await {
+            tracing::debug!(%error, "the operations in progress cannot be counted");
+        }
+        if (last || samples % SAMPLES_STORED_TOGETHER == 0)
+            && let Err(error) = core.series.store(core.store.as_ref(), now).await
+        {
+            tracing::warn!(%error, "points of metrics cannot be stored; the next minute tries again");
         }
         if last {
             return;
@@ -133,7 +165,9 @@ pub async fn sweep(core: Arc<Core>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = remove_expired(&core, core.store.as_ref()).await {
+        // Who works for the migrator without a name does it.
+        let Some(owned) = core.owned(core.leases.owner("")) else { continue };
+        if let Err(error) = remove_expired(&core, owned.store.as_ref()).await {
             tracing::warn!(%error, "expired records cannot be removed; the next hour tries again");
         }
     }
@@ -142,5 +176,6 @@ pub async fn sweep(core: Arc<Core>, cancel: CancellationToken) {
 async fn remove_expired(core: &Core, store: &dyn Store) -> Outcome<()> {
     let now = core.clock.now();
     while operations::remove_expired(store, now).await? {}
+    while series::remove_expired(store, now).await? {}
     install_keys::remove_expired(store, now).await
 }

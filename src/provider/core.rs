@@ -1,23 +1,44 @@
 //! What every request, controller and session works with.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use livedata_session::AgentAuthority;
 use livedata_storage_account::StorageAccounts;
 use livedata_store::Store;
-use livedata_store::sealed::SealingKey;
+use livedata_store::sealed::SealingKeys;
 use tokio::sync::{Notify, watch};
 
+use crate::audit::AuditLog;
 use crate::clock::Clock;
+use crate::insights::series::Series;
 use crate::install_keys::Contact;
+use crate::leases::{Leases, Owner};
+use crate::meters::Requests;
 use crate::observed::Observed;
 use crate::options::RelaySettings;
 use crate::view::Namespaces;
 
+/// `store` is the provider's, or that of a resource's owner ([`Core::owned`]).
+#[derive(Clone)]
 pub struct Core {
     pub store: Arc<dyn Store>,
-    pub sealing_key: SealingKey,
+    shared: Arc<Shared>,
+}
+
+impl Deref for Core {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+pub struct Shared {
+    pub leases: Leases,
+    pub sealing_keys: SealingKeys,
     pub namespaces: Namespaces,
     pub retry_after_seconds: u32,
     pub storage_accounts: Arc<dyn StorageAccounts>,
@@ -31,9 +52,25 @@ pub struct Core {
     /// An agent was enrolled, or its migrator is gone.
     pub agents_changed: Notify,
     pub sessions: Nudges,
+    /// Behind the metrics of resources.
+    pub series: Series,
+    pub requests: Requests,
+    pub operations_in_progress: AtomicU64,
+    pub audit: Option<AuditLog>,
 }
 
 impl Core {
+    pub fn new(store: Arc<dyn Store>, shared: Shared) -> Self {
+        Self { store, shared: Arc::new(shared) }
+    }
+
+    /// To work for the resource with this key: every write holds only as long as the resource stays this provider's. `None`:
+    /// it is another provider's.
+    pub fn owned(&self, owner: Owner) -> Option<Arc<Self>> {
+        let store = owner.store(&self.store)?;
+        Some(Arc::new(Self { store, shared: Arc::clone(&self.shared) }))
+    }
+
     /// Wakes the controllers.
     pub fn nudge(&self) {
         self.work.notify_one();

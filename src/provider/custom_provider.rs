@@ -27,6 +27,7 @@ use std::sync::Arc;
 use livedata_arm::etag::Preconditions;
 use livedata_arm::{ArmError, ResourceId};
 use livedata_store::Change;
+use livedata_telemetry::trace;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -44,7 +45,7 @@ use address::{Address, Asked, CustomProvider};
 
 /// The only one that there ever was.
 const API_VERSION: &str = "2018-09-01-preview";
-const REQUEST_PATH: &str = "x-ms-customproviders-requestpath";
+pub const REQUEST_PATH: &str = "x-ms-customproviders-requestpath";
 /// The service that calls tells no address of its own by which a list could be continued; it lives in the public cloud.
 const PUBLIC_CLOUD: &str = "https://management.azure.com";
 /// How often a PUT is tried again when others take or give up the same name meanwhile.
@@ -99,6 +100,7 @@ fn read(core: &Core, incoming: &Incoming) -> Result<Request, ArmError> {
         system_data: None,
         tenant: None,
         content_type: incoming.header("content-type").map(str::to_owned),
+        trace: trace::traceparent(&tracing::Span::current(), incoming.header(trace::TRACEPARENT)),
         body: incoming.body.clone(),
         custom_provider: Some(Change::new()),
     };

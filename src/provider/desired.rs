@@ -40,26 +40,32 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     let mut items = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
         let body = Body::Migrator(migrators::desired(&document, spec));
-        items.push(Item { id: migrator.to_owned(), generation: *generation, body });
+        let (id, trace) = (migrator.to_owned(), document.trace.clone());
+        items.push(Item { id, generation: *generation, body, trace });
     }
     let mut told = HashSet::new();
     for target in children::<Targets>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &target.applied {
             let body = Body::Target(targets::desired(core, &target.guid, spec)?);
             told.insert(target.key());
-            items.push(Item { id: target.key(), generation: *generation, body });
+            items.push(Item { id: target.key(), generation: *generation, body, trace: target.trace.clone() });
         }
     }
     for mapping in children::<PathMappings>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &mapping.applied {
             let body = Body::PathMapping(path_mappings::desired(spec));
-            items.push(Item { id: mapping.key(), generation: *generation, body });
+            items.push(Item {
+                id: mapping.key(),
+                generation: *generation,
+                body,
+                trace: mapping.trace.clone(),
+            });
         }
     }
     for agent in children::<DataTransferAgents>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &agent.applied {
             let body = data_transfer_agents::desired(core, &agent.guid, spec).map(Body::DataTransferAgent);
-            items.extend(readable(agent.key(), *generation, body));
+            items.extend(readable(&agent, *generation, body));
         }
     }
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
@@ -75,34 +81,46 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
                 told.run = RunState::Stopped;
             }
             let body = Body::Migration(told);
-            items.push(Item { id: migration.key(), generation: *generation, body });
+            items.push(Item {
+                id: migration.key(),
+                generation: *generation,
+                body,
+                trace: migration.trace.clone(),
+            });
         }
     }
     for target in children::<MetadataTargets>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &target.applied {
             let body = metadata_targets::desired(core, &target.guid, spec).map(Body::MetadataTarget);
-            items.extend(readable(target.key(), *generation, body));
+            items.extend(readable(&target, *generation, body));
         }
     }
     for migration in children::<MetadataMigrations>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &migration.applied {
             let body = Body::MetadataMigration(metadata_migrations::desired(&migration.guid, spec));
-            items.push(Item { id: migration.key(), generation: *generation, body });
+            items.push(Item {
+                id: migration.key(),
+                generation: *generation,
+                body,
+                trace: migration.trace.clone(),
+            });
         }
     }
     for verification in children::<Verifications>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &verification.applied {
             let body = Body::Verification(verifications::desired(&verification.guid, spec));
-            items.push(Item { id: verification.key(), generation: *generation, body });
+            let trace = verification.trace.clone();
+            items.push(Item { id: verification.key(), generation: *generation, body, trace });
         }
     }
     Ok(Desired { items, commands })
 }
 
 /// One secret that cannot be opened does not keep everything else from the agent.
-fn readable(id: String, generation: u64, body: Outcome<Body>) -> Option<Item> {
+fn readable<S>(document: &Document<S>, generation: u64, body: Outcome<Body>) -> Option<Item> {
+    let id = document.key();
     match body {
-        Ok(body) => Some(Item { id, generation, body }),
+        Ok(body) => Some(Item { id, generation, body, trace: document.trace.clone() }),
         Err(error) => {
             tracing::error!(id, %error, "the agent is not told of this resource");
             None

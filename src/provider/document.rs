@@ -32,6 +32,9 @@ pub struct Document<S> {
     /// Key of the operation that is going on.
     pub operation: Option<String>,
     pub system_data: Option<SystemData>,
+    /// W3C `traceparent` of the request that changed it last.
+    #[serde(default)]
+    pub trace: Option<String>,
     /// Seconds since 1970.
     pub created_at: i64,
 }

@@ -2,6 +2,7 @@
 
 use livedata_arm::ArmError;
 use livedata_session::enrolment::Rejection;
+use livedata_store::lease::LEASES;
 
 /// One code: its HTTP status, when it is given, and what the user should do.
 #[derive(Debug)]
@@ -89,10 +90,10 @@ codes! {
     INSTALL_KEY_INVALID = "InstallKeyInvalid" 401: "The install key is unknown, its proof is wrong, or its migrator is gone." => "Get a new key with the action `listInstallKey` and run the installation with it.";
     INSTALL_KEY_USED = "InstallKeyUsed" 409: "The install key has already enrolled an agent." => "Get a new key with the action `listInstallKey`; a key works once.";
     INSTALL_KEY_EXPIRED = "InstallKeyExpired" 410: "The install key is older than one hour." => "Get a new key with the action `listInstallKey`.";
-    BAD_REQUEST = "BadRequest" 400: "An agent's enrolment or token request is malformed." => "Use an agent of a supported version; the message says what is wrong.";
+    BAD_REQUEST = "BadRequest" 400: "An agent's enrolment or token request is malformed, or a request for metrics names a metric, time span, interval or aggregation that there is not." => "Use an agent of a supported version; correct the parameter that `target` names. The message says what is wrong.";
     AGENT_UNKNOWN = "AgentUnknown" 401: "An agent asked for a listen token with a certificate that is not its migrator's present agent's, or with a wrong signature." => "If the agent was replaced or its migrator deleted, enrol it again with a fresh install key.";
     CLOCK_SKEWED = "ClockSkewed" 401: "An agent's clock is more than five minutes away from the provider's." => "Set the clock of the agent's machine right.";
-    SERVICE_UNAVAILABLE = "ServiceUnavailable" 503: "The provider's store does not answer." => "Repeat after the time in `Retry-After`; the provider's log has the cause.";
+    SERVICE_UNAVAILABLE = "ServiceUnavailable" 503: "The provider's store does not answer, or is full." => "Repeat after the time in `Retry-After`; the provider's log has the cause.";
     INTERNAL_SERVER_ERROR = "InternalServerError" 500: "A stored document cannot be read, or the provider failed." => "Report it with the reply's `x-ms-request-id`; the provider's log has the cause.";
 }
 
@@ -119,6 +120,12 @@ impl From<Failure> for ArmError {
             Failure::Store(error @ livedata_store::Error::Unavailable(_)) => {
                 tracing::error!(%error, "store unavailable");
                 SERVICE_UNAVAILABLE.error("The provider cannot reach its store. Repeat the request later.")
+            }
+            Failure::Store(error @ livedata_store::Error::Full(_)) => {
+                tracing::error!(%error, "store full");
+                SERVICE_UNAVAILABLE.error(
+                    "The provider's store is full: nothing can be written, reading goes on. Make room for it, then repeat the request.",
+                )
             }
             Failure::Store(error) => internal(&error),
             Failure::Document(error) => internal(&error),
@@ -170,6 +177,11 @@ impl Failure {
             }
             other => other,
         }
+    }
+
+    /// The resource has become another provider's.
+    pub fn is_lost_lease(&self) -> bool {
+        matches!(self, Self::Store(livedata_store::Error::Conflict { collection, .. }) if collection == LEASES)
     }
 
     /// Somebody else was faster: reading again and repeating may succeed.

@@ -56,7 +56,7 @@ pub async fn mint(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<(String, 
     let Contact { enrolment_url, authority_fingerprint, relay_url } = core.contact.clone();
     let key = InstallKey::mint(enrolment_url, authority_fingerprint, relay_url, document.guid.clone())?;
     let expires_at = core.clock.now() + GOOD_FOR;
-    let sealed = core.sealing_key.seal(&context(&key.key_id), key.verifier().as_bytes());
+    let sealed = core.sealing_keys.seal(&context(&key.key_id), key.verifier().as_bytes());
     let stored = StoredKey {
         migrator: document.key(),
         migrator_guid: document.guid.clone(),
@@ -125,12 +125,17 @@ impl StoredKey {
         Self { spent_by: Some(by), ..self }
     }
 
+    /// What its verifier is bound to, and the verifier.
+    pub fn sealed(&mut self, key_id: &str) -> (String, &mut String) {
+        (context(key_id), &mut self.sealed_verifier)
+    }
+
     /// In the form in which a request is judged.
     pub fn open(&self, core: &Core, key_id: &str) -> Outcome<IssuedKey> {
         let damaged =
             || livedata_store::Error::Damaged("a sealed install key is not what was stored".to_owned());
         let sealed = STANDARD.decode(&self.sealed_verifier).map_err(|_| damaged())?;
-        let plain = core.sealing_key.open(&context(key_id), &sealed)?;
+        let plain = core.sealing_keys.open(&context(key_id), &sealed)?;
         let bytes: [u8; 32] = plain.try_into().map_err(|_| damaged())?;
         Ok(IssuedKey {
             verifier: Verifier::from_bytes(bytes),

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::document::{Document, Loaded};
 use crate::errors::{self, Outcome};
 use crate::request::Request;
+use crate::secrets::{Context, Sealed};
 use crate::view::{Version, View};
 use crate::wire::Reader;
 
@@ -152,6 +153,11 @@ pub trait ResourceKind: Send + Sync + 'static {
     /// Whether a PUT that changes nothing may be answered without a new operation.
     fn is_settled(_spec: &Self::Spec) -> bool {
         true
+    }
+
+    /// The secret that a resource of this type holds, and what it is bound to.
+    fn sealed<'a>(_guid: &'a str, _spec: &'a mut Self::Spec) -> Option<(Context<'a>, &'a mut Sealed)> {
+        None
     }
 
     /// One step of the controller towards desired state. `since`: when the operation began.

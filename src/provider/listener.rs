@@ -3,21 +3,28 @@
 //! The web framework's workers are single-threaded; requests are answered on the caller's runtime, where store and
 //! controllers live, and go on to their end even when the client hangs up.
 
+use std::any::Any;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
-use actix_web::dev::ServerHandle;
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::http::{StatusCode, header};
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use livedata_arm::headers as arm;
+use livedata_telemetry::trace;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::audit;
+use crate::core::Core;
 use crate::custom_provider::PathSecret;
 use crate::errors;
 use crate::request::Response;
@@ -68,45 +75,66 @@ pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
+/// What all connections of a listener share.
+#[derive(Clone)]
+struct Serving {
+    name: &'static str,
+    core: Arc<Core>,
+    service: Service,
+    runtime: Handle,
+}
+
 /// Serves on a thread of its own until [`Listening::stop`]. With a secret, nothing is said to requests of any other path.
 pub async fn serve(
     name: &'static str,
     listener: TcpListener,
     tls: rustls::ServerConfig,
     secret: Option<PathSecret>,
+    core: &Arc<Core>,
     service: Service,
 ) -> std::io::Result<Listening> {
-    let runtime = Handle::current();
+    let serving = Serving { name, core: Arc::clone(core), service, runtime: Handle::current() };
+    run(name, move || {
+        let server = HttpServer::new(move || {
+            let (serving, secret) = (serving.clone(), secret.clone());
+            App::new().default_service(web::to(move |request: HttpRequest, body: web::Payload| {
+                let (serving, secret) = (serving.clone(), secret.clone());
+                async move {
+                    match secret {
+                        Some(secret) if !secret.opens(request.uri().path()) => {
+                            HttpResponse::NotFound().finish()
+                        }
+                        // Its path is a secret, which no log may have.
+                        Some(_) => answer(request, "/".to_owned(), body, serving).await,
+                        None => {
+                            let path = request.uri().path().to_owned();
+                            answer(request, path, body, serving).await
+                        }
+                    }
+                }
+            }))
+        })
+        .workers(WORKERS)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .on_connect(Peer::remember)
+        .listen_rustls_0_23(listener, tls)?;
+        Ok(server.run())
+    })
+    .await
+}
+
+/// Runs a server on a thread of its own.
+pub async fn run(
+    name: &'static str,
+    make: impl FnOnce() -> std::io::Result<Server> + Send + 'static,
+) -> std::io::Result<Listening> {
     let (started, starting) = oneshot::channel();
     let (ending, ended) = oneshot::channel();
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = HttpServer::new(move || {
-                let (service, runtime, secret) = (Arc::clone(&service), runtime.clone(), secret.clone());
-                App::new().default_service(web::to(move |request: HttpRequest, body: web::Payload| {
-                    let (service, runtime, secret) = (Arc::clone(&service), runtime.clone(), secret.clone());
-                    async move {
-                        match secret {
-                            Some(secret) if !secret.opens(request.uri().path()) => {
-                                HttpResponse::NotFound().finish()
-                            }
-                            // Its path is a secret, which no log may have.
-                            Some(_) => answer(request, "/".to_owned(), body, service, runtime).await,
-                            None => {
-                                let path = request.uri().path().to_owned();
-                                answer(request, path, body, service, runtime).await
-                            }
-                        }
-                    }
-                }))
-            })
-            .workers(WORKERS)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals()
-            .listen_rustls_0_23(listener, tls);
-            match server {
+            match make() {
                 Ok(server) => {
-                    let server = server.run();
                     let _ = started.send(Ok(server.handle()));
                     if let Err(error) = server.await {
                         tracing::error!(listener = name, %error, "a listener broke");
@@ -122,13 +150,28 @@ pub async fn serve(
     Ok(Listening { handle, ended })
 }
 
-async fn answer(
-    request: HttpRequest,
-    path: String,
-    body: web::Payload,
-    service: Service,
-    runtime: Handle,
-) -> HttpResponse {
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+struct Peer {
+    /// SHA-256 of its certificate, hexadecimal.
+    certificate: String,
+}
+
+impl Peer {
+    fn remember(io: &dyn Any, extensions: &mut Extensions) {
+        let stream = io.downcast_ref::<TlsStream<TcpStream>>();
+        let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
+        if let Some(certificate) = chain.and_then(<[_]>::first) {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+            let certificate = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            extensions.insert(Self { certificate });
+        }
+    }
+}
+
+async fn answer(request: HttpRequest, path: String, body: web::Payload, serving: Serving) -> HttpResponse {
+    let began = Instant::now();
+    let Serving { name, core, service, runtime } = serving;
     let request_id = uuid::Uuid::new_v4().to_string();
     let incoming = Incoming {
         method: request.method().as_str().to_owned(),
@@ -142,19 +185,27 @@ async fn answer(
             .collect(),
         body: Bytes::new(),
     };
-    let is_head = incoming.method == "HEAD";
+    let certificate = request.conn_data::<Peer>().map(|peer| peer.certificate.clone());
+    let audited = core
+        .audit
+        .as_ref()
+        .and_then(|log| Some((log, audit::Asked::of(name, &incoming, &request_id, certificate)?)));
+    let method = incoming.method.clone();
+    let is_head = method == "HEAD";
     let client_request_id = incoming.header(arm::CLIENT_REQUEST_ID).map(str::to_owned);
     let echo = incoming
         .header(arm::RETURN_CLIENT_REQUEST_ID)
         .is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));
     let span = tracing::info_span!(
         "request",
+        otel.kind = "server",
         method = incoming.method,
         path = incoming.path,
         request_id,
         correlation_id = incoming.header(arm::CORRELATION_REQUEST_ID).unwrap_or(""),
         client_request_id = client_request_id.as_deref().unwrap_or(""),
     );
+    trace::continue_from(&span, incoming.header(trace::TRACEPARENT));
     let response = match collect(body).await {
         Err(response) => response,
         Ok(body) => {
@@ -174,6 +225,10 @@ async fn answer(
             })
         }
     };
+    core.requests.answered(name, &method, response.route.as_deref(), response.status, began);
+    if let Some((log, asked)) = &audited {
+        audit::record(log, &core.clock, asked, &response);
+    }
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = HttpResponse::build(status);
     reply.insert_header((arm::REQUEST_ID, request_id));

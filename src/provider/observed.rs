@@ -5,7 +5,7 @@ mod migration_status;
 mod migrator_status;
 mod resource_status;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use livedata_model::cbor;
@@ -17,7 +17,9 @@ pub use migration_status::{MigrationStatus, migration_status};
 pub use migrator_status::{MigratorStatus, WireCondition, migrator_status};
 pub use resource_status::{conditions, reported};
 
+use crate::core::Core;
 use crate::errors::Outcome;
+use crate::leases::{Leases, Owner};
 
 /// Last reports of migrations, CBOR, by the migration's key.
 pub const MIGRATIONS: &str = "observed_migrations";
@@ -69,6 +71,27 @@ struct Inner {
     changed_migrations: HashSet<String>,
 }
 
+/// What is known of an agent, here or in the store. The provider that speaks to it stores every ten seconds when it was heard
+/// of last; the others take it for connected as long as that is not too long ago.
+pub async fn agent(core: &Core, migrator: &str) -> Outcome<AgentState> {
+    const SILENT_MS: i64 = 30_000;
+    let mut state = core.observed.agent(core.store.as_ref(), migrator).await?;
+    if core.leases.moved(migrator) {
+        state.connected = core.clock.now_ms() - state.seen_at_ms < SILENT_MS;
+    }
+    Ok(state)
+}
+
+impl Inner {
+    fn forget_moved(&mut self, leases: &Leases) {
+        let Self { agents, migrations, changed_agents, changed_migrations } = self;
+        agents.retain(|key, _| !leases.moved(key));
+        migrations.retain(|key, _| !leases.moved(key));
+        changed_agents.retain(|key| !leases.moved(key));
+        changed_migrations.retain(|key| !leases.moved(key));
+    }
+}
+
 impl Observed {
     /// The maps are consistent after every statement, so a panic elsewhere does not spoil them.
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -82,6 +105,20 @@ impl Observed {
         inner.changed_migrations.remove(key);
         inner.agents.remove(key);
         inner.changed_agents.remove(key);
+    }
+
+    /// The migrators whose agents this process has heard of, and whether it has a session with them.
+    pub fn sessions(&self) -> Vec<(String, bool)> {
+        let inner = self.lock();
+        inner.agents.iter().map(|(migrator, agent)| (migrator.clone(), agent.connected)).collect()
+    }
+
+    /// The last report of each migration that this process has heard of.
+    pub fn each_migration(&self, mut see: impl FnMut(&str, &MigrationReport)) {
+        let inner = self.lock();
+        for (key, report) in inner.migrations.iter().filter(|(key, _)| key.contains("/livedatamigrations/")) {
+            see(key, report);
+        }
     }
 
     pub async fn agent(&self, store: &dyn Store, migrator: &str) -> Outcome<AgentState> {
@@ -158,13 +195,23 @@ impl Observed {
         notable
     }
 
-    /// Stores what changed since the last time, in one transaction. What cannot be stored stays due.
-    pub async fn store(&self, store: &dyn Store) -> Outcome<()> {
+    /// Stores what changed since the last time, in one transaction. What cannot be stored stays due; what has become another
+    /// provider's to report is forgotten here.
+    pub async fn store(&self, store: &dyn Store, leases: &Leases) -> Outcome<()> {
         let (change, agents, migrations) = {
             let mut inner = self.lock();
+            inner.forget_moved(leases);
             let agents = std::mem::take(&mut inner.changed_agents);
             let migrations = std::mem::take(&mut inner.changed_migrations);
-            let mut change = Change::new();
+            let owners: BTreeSet<Owner> =
+                agents.iter().chain(&migrations).map(|key| leases.owner(key)).collect();
+            let fenced = owners.iter().try_fold(Change::new(), |change, owner| owner.fence(change));
+            let Some(mut change) = fenced else {
+                // Not sure for the moment: due until it is.
+                inner.changed_agents = agents;
+                inner.changed_migrations = migrations;
+                return Ok(());
+            };
             for (key, agent) in agents.iter().filter_map(|key| inner.agents.get_key_value(key)) {
                 change = crate::document::put(change, AGENTS, key, agent)?;
             }
@@ -178,6 +225,7 @@ impl Observed {
         }
         let stored = store.commit(change).await;
         if stored.is_err() {
+            leases.doubt();
             let mut inner = self.lock();
             inner.changed_agents.extend(agents);
             inner.changed_migrations.extend(migrations);

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use livedata_session::AgentAuthority;
 use livedata_storage_account::StorageAccounts;
 use livedata_store::Store;
-use livedata_store::sealed::SealingKey;
+use livedata_store::sealed::SealingKeys;
 use url::Url;
 
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::custom_provider::PathSecret;
 
 pub struct Options {
     pub store: Arc<dyn Store>,
-    /// Seals account keys and install keys before they are stored.
-    pub sealing_key: SealingKey,
+    /// Other providers may be on the same store.
+    pub store_is_shared: bool,
+    /// Seal secrets before they are stored.
+    pub sealing_keys: SealingKeys,
     /// E.g. `LiveData.Platform`.
     pub namespace: String,
     /// Serves the public namespace `Wandisco.Fusion`, too, with the public version.
@@ -34,6 +37,10 @@ pub struct Options {
     pub enrolment_authority_fingerprint: String,
     /// `None`: the dialect is not spoken.
     pub custom_provider: Option<CustomProviderListener>,
+    /// `None`: nobody can ask for health and metrics.
+    pub health: Option<HealthListener>,
+    /// `None`: writes are not recorded.
+    pub audit: Option<AuditLog>,
     /// Certifies agents; also gives the provider its own identity in sessions.
     pub authority: Arc<AgentAuthority>,
     pub relay: RelaySettings,
@@ -49,6 +56,23 @@ pub struct CustomProviderListener {
     /// Server certificate only: these callers show none.
     pub tls: rustls::ServerConfig,
     pub secret: PathSecret,
+}
+
+/// Where `/healthz`, `/readyz` and `/metrics` are answered: in plain HTTP and to everybody, so on an address that only those reach
+/// who may know.
+pub struct HealthListener {
+    pub listen: SocketAddr,
+    /// Without which the provider cannot serve.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate whose end is watched.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// For the operator, e.g. `servers`.
+    pub name: String,
+    /// Seconds since 1970.
+    pub not_after: i64,
 }
 
 /// How agents are reached.

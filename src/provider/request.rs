@@ -52,6 +52,8 @@ pub struct Request {
     pub tenant: Option<String>,
     pub content_type: Option<String>,
     pub body: Bytes,
+    /// W3C `traceparent` of the work on this request.
+    pub trace: Option<String>,
     /// It came through the custom-provider dialect; what is written together with the resource.
     pub custom_provider: Option<Change>,
 }
@@ -113,15 +115,17 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<Value>,
+    /// Which of the addresses there are was asked, for metrics; `None`: none of them.
+    pub route: Option<String>,
 }
 
 impl Response {
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self { status, headers: Vec::new(), body: None, route: None }
     }
 
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body) }
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     pub fn error(error: &ArmError) -> Self {

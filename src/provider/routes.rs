@@ -6,6 +6,7 @@ use livedata_arm::{ArmError, ResourceId, ResourceType};
 
 use crate::core::Core;
 use crate::errors;
+use crate::insights::{self, Asked};
 use crate::kind::{Action, Names};
 use crate::operations::Followed;
 use crate::registry;
@@ -31,6 +32,8 @@ enum Route {
     NameAvailability(String),
     /// Of this subscription and group.
     Preflight(String, String),
+    /// Of this resource.
+    Insights(Asked, &'static dyn Handler, ResourceId),
     /// Out of this subscription and group; whether it is to be done, or only judged.
     Move(String, String, MoveKind),
 }
@@ -51,6 +54,42 @@ impl Route {
         }
     }
 
+    /// The address with what varies left out, for metrics: a small number of them.
+    fn template(&self) -> String {
+        const GROUP: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}";
+        const LOCATION: &str = "/subscriptions/{subscription}/providers/{namespace}/locations/{location}";
+        let named = |kind: &&'static dyn Handler| -> String {
+            kind.description().path.iter().map(|word| format!("/{word}/{{name}}")).collect()
+        };
+        match self {
+            Self::ProviderOperations => "/providers/{namespace}/operations".to_owned(),
+            Self::Resource(kind, _) => format!("{GROUP}{}", named(kind)),
+            // A group's and the whole subscription's: the same work.
+            Self::Collection(kind, ..) => {
+                let within = named(kind);
+                format!("{GROUP}{}", within.strip_suffix("/{name}").unwrap_or(&within))
+            }
+            Self::Action(kind, _, action) => format!("{GROUP}{}/{}", named(kind), action.name),
+            Self::OperationStatus(_) => format!("{LOCATION}/operationStatuses/{{id}}"),
+            Self::OperationResult(_) => format!("{LOCATION}/operationResults/{{id}}"),
+            Self::OperationCancel(_) => format!("{LOCATION}/operationStatuses/{{id}}/cancel"),
+            Self::NameAvailability(_) => {
+                format!("/subscriptions/{{subscription}}/providers/{{namespace}}/{CHECK_NAME}")
+            }
+            Self::Preflight(..) => format!("{GROUP}/deployments/{{name}}/preflight"),
+            Self::Move(_, _, kind) => {
+                let word = match kind {
+                    MoveKind::CarryOut => "moveResources",
+                    MoveKind::Validate => "validateMoveResources",
+                };
+                format!("/subscriptions/{{subscription}}/resourceGroups/{{group}}/{word}")
+            }
+            Self::Insights(asked, kind, _) => {
+                format!("{GROUP}{}/providers/Microsoft.Insights/{}", named(kind), asked.name())
+            }
+        }
+    }
+
     fn methods(&self) -> &'static [Method] {
         match self {
             Self::Resource(..) => &[Method::Get, Method::Head, Method::Put, Method::Patch, Method::Delete],
@@ -67,7 +106,8 @@ impl Route {
 }
 
 pub async fn dispatch(core: &Core, mut request: Request) -> Response {
-    match answer(core, &mut request).await {
+    let mut route = None;
+    let response = match answer(core, &mut request, &mut route).await {
         Ok(response) => response,
         Err(error) => {
             let again = error.status == 503;
@@ -75,16 +115,33 @@ pub async fn dispatch(core: &Core, mut request: Request) -> Response {
             // Rule 102.
             if again { response.with("retry-after", core.retry_after_seconds.to_string()) } else { response }
         }
-    }
+    };
+    Response { route, ..response }
 }
 
-async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError> {
+async fn answer(
+    core: &Core,
+    request: &mut Request,
+    template: &mut Option<String>,
+) -> Result<Response, ArmError> {
     if let Some(subscription) = lifecycle(request) {
+        *template = Some("/subscriptions/{subscription}".to_owned());
         return Ok(subscriptions::put(core, request, &subscription).await?);
     }
-    let version = version(request)?;
-    let (namespace, route) = parse(core, &request.segments)?;
-    check_served(core, &namespace, version)?;
+    let (namespace, route, version) = match insights::of_path(&request.segments) {
+        Some((asked, of)) => {
+            insights::check_version(request)?;
+            let (namespace, route) = insights_of(core, asked, of)?;
+            (namespace, route, Version::V2026_11_01)
+        }
+        None => {
+            let version = version(request)?;
+            let (namespace, route) = parse(core, &request.segments)?;
+            check_served(core, &namespace, version)?;
+            (namespace, route, version)
+        }
+    };
+    *template = Some(route.template());
     request.view = core.namespaces.view(namespace, version);
     let request = &*request;
     let methods = route.methods();
@@ -114,6 +171,7 @@ async fn answer(core: &Core, request: &mut Request) -> Result<Response, ArmError
         Route::Move(subscription, group, MoveKind::CarryOut) => {
             moves::carry_out(core, request, &subscription, &group).await
         }
+        Route::Insights(asked, kind, id) => insights::answer(core, request, asked, kind, &id).await,
         Route::Collection(kind, prefix, parent) => kind.list(core, request, &prefix, parent.as_ref()).await,
         Route::Action(_, _, action) if action.since > version => {
             Err(not_served(version.as_str(), &[action.since]).into())
@@ -171,6 +229,17 @@ fn not_served(given: &str, supported: &[Version]) -> ArmError {
 fn listed(versions: &[Version]) -> String {
     let versions: Vec<&str> = versions.iter().map(|version| version.as_str()).collect();
     versions.join(", ")
+}
+
+/// Metrics are a resource's; there are none of collections.
+fn insights_of(core: &Core, asked: Asked, of: &[String]) -> Result<(Arc<str>, Route), ArmError> {
+    match parse(core, of)? {
+        (namespace, Route::Resource(kind, id)) => Ok((namespace, Route::Insights(asked, kind, id))),
+        _ => {
+            let of: Vec<&str> = of.iter().map(String::as_str).collect();
+            Err(no_route(&of))
+        }
+    }
 }
 
 /// The namespace by which the caller knows us, and what the path means.

@@ -2,17 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use livedata_arm::etag::Preconditions;
 use livedata_arm::headers as arm;
+use livedata_telemetry::{Metrics, MetricsError, trace};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use url::Url;
 
-use crate::core::{Core, Nudges};
+use crate::core::{Core, Nudges, Shared};
+use crate::health::{self, Health};
+use crate::insights::series::Series;
 use crate::install_keys::Contact;
+use crate::leases::{self, Leases};
 use crate::listener::{self, Incoming, Listening, Service};
+use crate::meters::{self, MeasuredStore, Requests};
 use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
@@ -32,6 +39,8 @@ pub enum StartError {
     Url(#[from] url::ParseError),
     #[error("the provider's identity towards agents cannot be made")]
     Identity(#[from] livedata_session::Error),
+    #[error("the provider's metrics cannot be set up")]
+    Metrics(#[from] MetricsError),
 }
 
 /// The resource provider.
@@ -42,8 +51,12 @@ pub struct Running {
     pub arm_address: SocketAddr,
     pub enrolment_address: SocketAddr,
     pub custom_provider_address: Option<SocketAddr>,
+    pub health_address: Option<SocketAddr>,
+    metrics: Arc<Metrics>,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    /// Leases are kept until nobody works under them any more.
+    leases: (CancellationToken, JoinHandle<()>),
     listeners: Vec<Listening>,
 }
 
@@ -58,14 +71,20 @@ impl Provider {
             Some(custom) => Some((bound(custom.listen)?, custom)),
             None => None,
         };
+        let health = match options.health {
+            Some(health) => Some((bound(health.listen)?, health.certificates)),
+            None => None,
+        };
+        let metrics = Arc::new(Metrics::new("livedata-provider")?);
+        let meter = metrics.meter("livedata.provider");
         let enrolment_url = match options.enrolment_url {
             Some(url) => url,
             None => Url::parse(&format!("https://localhost:{}", enrolment_address.port()))?,
         };
         let identity = options.authority.provider_identity()?;
-        let core = Arc::new(Core {
-            store: options.store,
-            sealing_key: options.sealing_key,
+        let shared = Shared {
+            leases: Leases::new(options.store_is_shared),
+            sealing_keys: options.sealing_keys,
             namespaces: Namespaces::new(&options.namespace, options.compatible),
             retry_after_seconds: options.retry_after_seconds,
             storage_accounts: options.storage_accounts,
@@ -81,7 +100,13 @@ impl Provider {
             work: Notify::new(),
             agents_changed: Notify::new(),
             sessions: Nudges::default(),
-        });
+            series: Series::new(),
+            requests: Requests::new(&meter),
+            operations_in_progress: AtomicU64::default(),
+            audit: options.audit,
+        };
+        let core = Arc::new(Core::new(Arc::new(MeasuredStore::new(options.store, &meter)), shared));
+        meters::observe(&meter, &Arc::downgrade(&core));
         let mut listeners = Vec::new();
         for (name, address, socket, tls, service) in [
             ("provider-arm", arm_address, arm_listener, options.arm_tls, arm_service(&core)),
@@ -93,28 +118,49 @@ impl Provider {
                 enrolment_service(&core),
             ),
         ] {
-            let listening = listener::serve(name, socket, tls, None, service).await;
+            let listening = listener::serve(name, socket, tls, None, &core, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
         }
         let mut custom_provider_address = None;
         if let Some(((socket, address), custom)) = custom_provider {
             let service = custom_provider::service(&core);
             let (name, secret) = ("provider-custom", Some(custom.secret));
-            let listening = listener::serve(name, socket, custom.tls, secret, service).await;
+            let listening = listener::serve(name, socket, custom.tls, secret, &core, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
             custom_provider_address = Some(address);
+        }
+        let mut health_address = None;
+        if let Some(((socket, address), certificates)) = health {
+            let (core, metrics) = (Arc::clone(&core), Arc::clone(&metrics));
+            let listening =
+                health::serve(socket, Health { core, metrics, certificates: certificates.into() }).await;
+            listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
+            health_address = Some(address);
         }
         if let Err(error) = subscriptions::resume(&core, &own_request(&core)).await {
             tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
         }
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let lease_cancel = CancellationToken::new();
+        let lease_task = tokio::spawn(leases::keep(Arc::clone(&core), lease_cancel.clone()));
         tasks.spawn(controllers::run(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::keep_reports(Arc::clone(&core), cancel.clone()));
+        tasks.spawn(controllers::keep_series(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::sweep(Arc::clone(&core), cancel.clone()));
         tasks.spawn(sessions::run(core, identity, cancel.clone()));
         tracing::info!(%arm_address, %enrolment_address, "the resource provider listens");
-        Ok(Running { arm_address, enrolment_address, custom_provider_address, cancel, tasks, listeners })
+        Ok(Running {
+            arm_address,
+            enrolment_address,
+            custom_provider_address,
+            health_address,
+            metrics,
+            cancel,
+            tasks,
+            leases: (lease_cancel, lease_task),
+            listeners,
+        })
     }
 }
 
@@ -129,6 +175,17 @@ impl Running {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task of the provider broke");
             }
+        }
+        let (cancel, task) = self.leases;
+        cancel.cancel();
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the task of the leases broke");
+        }
+        // What is exported to a collector goes out, which may take as long as the collector does.
+        let metrics = self.metrics;
+        let ended = tokio::task::spawn_blocking(move || metrics.shut_down()).await;
+        if let Ok(Err(error)) = ended {
+            tracing::warn!(%error, "the last metrics may not have been exported");
         }
     }
 }
@@ -179,6 +236,7 @@ fn request(core: &Core, incoming: Incoming) -> Result<Request, Box<Response>> {
             .find_map(|name| incoming.header(name))
             .map(str::to_owned),
         content_type: incoming.header("content-type").map(str::to_owned),
+        trace: trace::traceparent(&Span::current(), incoming.header(trace::TRACEPARENT)),
         body: incoming.body,
         custom_provider: None,
     })
@@ -208,6 +266,7 @@ fn own_request(core: &Core) -> Request {
         system_data: None,
         tenant: None,
         content_type: None,
+        trace: None,
         body: bytes::Bytes::new(),
         custom_provider: None,
     }

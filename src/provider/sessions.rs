@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::desired;
 use crate::enrolment::relay_path;
 use crate::errors::Outcome;
+use crate::leases::Owner;
 use crate::observed::Trouble;
 use handler::SessionHandler;
 
@@ -33,8 +34,12 @@ const SEND_TOKEN_SECONDS: i64 = 300;
 /// How long an agent that is dismissed may take to say that it has heard it.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// Where providers share a store, how often an agent's desired state is read although nobody here has changed it.
+const READ_EVERY: Duration = Duration::from_secs(5);
+
 /// One agent's task.
 struct Kept {
+    owner: Owner,
     agent: (String, String),
     /// The migrator is gone, or another agent has taken it over.
     dismissed: CancellationToken,
@@ -45,7 +50,7 @@ struct Kept {
 pub async fn run(core: Arc<Core>, identity: ProviderIdentity, cancel: CancellationToken) {
     let identity = Arc::new(identity);
     let mut kept: HashMap<String, Kept> = HashMap::new();
-    let mut tick = interval(LOOK_EVERY);
+    let mut tick = interval(if core.leases.shared() { READ_EVERY } else { LOOK_EVERY });
     loop {
         tokio::select! {
             () = cancel.cancelled() => break,
@@ -80,15 +85,17 @@ async fn adjust(
         .into_iter()
         .map(|(migrator, agent)| (migrator, (agent.migrator_guid, agent.instance_id)))
         .collect();
+    let moved = |one: &Kept| !core.leases.is_still(one.owner);
     let stale: Vec<String> = kept
         .iter()
-        .filter(|(migrator, one)| wanted.get(*migrator) != Some(&one.agent))
+        .filter(|(migrator, one)| wanted.get(*migrator) != Some(&one.agent) || moved(one))
         .map(|(key, _)| key.clone())
         .collect();
     let leaving: Vec<Kept> = stale.iter().filter_map(|migrator| kept.remove(migrator)).collect();
     // All of them first: they say goodbye at the same time.
     for one in &leaving {
-        one.dismissed.cancel();
+        // An agent that another provider speaks to is not dismissed.
+        if moved(one) { one.cancel.cancel() } else { one.dismissed.cancel() }
     }
     for one in leaving {
         if let Err(error) = one.task.await {
@@ -99,6 +106,8 @@ async fn adjust(
         if kept.contains_key(&migrator) {
             continue;
         }
+        let owner = core.leases.owner(&migrator);
+        let Some(owned) = core.owned(owner) else { continue };
         let name = match AgentName::new(&agent.0, &agent.1) {
             Ok(name) => name,
             Err(error) => {
@@ -108,14 +117,14 @@ async fn adjust(
         };
         let (cancel, dismissed) = (cancel.child_token(), CancellationToken::new());
         let keeper = Keeper {
-            core: Arc::clone(core),
+            core: owned,
             identity: Arc::clone(identity),
             migrator: migrator.clone(),
             name,
             dismissed: dismissed.clone(),
             cancel: cancel.clone(),
         };
-        kept.insert(migrator, Kept { agent, dismissed, cancel, task: tokio::spawn(keeper.keep()) });
+        kept.insert(migrator, Kept { owner, agent, dismissed, cancel, task: tokio::spawn(keeper.keep()) });
     }
 }
 
@@ -152,6 +161,7 @@ impl Keeper {
         // The migrator may be gone, and then nobody shall know of its agent any more.
         if let Ok(None) = agents::load(&self.core, &self.migrator).await {
             self.core.observed.forget(&self.migrator);
+            self.core.series.forget(self.name.migrator_guid());
         }
     }
 
@@ -197,8 +207,14 @@ impl Keeper {
         let handler = Arc::new(SessionHandler::new(&self.core, &self.migrator, &self.name, receiver));
         let session = provider::run(channel, handler, self.cancel.clone());
         tokio::pin!(session);
+        let mut look = interval(READ_EVERY);
         loop {
             tokio::select! {
+                _ = look.tick(), if self.core.leases.shared() => {
+                    if let Err(error) = self.refresh(&desired).await {
+                        tracing::warn!(migrator = self.migrator, %error, "desired state cannot be read");
+                    }
+                }
                 () = self.dismissed.cancelled() => {
                     // The agent stops what it does and cleans up. One that is away learns it when it asks for a token.
                     desired.send_replace(Arc::default());
@@ -255,6 +271,7 @@ impl Keeper {
     }
 
     async fn disconnected(&self, trouble: Option<Trouble>) {
+        self.core.series.connected(self.name.migrator_guid(), false);
         let now_ms = self.core.clock.now_ms();
         let update = self.core.observed.update_agent(self.core.store.as_ref(), &self.migrator, |agent| {
             if agent.connected {

@@ -8,10 +8,14 @@ mod read;
 mod reconcile;
 mod write;
 
+pub use write::normal_location;
+
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use livedata_arm::{ArmError, ProvisioningState, ResourceId};
+use livedata_store::Store;
+use livedata_store::sealed::SealingKeys;
 use serde_json::{Map, Value};
 
 use crate::core::Core;
@@ -20,6 +24,7 @@ use crate::errors::{self, Outcome};
 use crate::kind::{Action, Description, ResourceKind};
 use crate::operations::{Operation, Work};
 use crate::request::{Request, Response};
+use crate::rotation;
 use crate::view::View;
 
 /// How often a request is tried again when others change the same records meanwhile.
@@ -62,6 +67,14 @@ pub trait Handler: Send + Sync {
     async fn erase_children(&self, core: &Core, migrator: &str) -> Outcome<()>;
     /// One step of the controller for the resource with this key.
     async fn reconcile(&self, core: &Core, key: &str, work: &Work) -> Outcome<()>;
+    /// See [`rotation::walk_resources`].
+    async fn survey(
+        &self,
+        store: &dyn Store,
+        keys: &SealingKeys,
+        pass: rotation::Pass,
+        survey: &mut rotation::Survey,
+    ) -> Outcome<()>;
     /// See [`reconcile::overtake`].
     async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()>;
 }
@@ -141,6 +154,16 @@ impl<K: ResourceKind> Handler for Verbs<K> {
 
     async fn erase_children(&self, core: &Core, migrator: &str) -> Outcome<()> {
         reconcile::erase_children::<K>(core, migrator).await
+    }
+
+    async fn survey(
+        &self,
+        store: &dyn Store,
+        keys: &SealingKeys,
+        pass: rotation::Pass,
+        survey: &mut rotation::Survey,
+    ) -> Outcome<()> {
+        rotation::walk_resources::<K>(store, keys, pass, survey).await
     }
 
     async fn overtake(&self, core: &Core, key: &str, agent_generation: u64) -> Outcome<()> {

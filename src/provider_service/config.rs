@@ -45,6 +45,19 @@ pub struct ProviderConfig {
     /// What clients are asked to wait before they look at an operation again; ARM wants 10 to 600 seconds.
     #[serde(default = "default_retry_after")]
     pub retry_after_seconds: u32,
+    /// `None`: nobody can ask for health and metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Who changed what.
+    #[serde(default = "default_audit_log")]
+    pub audit_log: PathBuf,
+}
+
+/// In plain HTTP, and to everybody who reaches it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    pub listen: SocketAddr,
 }
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
@@ -185,6 +198,10 @@ fn default_agent_authority() -> PathBuf {
 
 fn default_storage_suffix() -> String {
     "core.windows.net".to_owned()
+}
+
+fn default_audit_log() -> PathBuf {
+    "audit.log".into()
 }
 
 fn default_retry_after() -> u32 {

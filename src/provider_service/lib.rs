@@ -24,19 +24,20 @@ use std::sync::Arc;
 
 use livedata_pki::{self as pki, Clients, Identity, PublishedCertificates, inspect, trust};
 use livedata_provider::{
-    self as provider, Clock, CustomProviderListener, PathSecret, Provider, RelaySettings,
+    self as provider, AuditLog, Clock, CustomProviderListener, HealthListener, PathSecret, Provider,
+    RelaySettings,
 };
 use livedata_session::AgentAuthority;
 use livedata_storage_account::{LookUpError, ManagementClient, Settings, StorageAccounts};
 use livedata_store::Store;
 use livedata_store::postgres::PostgresStore;
-use livedata_store::sealed::SealingKey;
+use livedata_store::sealed::SealingKeys;
 use livedata_store::sqlite::SqliteStore;
 
 use arm_certificates::{ArmCertificates, Pace};
 pub use config::{
-    Arm, Azure, AzureIdentity, CloudAddresses, Compat, CustomProviders, Enrolment, ProviderConfig, Relay,
-    RelayRule,
+    Arm, Azure, AzureIdentity, CloudAddresses, Compat, CustomProviders, Enrolment, Health, ProviderConfig,
+    Relay, RelayRule,
 };
 
 /// The URI by which a registered front door is certified.
@@ -95,6 +96,9 @@ impl Running {
 /// Serves until `stop` completes; the caller decides which signals that means.
 pub async fn run(args: Args, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let running = start(&args.data).await?;
+    if let Some(address) = running.provider.health_address {
+        println!("health, metrics  http://{address}/readyz, http://{address}/metrics");
+    }
     println!(
         "ARM listener     https://{}\nenrolment        https://{}\nready; Ctrl-C ends it, the same command goes on",
         running.provider.arm_address, running.provider.enrolment_address
@@ -118,6 +122,8 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
     let (clients, arm_certificates) = clients(folder, &config, tls)?;
     let cloud = config.azure.cloud()?;
     let store = open_store(folder, &config.store).await?;
+    // Others may be on the same database; a file is for one.
+    let store_is_shared = config.store.contains("://");
     check_keys(folder, &config, store.as_ref()).await?;
     let custom_provider = match config.custom_providers {
         None => None,
@@ -127,9 +133,20 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
             secret: PathSecret::new(&custom.secret)?,
         }),
     };
+    let authority = AgentAuthority::load_or_create(&folder.join(&config.agent_authority))?;
+    let health = match &config.health {
+        None => None,
+        Some(health) => Some(HealthListener {
+            listen: health.listen,
+            certificates: watched(folder, &server, &authority)?,
+        }),
+    };
+    let path = folder.join(&config.audit_log);
+    let audit = AuditLog::file(&path).map_err(|source| Error::File { path, source })?;
     let provider = Provider::start(provider::Options {
         store,
-        sealing_key: SealingKey::load_or_create(folder.join(&config.sealing_key))?,
+        store_is_shared,
+        sealing_keys: SealingKeys::load_or_create(folder.join(&config.sealing_key))?,
         namespace: config.namespace,
         compatible: config.compat.wandisco_fusion,
         arm_listen: config.arm.listen,
@@ -139,7 +156,9 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
         enrolment_url: Some(config.enrolment.url),
         enrolment_authority_fingerprint: inspect::fingerprint(&server.last_certificate()?),
         custom_provider,
-        authority: Arc::new(AgentAuthority::load_or_create(&folder.join(&config.agent_authority))?),
+        health,
+        audit: Some(audit),
+        authority: Arc::new(authority),
         relay: RelaySettings {
             url: config.relay.url,
             tls: Arc::new(tls()?),
@@ -157,6 +176,28 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
     })
     .await?;
     Ok(Running { provider, _arm_certificates: arm_certificates })
+}
+
+/// The certificates without which the provider serves nobody.
+fn watched(
+    folder: &Path,
+    server: &Identity,
+    agents: &AgentAuthority,
+) -> Result<Vec<provider::Certificate>, Error> {
+    let mut certificates = vec![
+        ("server", server.certificate()?),
+        ("agents", inspect::first_certificate(agents.certificate_pem(), "the authority of agents")?),
+    ];
+    if let Some(pem) = pki::file::read(&folder.join("front-doors.pem"))? {
+        certificates.push(("front doors", inspect::first_certificate(&pem, "front-doors.pem")?));
+    }
+    let mut watched = Vec::new();
+    for (name, certificate) in certificates {
+        let (_, end) = inspect::validity(&certificate)?;
+        let not_after = i64::try_from(end).unwrap_or(i64::MAX);
+        watched.push(provider::Certificate { name: name.to_owned(), not_after });
+    }
+    Ok(watched)
 }
 
 /// Who may call the ARM listener.

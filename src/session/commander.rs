@@ -64,6 +64,7 @@ mod tests {
             incarnation: "one".into(),
             reset_count: 0,
             kind: CommandKind::RetryFailed,
+            trace: None,
         };
         ids.iter().map(command).collect()
     }

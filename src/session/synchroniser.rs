@@ -131,7 +131,7 @@ mod tests {
 
     fn sized(id: &str, generation: u64, bytes: usize) -> Item {
         let spec = MigratorSpec::new("g", SourceKind::Hdfs, "x".repeat(bytes));
-        Item { id: id.into(), generation, body: Body::Migrator(spec) }
+        Item { id: id.into(), generation, body: Body::Migrator(spec), trace: None }
     }
 
     fn known(id: &str, generation: u64) -> Known {

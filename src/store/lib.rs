@@ -6,18 +6,24 @@
 //! are records of the crates that own them. Compare-and-swap on versions replaces locks.
 //!
 //! Implementations: [`sqlite`] (default), [`postgres`] (several providers) and [`memory`] (tests). All pass
-//! [`conformance`]; the first two write through one [`group_commit`]. [`sealed`] encrypts secrets before they become a body. Start reading at [`Store`].
+//! [`conformance`]; the first two write through one [`group_commit`]. [`sealed`] encrypts secrets before they become a body. [`lease`]
+//! shares work among providers. [`maintenance`] is what operators do: migrate, backup, restore. Start reading at [`Store`].
 
 mod change;
 pub mod conformance;
+mod fnv;
 pub mod group_commit;
+pub mod lease;
+pub mod maintenance;
 pub mod memory;
 pub mod postgres;
 mod range;
+mod schema;
 pub mod sealed;
 pub mod sqlite;
 
 pub use change::{Change, Expectation, Write};
+pub use schema::Schema;
 
 use async_trait::async_trait;
 
@@ -38,13 +44,28 @@ pub enum Error {
     /// The store did not answer, or its medium failed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The medium has no room left: nothing can be written, reading goes on.
+    #[error("the store is full; make room for it: {0}")]
+    Full(String),
+    /// Another program has migrated the store.
+    #[error(
+        "the store's schema has version {found}, and this program knows versions up to {known}: use the version of livedata \
+         that migrated it, or a newer one; or restore a backup from before into a new store"
+    )]
+    Newer { found: i64, known: i64 },
     /// A stored body cannot be read (wrong key, damaged).
     #[error("a stored record cannot be read: {0}")]
     Damaged(String),
 }
 
+/// SQLite's SQLITE_FULL; PostgreSQL's disk_full.
+const FULL: [&str; 2] = ["13", "53100"];
+
 fn failed(error: &sqlx::Error) -> Error {
-    Error::Unavailable(error.to_string())
+    match error.as_database_error().and_then(|refused| refused.code()) {
+        Some(code) if FULL.contains(&&*code) => Error::Full(error.to_string()),
+        _ => Error::Unavailable(error.to_string()),
+    }
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -20,7 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::group_commit::{Counters, GroupCommit};
-use crate::{Change, Error, Record, Result, Store, failed, range};
+use crate::{Change, Error, Record, Result, Store, failed, range, schema};
 use batch::Writer;
 
 /// Of each provider; with its writer one connection more.
@@ -44,10 +44,7 @@ impl PostgresStore {
     pub async fn open(url: &str) -> Result<Self> {
         let options = options(url)?;
         let mut connection = PgConnection::connect_with(&options).await.map_err(|error| failed(&error))?;
-        sqlx::migrate!("./migrations/postgres")
-            .run(&mut connection)
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        schema::migrate_postgres(&mut connection).await?;
         let readers = PgPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(CONNECT_WITHIN)
@@ -61,12 +58,24 @@ impl PostgresStore {
     }
 }
 
+/// For work that takes as long as it takes.
+pub async fn connect(url: &str) -> Result<PgConnection> {
+    let unhurried =
+        options(url)?.options([("idle_in_transaction_session_timeout", "0"), ("statement_timeout", "0")]);
+    PgConnection::connect_with(&unhurried).await.map_err(|error| failed(&error))
+}
+
 fn options(url: &str) -> Result<PgConnectOptions> {
     // What the address is may hold a password, so it is not repeated.
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         Error::Unavailable(format!("the address of the database cannot be used: {error}"))
     })?;
-    Ok(options.application_name("livedata").options([
+    // An operator tells providers apart by the name that an address gives: `?application_name=`.
+    let named = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("livedata"),
+    };
+    Ok(named.options([
         ("synchronous_commit", "on"),
         // Each statement sees what was committed before it: the versions are read after the locks are held.
         ("default_transaction_isolation", "read committed"),
@@ -119,7 +128,7 @@ impl Store for PostgresStore {
     }
 }
 
-fn record(row: &PgRow) -> Result<Record> {
+pub fn record(row: &PgRow) -> Result<Record> {
     let damaged = |error: sqlx::Error| Error::Damaged(error.to_string());
     let key = String::from_utf8(row.try_get(0).map_err(damaged)?);
     Ok(Record {

@@ -1,33 +1,75 @@
-//! Secrets at rest: AES-256-GCM under a key that lives in a file of its own, apart from the store.
+//! Secrets at rest, in envelopes: each body is sealed with AES-256-GCM under a random key of its own (its *data key*), and
+//! that under a *key-encryption key* that lives in a file apart from the store ([`key_file`]).
 //!
-//! A sealed body is bound to a *context* (by convention `collection/key`): moved to another record, changed, or opened with
-//! another key, it is [`Error::Damaged`] instead of a wrong secret. Layout: format byte 1, nonce (12 bytes), cipher text, tag (16).
+//! There may be several key-encryption keys, each with an id: the newest seals, all of them open. So a key can be replaced
+//! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one.
 //!
-//! The nonce is random, so one key may seal about 2^32 bodies. Losing the key file loses the secrets, not the rest of the store.
+//! A sealed body is bound to a *context* (by convention what it is and whose): moved to another record, changed, or opened with
+//! another key, it is [`Error::Damaged`] instead of a wrong secret. Losing the key file loses the secrets, not the rest of
+//! the store.
+//!
+//! | format | bytes |
+//! |---|---|
+//! | 2 | 2; id of the key-encryption key (8); nonce (12), data key (32), tag (16); nonce (12), cipher text, tag (16) |
+//! | 1, opened and no longer made | 1; nonce (12), cipher text under the key-encryption key itself, tag (16) |
+//!
+//! Nonces are random: a key-encryption key may wrap about 2^32 data keys.
 
+mod key;
 mod key_file;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+pub use key::KeyId;
+use key::{Key, LENGTH, random};
+use key_file::Stamp;
 
 use crate::{Error, Result};
 
-const FORMAT: u8 = 1;
-const HEADER: usize = 1 + NONCE_LEN;
+const BARE: u8 = 1;
+const ENVELOPE: u8 = 2;
+/// A data key under a key-encryption key.
+const WRAPPED: usize = key::OVERHEAD + LENGTH;
 
-/// Seals and opens; shows nothing of itself in `Debug`.
-pub struct SealingKey(RandomizedNonceKey);
+/// The key-encryption keys of a file. Another process may add to the file: it is looked at again when something is sealed, or is
+/// found sealed with a key that is not known yet.
+pub struct SealingKeys {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
 
-impl SealingKey {
-    /// The key in this file; a missing file is made, mode 0600. A file that others may read is refused.
+struct Known {
+    /// The newest is the last; there is at least one.
+    keys: Arc<Vec<Key>>,
+    /// Of the file that they come from.
+    stamp: Stamp,
+}
+
+impl SealingKeys {
+    /// The keys in this file; a missing file is made with one, mode 0600. A file that others may read is refused.
     pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self> {
-        let bytes = key_file::load_or_create(path.as_ref())?;
-        RandomizedNonceKey::new(&AES_256_GCM, &bytes)
-            .map(Self)
-            .map_err(|_| Error::Damaged(format!("{} does not hold a key", path.as_ref().display())))
+        let path = path.as_ref();
+        key_file::create_if_missing(path)?;
+        Self::load(path)
+    }
+
+    /// The keys in this file, which must be there.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let known = Mutex::new(read(&path)?);
+        Ok(Self { path, known })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The newest is the last.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys().iter().map(Key::id).collect()
     }
 
     #[expect(
@@ -35,38 +77,166 @@ impl SealingKey {
         reason = "fails only without a random generator or beyond 64 GiB: never go on unencrypted"
     )]
     pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
-        let mut text = plain.to_vec();
-        let nonce = self
-            .0
-            .seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut text)
-            .expect("the operating system's random generator works");
-        let mut sealed = Vec::with_capacity(HEADER + text.len());
-        sealed.push(FORMAT);
-        sealed.extend_from_slice(nonce.as_ref());
-        sealed.append(&mut text);
+        self.look_again();
+        let keys = self.keys();
+        let newest = keys.last().expect("a file without keys is refused");
+        let data_key = Key::new(random().expect("the operating system's random generator works"));
+        let mut sealed = wrap(newest, &data_key);
+        sealed.extend(data_key.seal(context.as_bytes(), plain));
         sealed
     }
 
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let damaged = |reason: &str| Error::Damaged(format!("the secret of {context} {reason}"));
-        let (header, text) = sealed.split_at_checked(HEADER).ok_or_else(|| damaged("is cut short"))?;
-        let Some((&FORMAT, nonce)) = header.split_first() else {
-            return Err(damaged("is of a format that this program does not know"));
-        };
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged("is cut short"))?;
-        let mut text = text.to_vec();
-        let length = self
-            .0
-            .open_in_place(nonce, Aad::from(context.as_bytes()), &mut text)
-            .map_err(|_| damaged("was changed, belongs to another record, or was sealed with another key"))?
-            .len();
-        text.truncate(length);
-        Ok(text)
+        let other = || damaged("was changed, belongs to another record, or was sealed with another key");
+        match Sealed::of(context, sealed)? {
+            Sealed::Bare(text) => {
+                let keys = self.keys();
+                keys.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
+            }
+            Sealed::Envelope { id, wrapped, text } => {
+                let key = self.find(context, id)?;
+                unwrap(&key, wrapped)
+                    .and_then(|data_key| data_key.open(context.as_bytes(), text))
+                    .ok_or_else(other)
+            }
+        }
+    }
+
+    /// The same secret under the newest key; `None`: it is already.
+    pub fn rewrap(&self, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>> {
+        let keys = self.keys();
+        let newest = keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        match Sealed::of(context, sealed)? {
+            Sealed::Bare(_) => self.open(context, sealed).map(|plain| Some(self.seal(context, &plain))),
+            Sealed::Envelope { id, .. } if id == newest.id() => Ok(None),
+            Sealed::Envelope { id, wrapped, text } => {
+                let data_key = unwrap(&self.find(context, id)?, wrapped);
+                let data_key = data_key.ok_or_else(|| {
+                    Error::Damaged(format!("the secret of {context} has a data key that was changed"))
+                })?;
+                Ok(Some([wrap(newest, &data_key), text.to_vec()].concat()))
+            }
+        }
+    }
+
+    /// Which key a secret needs to be opened.
+    pub fn needed(&self, context: &str, sealed: &[u8]) -> Result<KeyId> {
+        match Sealed::of(context, sealed)? {
+            Sealed::Envelope { id, .. } => Ok(id),
+            Sealed::Bare(text) => {
+                let keys = self.keys();
+                let key = keys.iter().find(|key| key.open(context.as_bytes(), text).is_some());
+                let known = || keys.iter().map(|key| key.id().to_string()).collect::<Vec<_>>().join(", ");
+                key.map(Key::id).ok_or_else(|| {
+                    Error::Damaged(format!(
+                        "the secret of {context} opens with none of the keys in {} ({})",
+                        self.path.display(),
+                        known()
+                    ))
+                })
+            }
+        }
+    }
+
+    /// Makes a key that seals from now on, in the file first.
+    pub fn add(&self) -> Result<KeyId> {
+        let key = Key::new(random().map_err(|error| key_file::unavailable(&self.path, "add to", &error))?);
+        let id = key.id();
+        key_file::change(&self.path, |keys| keys.push(key))?;
+        self.reload()?;
+        Ok(id)
+    }
+
+    /// Takes a key out of the file. That nothing needs it, the caller has made sure of.
+    pub fn remove(&self, id: KeyId) -> Result<()> {
+        key_file::change(&self.path, |keys| keys.retain(|key| key.id() != id))?;
+        self.reload()
+    }
+
+    fn find(&self, context: &str, id: KeyId) -> Result<Key> {
+        let of = |keys: &[Key]| keys.iter().find(|key| key.id() == id).cloned();
+        if let Some(key) = of(&self.keys()) {
+            return Ok(key);
+        }
+        self.look_again();
+        of(&self.keys()).ok_or_else(|| {
+            Error::Damaged(format!(
+                "the secret of {context} is sealed with key {id}, which is not in {}: put that key back into the file, from where \
+                 it was made or from a copy of the file",
+                self.path.display()
+            ))
+        })
+    }
+
+    fn keys(&self) -> Arc<Vec<Key>> {
+        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner).keys)
+    }
+
+    /// A file that cannot be read now leaves the keys that are known.
+    fn look_again(&self) {
+        let changed = Stamp::of(&self.path)
+            .is_ok_and(|now| now != self.known.lock().unwrap_or_else(PoisonError::into_inner).stamp);
+        if changed && let Err(error) = self.reload() {
+            tracing::warn!(%error, "the changed file of sealing keys cannot be used; the keys from before are");
+        }
+    }
+
+    fn reload(&self) -> Result<()> {
+        let read = read(&self.path)?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
     }
 }
 
-impl std::fmt::Debug for SealingKey {
+impl std::fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealingKey")
+        f.debug_struct("SealingKeys").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// The stamp is that of before: what changes while it is read is read again.
+fn read(path: &Path) -> Result<Known> {
+    let stamp = Stamp::of(path).map_err(|error| key_file::unavailable(path, "read", &error))?;
+    Ok(Known { keys: Arc::new(key_file::load(path)?), stamp })
+}
+
+/// The parts of what is stored.
+enum Sealed<'a> {
+    Bare(&'a [u8]),
+    Envelope { id: KeyId, wrapped: &'a [u8], text: &'a [u8] },
+}
+
+impl<'a> Sealed<'a> {
+    fn of(context: &str, sealed: &'a [u8]) -> Result<Self> {
+        let damaged = |reason: &str| Error::Damaged(format!("the secret of {context} {reason}"));
+        match sealed.split_first() {
+            Some((&BARE, text)) => Ok(Self::Bare(text)),
+            Some((&ENVELOPE, rest)) => {
+                let split = || {
+                    let (id, rest) = rest.split_first_chunk()?;
+                    let (wrapped, text) = rest.split_at_checked(WRAPPED)?;
+                    Some(Self::Envelope { id: KeyId(*id), wrapped, text })
+                };
+                split().ok_or_else(|| damaged("is cut short"))
+            }
+            Some(_) => Err(damaged("is of a format that this program does not know")),
+            None => Err(damaged("is cut short")),
+        }
+    }
+}
+
+/// Format, id, data key: what comes before the body.
+fn wrap(key: &Key, data_key: &Key) -> Vec<u8> {
+    let mut head = vec![ENVELOPE];
+    head.extend(key.id().0);
+    let wrapped = key.seal(&head, data_key.bytes());
+    head.extend(wrapped);
+    head
+}
+
+fn unwrap(key: &Key, wrapped: &[u8]) -> Option<Key> {
+    let mut head = vec![ENVELOPE];
+    head.extend(key.id().0);
+    key.open(&head, wrapped)?.try_into().ok().map(Key::new)
 }

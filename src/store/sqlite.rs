@@ -22,6 +22,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row};
 
 use crate::group_commit::{Counters, GroupCommit};
+use crate::schema::{self, Schema};
 use crate::{Change, Error, Record, Result, Store, failed, range};
 use batch::Writer;
 
@@ -41,17 +42,11 @@ impl SqliteStore {
     /// Opens the file, creating it (mode 0600) and its schema when absent. The folder must exist.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let unusable = |error: String| Error::Unavailable(format!("cannot open {}: {error}", path.display()));
-        create_private(path).map_err(|error| unusable(error.to_string()))?;
+        let (connection, _) = connect_or_create(path).await?;
+        Self::with(path, connection, options(path)).await
+    }
 
-        let options = options(path);
-        let mut connection =
-            SqliteConnection::connect_with(&options).await.map_err(|error| unusable(error.to_string()))?;
-        sqlx::migrate!("./migrations/sqlite")
-            .run(&mut connection)
-            .await
-            .map_err(|error| unusable(error.to_string()))?;
-
+    async fn with(path: &Path, connection: SqliteConnection, options: SqliteConnectOptions) -> Result<Self> {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .min_connections(1)
@@ -61,7 +56,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| unusable(path, &error))?;
         Ok(Self {
             readers,
             writer: GroupCommit::start(Writer::new(options, connection)),
@@ -125,7 +120,32 @@ impl Store for SqliteStore {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+/// The file with this program's schema; what it had before.
+pub async fn connect_or_create(path: &Path) -> Result<(SqliteConnection, Schema)> {
+    create_private(path).map_err(|error| unusable(path, &error))?;
+    let connection = SqliteConnection::connect_with(&options(path)).await;
+    let mut connection = connection.map_err(|error| unusable(path, &error))?;
+    match schema::migrate_sqlite(&mut connection).await {
+        Ok(before) => Ok((connection, before)),
+        Err(Error::Unavailable(reason)) => Err(unusable(path, &reason)),
+        Err(other) => Err(other),
+    }
+}
+
+/// The file as it is. `None`: there is none.
+pub async fn connect_existing(path: &Path) -> Result<Option<SqliteConnection>> {
+    if !path.try_exists().map_err(|error| unusable(path, &error))? {
+        return Ok(None);
+    }
+    let connection = SqliteConnection::connect_with(&options(path)).await;
+    connection.map(Some).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Unavailable(format!("cannot open {}: {error}", path.display()))
+}
+
+pub fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -143,7 +163,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn record(row: &SqliteRow) -> Result<Record> {
+pub fn record(row: &SqliteRow) -> Result<Record> {
     let damaged = |error: sqlx::Error| Error::Damaged(error.to_string());
     Ok(Record {
         key: row.try_get(0).map_err(damaged)?,

@@ -218,6 +218,7 @@ impl World {
                     self.source.clone(),
                 )
             }),
+            trace: None,
         }
     }
 
@@ -231,6 +232,7 @@ impl World {
                 endpoint: format!("http://{}/lake", self.storage),
                 credential: Credential::account_key(KEY),
             }),
+            trace: None,
         }
     }
 }
@@ -264,6 +266,7 @@ fn migration_of(mode: Mode, generation: u64, path: &str, run: RunState, start_co
             start_count,
             ..MigrationSpec::new("/target", path, mode, "first")
         }),
+        trace: None,
     }
 }
 
@@ -282,6 +285,7 @@ impl Agent {
             incarnation: spec.incarnation,
             reset_count: spec.reset_count,
             kind,
+            trace: None,
         };
         assert_eq!(ledger.take(1, vec![command]).unwrap().len(), 1);
         self.changed.notify_one();

@@ -70,10 +70,15 @@ impl Process {
 
     /// SIGTERM; see [`Process::finish`].
     pub async fn terminate(mut self) -> (ExitStatus, String) {
-        let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(sent.success());
+        self.signal("-TERM").await;
         self.finish().await
+    }
+
+    /// `kill -SIGNAL`.
+    pub async fn signal(&self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
+        assert!(sent.success());
     }
 
     /// kill -9.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use crate::tier::judges::{self, Suite};
 use crate::tier::{self, counted, real};
-use crate::{api, cache, sim};
+use crate::{api, cache, command, sim};
 
 struct Proof {
     name: &'static str,
@@ -55,6 +55,12 @@ const PROOFS: &[Proof] = &[
         run: traffic,
     },
     Proof {
+        name: "adjacent-versions",
+        about: "two control planes on one PostgreSQL, one of them of the last tag, or of the last commit before the newest migration of \
+                the store (LIVEDATA_REVISION: of another commit); it is killed while operations run",
+        run: adjacent_versions,
+    },
+    Proof {
         name: "abfs",
         about: "the storage emulator against everything that Hadoop publishes of its ABFS driver's tests",
         run: || judges::run(&[Suite::AbfsAll]),
@@ -99,6 +105,33 @@ fn traffic() -> Result<()> {
     let described = |version: &str| folder.join(format!("livedata-{version}-preview")).join("described");
     api::hold_traffic(&described("2026-11-01"), &described("2023-11-01"))?;
     std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
+
+/// The other version is built from a work tree of its own, which goes when the test passed.
+fn adjacent_versions() -> Result<()> {
+    let git = |arguments: &[&str]| -> Result<String> {
+        Ok(command::output(command::new("git").args(arguments))?.trim().to_owned())
+    };
+    let newest = || git(&["log", "-1", "--format=%H", "--diff-filter=A", "--", "src/store/migrations"]);
+    let revision = match std::env::var("LIVEDATA_REVISION") {
+        Ok(revision) => revision,
+        Err(_) => match git(&["describe", "--tags", "--abbrev=0"]) {
+            Ok(tag) => tag,
+            Err(_) => format!("{}^", newest()?),
+        },
+    };
+    let commit = git(&["rev-parse", "--short", &revision])?;
+    println!("the other version is {commit}");
+    let folder = cache::directory()?.join(format!("adjacent-{commit}"));
+    let shown = folder.display().to_string();
+    if !folder.exists() {
+        git(&["worktree", "add", "--detach", &shown, &commit])?;
+    }
+    let mut build = command::cargo("build")?;
+    build.args(["--profile", "ci", "--locked", "--bin", "livedata"]).current_dir(&folder);
+    command::run(build.env("CARGO_TARGET_DIR", folder.join("target")))?;
+    real::adjacent_versions(&folder.join("target").join("ci").join("livedata"))?;
+    git(&["worktree", "remove", "--force", &shown]).map(drop)
 }
 
 fn simulated() -> Result<()> {

@@ -8,13 +8,17 @@ use async_trait::async_trait;
 use livedata_model::cbor;
 use livedata_model::command::Command;
 use livedata_model::message::{FailedPathsPart, Hello, Known, ListenToken, Report, Sync, Welcome};
-use livedata_model::report::{AgentReport, FailedPaths, MigrationReport};
+use livedata_model::report::{AgentReport, FailedPaths, Load, MigrationReport};
+use livedata_model::spec::Item;
 use livedata_session::agent::AgentHandler;
 use livedata_session::{HandlerError, NotNow};
+use livedata_telemetry::trace;
 use tokio::sync::{Notify, watch};
+use tracing::Span;
 
 use super::access::Access;
 use super::failed_paths;
+use super::load::Processors;
 use crate::installation::VERSION;
 use crate::ledger::{self, Ledger};
 
@@ -44,12 +48,18 @@ pub struct SessionHandler {
     /// What the provider has been told in this session.
     told: tokio::sync::Mutex<Told>,
     told_paths: tokio::sync::Mutex<failed_paths::Teller>,
+    processors: Mutex<Processors>,
 }
 
 impl SessionHandler {
     pub fn new(shared: Shared) -> Self {
-        let (told, told_paths) = Default::default();
-        Self { shared, epoch: AtomicU64::new(0), told, told_paths }
+        let (told, told_paths, processors) = Default::default();
+        Self { shared, epoch: AtomicU64::new(0), told, told_paths, processors }
+    }
+
+    fn report(&self, news: Vec<MigrationReport>) -> Report {
+        let load = self.processors.lock().unwrap_or_else(PoisonError::into_inner).look();
+        report(news, self.shared.default_source.as_ref(), load)
     }
 
     /// The ledger writes to the disk and waits for it.
@@ -108,6 +118,8 @@ impl AgentHandler for SessionHandler {
     async fn apply(&self, sync: Sync) -> Result<Vec<Known>, HandlerError> {
         let (upserts, removals) = (sync.upserts.len(), sync.removals.len());
         let epoch = self.epoch.load(Ordering::SeqCst);
+        // They last until it is on the disk.
+        let _spans: Vec<Span> = sync.upserts.iter().map(applied).collect();
         let stale = self.with_ledger(move |ledger| ledger.apply(epoch, sync)).await?;
         tracing::info!(upserts, removals, refused = stale.len(), "desired state changed");
         self.shared.changed.notify_one();
@@ -116,6 +128,7 @@ impl AgentHandler for SessionHandler {
 
     async fn commands(&self, commands: Vec<Command>) -> Result<Vec<String>, HandlerError> {
         let (count, epoch) = (commands.len(), self.epoch.load(Ordering::SeqCst));
+        let _spans: Vec<Span> = commands.iter().map(taken).collect();
         let taken = self.with_ledger(move |ledger| ledger.take(epoch, commands)).await?;
         if taken.len() < count {
             tracing::warn!(
@@ -131,7 +144,8 @@ impl AgentHandler for SessionHandler {
     /// As much of it as fits in one message; the rest follows as changes.
     async fn full_report(&self) -> Report {
         let now = self.shared.reports.borrow().clone();
-        report(self.told.lock().await.news(&now), self.shared.default_source.as_ref())
+        let news = self.told.lock().await.news(&now);
+        self.report(news)
     }
 
     async fn next_report(&self) -> Report {
@@ -141,7 +155,7 @@ impl AgentHandler for SessionHandler {
             let now = reports.borrow_and_update().clone();
             let news = told.news(&now);
             if !news.is_empty() {
-                return report(news, self.shared.default_source.as_ref());
+                return self.report(news);
             }
             if reports.changed().await.is_err() {
                 // The supervisor is gone: the process is about to end.
@@ -160,8 +174,25 @@ impl AgentHandler for SessionHandler {
     }
 }
 
-fn report(migrations: Vec<MigrationReport>, source: Option<&String>) -> Report {
-    let agent = AgentReport { version: VERSION.to_owned(), conditions: Vec::new(), source: source.cloned() };
+/// The agent's part of the trace in which this became desired.
+fn applied(item: &Item) -> Span {
+    let span =
+        tracing::info_span!("apply", otel.kind = "consumer", id = item.id, generation = item.generation);
+    trace::continue_from(&span, item.trace.as_deref());
+    span
+}
+
+/// The agent's part of the trace in which this was commanded.
+fn taken(command: &Command) -> Span {
+    let kind = format!("{:?}", command.kind);
+    let span = tracing::info_span!("take", otel.kind = "consumer", id = command.migration, kind);
+    trace::continue_from(&span, command.trace.as_deref());
+    span
+}
+
+fn report(migrations: Vec<MigrationReport>, source: Option<&String>, load: Option<Load>) -> Report {
+    let (version, source) = (VERSION.to_owned(), source.cloned());
+    let agent = AgentReport { version, conditions: Vec::new(), source, load };
     Report { sequence: 0, agent, migrations }
 }
 
@@ -229,7 +260,7 @@ mod tests {
             if news.is_empty() {
                 break;
             }
-            let size = cbor::encode(&report(news.clone(), None)).len();
+            let size = cbor::encode(&report(news.clone(), None, None)).len();
             assert!(size < 2 * REPORT_BYTES, "{size}");
             heard.extend(news);
             pieces += 1;

@@ -6,8 +6,8 @@ use livedata_model::spec::RunState;
 use livedata_model::state::MigrationState;
 use serde::Serialize;
 
-use super::AgentState;
 use super::migrator_status::WireCondition;
+use super::{AgentState, agent};
 use crate::clock::rfc3339_of_ms;
 use crate::core::{Core, migrator_key};
 use crate::document::Document;
@@ -86,7 +86,7 @@ impl From<Progress> for WireProgress {
 pub async fn migration_status(core: &Core, document: &Document<Migration>) -> Outcome<MigrationStatus> {
     let key = document.key();
     let report = core.observed.migration(core.store.as_ref(), &key).await?;
-    let agent = core.observed.agent(core.store.as_ref(), migrator_key(&key)).await?;
+    let agent = agent(core, migrator_key(&key)).await?;
     // What was said before a reset is about another run of it.
     let report = report.filter(|report| report.observed_generation >= document.spec.reset_count);
     let seen =

@@ -3,6 +3,7 @@
 use livedata_model::condition::{Condition, Truth};
 use serde::Serialize;
 
+use super::agent;
 use crate::agents;
 use crate::clock::rfc3339_of_ms;
 use crate::core::Core;
@@ -94,7 +95,7 @@ impl From<Condition> for WireCondition {
 pub async fn migrator_status(core: &Core, document: &Document<Migrator>) -> Outcome<MigratorStatus> {
     let key = &document.key();
     let enrolled = agents::load(core, key).await?.is_some();
-    let agent = core.observed.agent(core.store.as_ref(), key).await?;
+    let agent = agent(core, key).await?;
     let phase = match (enrolled, agent.connected) {
         (false, _) => Phase::NotInstalled,
         (true, true) => Phase::Up,

@@ -1,7 +1,7 @@
 //! What is the matter with a resource that has no more to report than conditions.
 
-use super::WireCondition;
 use super::migration_status::disconnected;
+use super::{WireCondition, agent};
 use crate::core::{Core, migrator_key};
 use crate::document::Document;
 use crate::errors::Outcome;
@@ -16,7 +16,7 @@ pub async fn reported(core: &Core, key: &str) -> Outcome<Vec<WireCondition>> {
 pub async fn conditions<S: Send + Sync>(core: &Core, document: &Document<S>) -> Outcome<Vec<WireCondition>> {
     let key = document.key();
     let report = core.observed.migration(core.store.as_ref(), &key).await?;
-    let agent = core.observed.agent(core.store.as_ref(), migrator_key(&key)).await?;
+    let agent = agent(core, migrator_key(&key)).await?;
     let mut conditions = report.map(|report| report.conditions).unwrap_or_default();
     if !agent.connected {
         conditions.push(disconnected(document, &agent));

@@ -16,7 +16,7 @@ use crate::document::Document;
 use crate::errors::Outcome;
 use crate::kind::{Description, Names, ResourceKind};
 use crate::observed;
-use crate::secrets::{self, Context};
+use crate::secrets::{self, Context, Sealed};
 use crate::view::View;
 use crate::wire::{self, Reader};
 
@@ -80,6 +80,10 @@ impl ResourceKind for DataTransferAgents {
             max_bytes_per_second: input.max_bytes_per_second,
             capacity: input.capacity,
         })
+    }
+
+    fn sealed<'a>(guid: &'a str, spec: &'a mut DataTransferAgent) -> Option<(Context<'a>, &'a mut Sealed)> {
+        spec.sealed_access_token.as_mut().map(|sealed| (context(guid), sealed))
     }
 
     async fn write(

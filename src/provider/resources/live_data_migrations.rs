@@ -232,7 +232,8 @@ impl ResourceKind for LiveDataMigrations {
             }
         };
         admission::check_command(document, &status, &kind)?;
-        Ok(Effect::Command(commands::give(core, loaded, kind, change).await?))
+        let trace = request.trace.clone();
+        Ok(Effect::Command(commands::give(core, loaded, kind, trace, change).await?))
     }
 
     async fn acted(core: &Core, view: &View, document: &Document<Migration>) -> Outcome<Option<Value>> {

@@ -17,7 +17,7 @@ use crate::document::Document;
 use crate::errors::Outcome;
 use crate::kind::{Description, Names, ResourceKind};
 use crate::observed;
-use crate::secrets::{self, Context};
+use crate::secrets::{self, Context, Sealed};
 use crate::view::View;
 use crate::wire::{self, Reader};
 
@@ -89,6 +89,10 @@ impl ResourceKind for MetadataTargets {
         let kept = stored.filter(|_| input.keeps_secret).and_then(|stored| stored.sealed.as_ref());
         let sealed = secrets::seal(core, context(guid), input.secret, kept)?;
         Ok(MetadataTarget { sealed, ..input.target })
+    }
+
+    fn sealed<'a>(guid: &'a str, spec: &'a mut MetadataTarget) -> Option<(Context<'a>, &'a mut Sealed)> {
+        spec.sealed.as_mut().map(|sealed| (context(guid), sealed))
     }
 
     async fn write(

@@ -20,7 +20,7 @@ use crate::document::{Document, Loaded};
 use crate::errors::Outcome;
 use crate::kind::{Description, Names, ResourceKind, Settled};
 use crate::observed;
-use crate::secrets;
+use crate::secrets::{self, Context, Sealed};
 use crate::view::View;
 use crate::wire::{self, Reader};
 
@@ -84,6 +84,10 @@ impl ResourceKind for Targets {
             conditions.push(serde_json::to_value(condition)?);
         }
         Ok(v2026_11_01_preview::write(document, conditions))
+    }
+
+    fn sealed<'a>(guid: &'a str, spec: &'a mut Target) -> Option<(Context<'a>, &'a mut Sealed)> {
+        spec.credential.sealed.as_mut().map(|sealed| (mutation::context(guid), sealed))
     }
 
     /// Repeating the PUT asks for the account again as long as the last answer was incomplete.

@@ -1,5 +1,6 @@
 //! What the provider does within one session.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,6 +31,34 @@ impl SessionHandler {
     ) -> Self {
         let lists = tokio::sync::Mutex::default();
         Self { core: Arc::clone(core), migrator: migrator.to_owned(), name: name.clone(), desired, lists }
+    }
+}
+
+impl SessionHandler {
+    /// Takes what is reported of migrations into the time series, before it replaces what was reported last.
+    async fn follow(&self, report: &Report, desired: &Desired) -> Result<(), HandlerError> {
+        let (core, migrator) = (&self.core, self.name.migrator_guid());
+        let migrations: HashMap<&str, &str> = desired
+            .items
+            .iter()
+            .filter_map(|item| match &item.body {
+                Body::Migration(spec) => Some((item.id.as_str(), spec.incarnation.as_str())),
+                _ => None,
+            })
+            .collect();
+        for report in &report.migrations {
+            let Some(migration) = migrations.get(report.id.as_str()) else { continue };
+            let before = match core.series.follows(migrator, migration) {
+                true => None,
+                false => core.observed.migration(core.store.as_ref(), &report.id).await?,
+            };
+            core.series.reported(migrator, migration, report, before.as_ref());
+        }
+        if let Some(load) = report.agent.load {
+            core.series.load(migrator, load);
+        }
+        core.series.keep(migrator, |migration| migrations.values().any(|known| *known == migration));
+        Ok(())
     }
 }
 
@@ -66,6 +95,7 @@ impl ProviderHandler for SessionHandler {
             tracing::warn!(migrator = self.migrator, %error, "the state of an agent cannot be read");
             return Err(refused("ServiceUnavailable", "the provider's store does not answer; try again"));
         }
+        self.core.series.connected(self.name.migrator_guid(), true);
         tracing::info!(migrator = self.migrator, epoch = agent.session_epoch, "session with the agent");
         Ok(Welcome {
             protocol: 0,
@@ -85,8 +115,9 @@ impl ProviderHandler for SessionHandler {
         let desired = Arc::clone(&self.desired.borrow());
         let mine =
             |id: &str| migrator_key(id) == self.migrator && desired.items.iter().any(|item| item.id == id);
+        self.follow(&report, &desired).await?;
         if self.core.observed.reported(&self.migrator, report, mine) {
-            self.core.observed.store(self.core.store.as_ref()).await?;
+            self.core.observed.store(self.core.store.as_ref(), &self.core.leases).await?;
         }
         Ok(())
     }
@@ -124,6 +155,7 @@ impl ProviderHandler for SessionHandler {
     }
 
     fn alive(&self, round_trip_ms: u64, clock_skew_ms: i64) {
+        self.core.series.round_trip(self.name.migrator_guid(), round_trip_ms);
         self.core.observed.alive(&self.migrator, self.core.clock.now_ms(), round_trip_ms, clock_skew_ms);
     }
 

@@ -46,6 +46,7 @@ pub async fn act<K: ResourceKind>(
     let document = &mut loaded.document;
     document.generation += u64::from(document.spec != spec);
     document.spec = spec;
+    document.trace = request.trace.clone();
     let operation = begin(&document.id);
     document.provisioning = ProvisioningState::Updating;
     document.operation = Some(operation.key());

@@ -277,7 +277,8 @@ async fn write<K: ResourceKind>(
             stored.revision += u64::from(!same);
             stored.generation += u64::from(!same_spec);
             stored.system_data = changed_by(stored.system_data, request.system_data.clone());
-            let document = Document { id: id.to_string(), spec, tags, plan, ..stored };
+            let trace = request.trace.clone();
+            let document = Document { id: id.to_string(), spec, tags, plan, trace, ..stored };
             if verb == Verb::Patch && same_spec && document.provisioning == ProvisioningState::Succeeded {
                 // Nothing for a controller: tags are nobody's desired state.
                 let change = document::put(change, description.collection, &id.key(), &document)?;
@@ -299,6 +300,7 @@ async fn write<K: ResourceKind>(
             provisioning: ProvisioningState::Accepted,
             operation: None,
             system_data: request.system_data.clone(),
+            trace: request.trace.clone(),
             created_at: now.unix_timestamp(),
         },
     };

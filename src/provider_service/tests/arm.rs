@@ -133,6 +133,8 @@ impl Site {
                 identity: AzureIdentity::ManagedIdentity { client_id: None },
             },
             retry_after_seconds: 10,
+            health: None,
+            audit_log: "audit.log".into(),
         }
         .save(&folder)
         .unwrap();

@@ -11,6 +11,7 @@ use std::hash::{Hash as _, Hasher as _};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
 
+use crate::fnv::Fnv;
 use crate::group_commit::Committer;
 use crate::{Change, Error, Result, Write, failed};
 
@@ -117,25 +118,10 @@ fn keys(changes: &[Change]) -> impl Iterator<Item = Key> {
 
 /// The same in every provider of every version: who changes this excludes itself from the others.
 fn stripe((collection, key): &Key) -> i32 {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    let mut hasher = Fnv::default();
     collection.hash(&mut hasher);
     key.hash(&mut hasher);
     i32::try_from(hasher.finish() % STRIPES).unwrap_or(0)
-}
-
-/// FNV-1a with 64 bits (Fowler, Noll, Vo). The standard library's hasher may differ between two builds.
-struct Fnv(u64);
-
-impl std::hash::Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 async fn lock(

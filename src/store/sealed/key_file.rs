@@ -1,65 +1,142 @@
-//! 32 random bytes in a file that only its owner may read.
+//! Keys in a file that only its owner may read: 32 bytes as they are if there is one and always was, or lines of id and Base64,
+//! the newest last.
+//!
+//! The file is never changed in place: what it becomes is written beside it and renamed, so nobody sees half of it. Who
+//! changes it holds a lock on a second file, so of two who add a key both do.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
-use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
+use super::key::{Key, KeyId, LENGTH, random};
 use crate::{Error, Result};
 
-pub const LENGTH: usize = 32;
+const HEAD: &str = "# Keys that seal secrets in a store of livedata. All of them open, the last one seals.";
 
-pub fn load_or_create(path: &Path) -> Result<[u8; LENGTH]> {
-    match load(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            create(path).map_err(|error| unavailable(path, "create", &error))?;
-            // Read back what is there: another process may have been first.
-            load(path).map_err(|error| unavailable(path, "read", &error))?
-        }
-        Err(error) => Err(unavailable(path, "read", &error)),
-        Ok(key) => key,
+/// Tells whether the file is still the one that was read.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Stamp(u64, u64, i64, i64);
+
+impl Stamp {
+    pub fn of(path: &Path) -> std::io::Result<Self> {
+        let file = std::fs::metadata(path)?;
+        Ok(Self(file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
     }
 }
 
-/// The outer error is of the file, the inner one of its content.
-fn load(path: &Path) -> std::io::Result<Result<[u8; LENGTH]>> {
-    let mode = std::fs::metadata(path)?.permissions().mode();
+/// At least one.
+pub fn load(path: &Path) -> Result<Vec<Key>> {
+    let mode =
+        std::fs::metadata(path).map_err(|error| unavailable(path, "read", &error))?.permissions().mode();
     if mode & 0o077 != 0 {
         let advice =
             format!("others may read {}: run `chmod 600` on it, and replace it if it leaked", path.display());
-        return Ok(Err(Error::Unavailable(advice)));
+        return Err(Error::Unavailable(advice));
     }
-    let bytes = std::fs::read(path)?;
-    Ok(bytes.try_into().map_err(|_| {
-        Error::Damaged(format!("{} must hold {LENGTH} bytes: restore it from a backup", path.display()))
-    }))
+    let bytes = std::fs::read(path).map_err(|error| unavailable(path, "read", &error))?;
+    if let Ok(key) = <[u8; LENGTH]>::try_from(bytes.as_slice()) {
+        return Ok(vec![Key::new(key)]);
+    }
+    let damaged = |what: &str| {
+        Error::Damaged(format!(
+            "{} must hold {LENGTH} bytes, or a line of id and Base64 for each key; {what}: restore it from a backup",
+            path.display()
+        ))
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is neither"))?;
+    let mut keys = Vec::new();
+    for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
+    {
+        let key = key(line).ok_or_else(|| damaged(&format!("line {number} is neither")))?;
+        keys.push(key);
+    }
+    if keys.is_empty() { Err(empty(path)) } else { Ok(keys) }
 }
 
-/// Never overwrites, never shows half a key: the draft gets its name only when it is on disk.
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut key = [0; LENGTH];
-    rand::fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
-    let draft = path.with_extension(format!("{}.draft", draft_name()?));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let linked =
-        file.write_all(&key).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(&draft, path));
-    std::fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+pub fn empty(path: &Path) -> Error {
+    Error::Damaged(format!("{} holds no key: restore it from a backup", path.display()))
+}
+
+/// `None` also if the id is not that of the key: one of them was changed by hand.
+fn key(line: &str) -> Option<Key> {
+    let (id, key) = line.split_once(' ')?;
+    let key = Key::new(STANDARD.decode(key.trim()).ok()?.try_into().ok()?);
+    (id.parse::<KeyId>().ok()? == key.id()).then_some(key)
+}
+
+/// With one key. Never overwrites.
+pub fn create_if_missing(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let created = random().and_then(|key| {
+                let draft = write_draft(path, &key)?;
+                let linked = std::fs::hard_link(&draft, path);
+                std::fs::remove_file(&draft)?;
+                match linked {
+                    // Another process was first: its key counts.
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+                    _ => sync_folder(path),
+                }
+            });
+            created.map_err(|error| unavailable(path, "create", &error))
+        }
+        Err(error) => Err(unavailable(path, "read", &error)),
+        Ok(_) => Ok(()),
     }
+}
+
+/// Nobody else changes the file meanwhile.
+pub fn change(path: &Path, change: impl FnOnce(&mut Vec<Key>)) -> Result<()> {
+    let failed = |error: std::io::Error| unavailable(path, "change", &error);
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(beside(path, "lock"))
+        .map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    let mut keys = load(path)?;
+    change(&mut keys);
+    if keys.is_empty() {
+        return Err(empty(path));
+    }
+    let mut text = format!("{HEAD}\n");
+    for key in &keys {
+        text.push_str(&format!("{} {}\n", key.id(), STANDARD.encode(key.bytes())));
+    }
+    write_draft(path, text.as_bytes())
+        .and_then(|draft| std::fs::rename(draft, path))
+        .and_then(|()| sync_folder(path))
+        .map_err(failed)
+}
+
+/// On disk, under a name that nobody else has.
+fn write_draft(path: &Path, content: &[u8]) -> std::io::Result<PathBuf> {
+    let name: [u8; LENGTH] = random()?;
+    let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let draft = beside(path, &format!("{name}.draft"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(content).and_then(|()| file.sync_all())?;
+    Ok(draft)
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
-fn draft_name() -> std::io::Result<String> {
-    let mut name = [0; 8];
-    rand::fill(&mut name).map_err(|_| std::io::Error::other("no random bytes"))?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(name)))
-}
-
-fn unavailable(path: &Path, verb: &str, error: &std::io::Error) -> Error {
+pub fn unavailable(path: &Path, verb: &str, error: &std::io::Error) -> Error {
     Error::Unavailable(format!("cannot {verb} the sealing key {}: {error}", path.display()))
 }

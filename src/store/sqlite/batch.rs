@@ -69,8 +69,11 @@ async fn apply(
     let mut savepoint = connection.begin().await?;
     for one in &change.writes {
         if let Err(error) = write(&mut savepoint, one).await {
-            savepoint.rollback().await?;
-            return Ok(Err(failed(&error)));
+            // A full disk may have taken back the whole transaction already: then its reason counts.
+            return match savepoint.rollback().await {
+                Ok(()) => Ok(Err(failed(&error))),
+                Err(_) => Err(error),
+            };
         }
     }
     savepoint.commit().await?;

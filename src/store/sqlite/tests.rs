@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
+use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use super::SqliteStore;
@@ -175,6 +176,39 @@ async fn a_copy_taken_while_writing_opens_with_all_that_was_acknowledged() {
             sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&reopened.readers).await.unwrap();
         assert_eq!(check, "ok");
     }
+}
+
+/// As on a disk without room: SQLite takes no more pages.
+#[tokio::test]
+async fn a_full_store_says_so_reads_go_on_and_nothing_is_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (connection, _) = super::connect_or_create(&path).await.unwrap();
+    connection.close().await.unwrap();
+    let options = super::options(&path).pragma("max_page_count", "40");
+    let connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let store = SqliteStore::with(&path, connection, options).await.unwrap();
+    let put = |number: u32| {
+        let key = format!("{number:03}");
+        store.commit(Change::new().put("left", &key, [7; 2000]).put("right", &key, [7; 2000]))
+    };
+    let mut written = 0;
+    let error = loop {
+        match put(written).await {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::Full(_)) && error.to_string().contains("make room"), "{error}");
+    assert!(matches!(put(999).await, Err(Error::Full(_))), "not only the first time");
+    assert!(written > 5);
+    for collection in ["left", "right"] {
+        assert_eq!(store.list(collection, "", None, 1000).await.unwrap().len(), written as usize);
+    }
+    drop(store);
+    // With room, it goes on.
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.commit(Change::new().expect("left", "000", Some(1)).put("left", "000", "new")).await.unwrap();
 }
 
 /// Servers run on threads with runtimes of their own.

@@ -7,7 +7,7 @@
 //! | `LIVEDATA_POSTGRES` | address of a PostgreSQL in which databases may be made |
 //! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -93,6 +93,18 @@ pub fn postgres() -> Result<()> {
     let server = Postgres::start()?;
     let mut tests = integration_tests()?;
     tests.arg(Stage::Postgres.module()).env("LIVEDATA_POSTGRES", server.url());
+    let outcome = counted::run(&mut tests);
+    server.stop(outcome)
+}
+
+/// As a test of the stage does with two of this version: the other one's program is given.
+pub fn adjacent_versions(program: &Path) -> Result<()> {
+    let server = Postgres::start()?;
+    let mut tests = integration_tests()?;
+    tests
+        .args(["postgres::providers::one_of_two_is_killed", "--nocapture"])
+        .env("LIVEDATA_POSTGRES", server.url())
+        .env("LIVEDATA_ADJACENT", program);
     let outcome = counted::run(&mut tests);
     server.stop(outcome)
 }

@@ -11,22 +11,22 @@ use serde_json::{Value, json};
 
 use crate::world::{Client, World, migration_body, migrator, migrator_body, target_body};
 
-const UP: u8 = 0;
+pub const UP: u8 = 0;
 /// As when the database is gone.
-const GONE: u8 = 1;
+pub const GONE: u8 = 1;
 /// As when the disk is full: what is there can be read.
 const FULL: u8 = 2;
 
-struct Wire {
-    store: MemoryStore,
-    state: AtomicU8,
+pub struct Wire {
+    pub store: MemoryStore,
+    pub state: AtomicU8,
 }
 
 impl Wire {
     fn check(&self, writes: bool) -> Result<()> {
         match self.state.load(Ordering::SeqCst) {
             GONE => Err(Error::Unavailable("the connection was refused".into())),
-            FULL if writes => Err(Error::Unavailable("database or disk is full".into())),
+            FULL if writes => Err(Error::Full("database or disk is full".into())),
             _ => Ok(()),
         }
     }
@@ -83,6 +83,8 @@ async fn while_the_store_is_gone_or_full_requests_are_told_so_and_nothing_is_los
                 continue;
             }
             reply.assert_error(503, "ServiceUnavailable");
+            let says_full = reply.body["error"]["message"].as_str().unwrap().contains("full");
+            assert_eq!(says_full, state == FULL, "{}", reply.body);
             assert_eq!(reply.header("retry-after"), "1", "{method} {path}");
         }
     }

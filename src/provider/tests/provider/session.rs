@@ -148,7 +148,7 @@ fn known(items: &BTreeMap<String, Item>) -> Vec<Known> {
 fn report(migrations: Vec<MigrationReport>) -> Report {
     Report {
         sequence: 0,
-        agent: AgentReport { version: "9.9.9".into(), conditions: Vec::new(), source: None },
+        agent: AgentReport { version: "9.9.9".into(), conditions: Vec::new(), source: None, load: None },
         migrations,
     }
 }
@@ -245,13 +245,18 @@ impl Installed {
         commands
     }
 
+    /// Raised by each session.
+    pub fn session_epoch(&self) -> u64 {
+        self.agent.epoch.lock().unwrap().0
+    }
+
     pub async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap();
     }
 }
 
-fn phase(expected: &'static str) -> impl Fn(&crate::world::Reply) -> bool {
+pub fn phase(expected: &'static str) -> impl Fn(&crate::world::Reply) -> bool {
     move |reply| reply.body["properties"]["status"]["phase"] == expected
 }
 
@@ -423,7 +428,7 @@ async fn an_agent_with_newer_items_than_the_store_is_overtaken() {
     let (m, target) = client.make_pair("m").await;
     let enrolled = enrol(&world, &client, &m, "one").await;
     let id = target.to_lowercase();
-    let newer = Item { id: id.clone(), generation: 50, body: Body::Unknown };
+    let newer = Item { id: id.clone(), generation: 50, body: Body::Unknown, trace: None };
     let installed = install(&world, enrolled, BTreeMap::from([(id.clone(), newer)]));
     installed.wait("the target", |items| matches!(&items[&id].body, Body::Target(_))).await;
     assert_eq!(installed.agent.items.lock().unwrap()[&id].generation, 51);

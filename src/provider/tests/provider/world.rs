@@ -1,19 +1,20 @@
 //! A provider to talk to, and the accounts that it finds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use livedata_pki::{Authority, Identity, trust};
 use livedata_provider::{
-    Clock, CustomProviderListener, Options, PathSecret, Provider, RelaySettings, Rule, Running,
+    AuditLog, Certificate, Clock, CustomProviderListener, HealthListener, Options, PathSecret, Provider,
+    RelaySettings, Rule, Running,
 };
 use livedata_session::AgentAuthority;
 use livedata_storage_account::{Account, LookUpError, NetworkRules, StorageAccounts};
 use livedata_store::memory::MemoryStore;
-use livedata_store::sealed::SealingKey;
+use livedata_store::sealed::SealingKeys;
 use livedata_store::{Change, Record, Store};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -43,6 +44,14 @@ pub struct Accounts {
     pub behaviours: Mutex<HashMap<String, Behaviour>>,
     /// Whether [`NO_CONTAINER`] is missing.
     pub missing_container: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl Accounts {
+    /// How often somebody has looked for a container, which each look-up of a target does once.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -81,6 +90,7 @@ impl StorageAccounts for Accounts {
         name: &str,
         container: &str,
     ) -> Result<bool, LookUpError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.get(subscription, group, name)
             .await
             .map(|_| container != NO_CONTAINER || !self.missing_container.load(Ordering::SeqCst))
@@ -106,6 +116,10 @@ pub struct World {
     pub relay: RelaySettings,
     /// Whether the custom-provider dialect is spoken.
     pub custom_provider: bool,
+    /// Whether several providers are started on the store.
+    pub shared: bool,
+    /// Certificates that the health listener watches: name and end, in seconds since 1970.
+    pub certificates: Vec<(String, i64)>,
 }
 
 impl World {
@@ -143,6 +157,8 @@ impl World {
                 listen_rule: rule("listen"),
             },
             custom_provider: false,
+            shared: false,
+            certificates: Vec::new(),
             web_authority,
             folder,
         }
@@ -150,6 +166,10 @@ impl World {
 
     pub fn server_identity(&self) -> Identity {
         self.web_authority.issue_server(&["localhost"], &["127.0.0.1".parse().unwrap()]).unwrap()
+    }
+
+    pub fn audit_log(&self) -> std::path::PathBuf {
+        self.folder.path().join("audit.log")
     }
 
     pub async fn start(&self) -> Running {
@@ -164,7 +184,8 @@ impl World {
         let ahead = Arc::clone(&self.ahead);
         Provider::start(Options {
             store: Arc::clone(&self.store),
-            sealing_key: SealingKey::load_or_create(self.folder.path().join("sealing.key")).unwrap(),
+            store_is_shared: self.shared,
+            sealing_keys: SealingKeys::load_or_create(self.folder.path().join("sealing.key")).unwrap(),
             namespace: "LiveData.Platform".into(),
             compatible: true,
             arm_listen: "127.0.0.1:0".parse().unwrap(),
@@ -178,6 +199,15 @@ impl World {
                 tls: identity.server_config(None).unwrap(),
                 secret: PathSecret::new(PATH_SECRET).unwrap(),
             }),
+            health: Some(HealthListener {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                certificates: self
+                    .certificates
+                    .iter()
+                    .map(|(name, not_after)| Certificate { name: name.clone(), not_after: *not_after })
+                    .collect(),
+            }),
+            audit: Some(AuditLog::file(&self.audit_log()).unwrap()),
             authority: Arc::clone(&self.agent_authority),
             relay: self.relay.clone(),
             storage_accounts: Arc::clone(&self.accounts) as Arc<dyn StorageAccounts>,
@@ -222,7 +252,9 @@ impl World {
 }
 
 fn http(tls: rustls::ClientConfig) -> reqwest::Client {
-    reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+    // A connection that has rested is closed by the listener; a request that meets the end of it would be lost.
+    let rests = Duration::from_secs(2);
+    reqwest::Client::builder().tls_backend_preconfigured(tls).pool_idle_timeout(rests).build().unwrap()
 }
 
 /// Speaks to the ARM listener as a front door does.

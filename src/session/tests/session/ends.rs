@@ -274,7 +274,7 @@ pub fn item(id: &str, generation: u64) -> Item {
 
 pub fn sized_item(id: &str, generation: u64, bytes: usize) -> Item {
     let spec = MigratorSpec::new("g", SourceKind::Hdfs, "x".repeat(bytes));
-    Item { id: id.into(), generation, body: Body::Migrator(spec) }
+    Item { id: id.into(), generation, body: Body::Migrator(spec), trace: None }
 }
 
 fn command(id: &str) -> Command {
@@ -284,6 +284,7 @@ fn command(id: &str) -> Command {
         incarnation: "one".into(),
         reset_count: 0,
         kind: CommandKind::RetryFailed,
+        trace: None,
     }
 }
 
@@ -304,7 +305,7 @@ pub fn part(migration: &str, part: u32) -> FailedPathsPart {
 pub fn report(version: &str) -> Report {
     Report {
         sequence: 0,
-        agent: AgentReport { version: version.into(), conditions: vec![], source: None },
+        agent: AgentReport { version: version.into(), conditions: vec![], source: None, load: None },
         migrations: vec![],
     }
 }

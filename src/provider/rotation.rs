@@ -1,0 +1,272 @@
+//! Replacing the key that seals secrets, while providers run.
+//!
+//! [`rotate`] makes a new key and puts the data key of every stored secret under it, record by record, each by compare-and-swap:
+//! who writes a secret meanwhile is never overwritten. Killed anywhere, it goes on when it is called again. [`remove`] takes an old
+//! key away once nothing needs it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use livedata_store::sealed::{KeyId, SealingKeys};
+use livedata_store::{Change, Record, Store};
+
+use crate::document::Document;
+use crate::errors::{Failure, Outcome};
+use crate::install_keys::{self, StoredKey};
+use crate::kind::ResourceKind;
+use crate::registry;
+
+/// A request that sealed a secret with the key that was the newest when it began has ended, one way or the other, when this
+/// time has passed.
+const LONGEST_REQUEST: Duration = Duration::from_secs(120);
+
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    #[error(
+        "the store or a document in it cannot be read or written; what was done stays done, run the same command again to go on"
+    )]
+    Store(#[source] Box<Failure>),
+    #[error("the file of sealing keys cannot be used")]
+    Keys(#[source] livedata_store::Error),
+    #[error(
+        "{count} secrets cannot be opened and were left as they are; the first: {first}. All others are under the newest key. Put \
+         the missing key back, or PUT those resources again with their secrets; then run the same command again"
+    )]
+    Unreadable { count: usize, first: String },
+    #[error(
+        "key {key} is still needed by {secrets} secrets: run `livedata store rotate-key` without --remove first"
+    )]
+    StillNeeded { key: KeyId, secrets: u64 },
+    #[error(
+        "key {0} is the newest one, which seals: run `livedata store rotate-key` without --remove to have a newer one first"
+    )]
+    Newest(KeyId),
+    #[error("there is no key {0} in the file")]
+    NoSuchKey(KeyId),
+    #[error(
+        "the file of keys was changed less than {} seconds ago: a request that began before may still store a secret under key {key}; \
+         wait, then run the same command again",
+        LONGEST_REQUEST.as_secs()
+    )]
+    TooEarly { key: KeyId },
+}
+
+impl From<Failure> for RotationError {
+    fn from(failure: Failure) -> Self {
+        Self::Store(Box::new(failure))
+    }
+}
+
+/// What a rotation has done.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The newest.
+    pub key: KeyId,
+    /// It was made by an earlier rotation that had not come to its end.
+    pub resumed: bool,
+    pub secrets: u64,
+    pub rewrapped: u64,
+    /// Keys in the file that no secret needs any more.
+    pub unneeded: Vec<KeyId>,
+}
+
+/// What the secrets in a store need.
+#[derive(Debug, Default)]
+pub struct Survey {
+    by_key: BTreeMap<KeyId, u64>,
+    rewrapped: u64,
+    /// Why, for each that opens with no key.
+    unreadable: Vec<String>,
+}
+
+impl Survey {
+    fn secrets(&self) -> u64 {
+        self.by_key.values().sum::<u64>() + self.unreadable.len() as u64
+    }
+
+    fn needs(&self, key: KeyId) -> u64 {
+        self.by_key.get(&key).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rewrapped += other.rewrapped;
+        self.unreadable.extend(other.unreadable);
+        for (id, secrets) in other.by_key {
+            *self.by_key.entry(id).or_default() += secrets;
+        }
+    }
+}
+
+/// Every secret under a new key; or under the newest one, if an earlier call was interrupted.
+pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, RotationError> {
+    let before = survey(store, keys, Pass::Look).await?;
+    let ids = keys.ids();
+    let newest = ids.last().copied();
+    let resumed = ids.len() > 1 && before.by_key.keys().any(|id| Some(*id) != newest);
+    let key = match newest.filter(|_| resumed) {
+        Some(newest) => newest,
+        None => keys.add().map_err(RotationError::Keys)?,
+    };
+    let mut rewrapped = 0;
+    // A secret that was stored behind the walk, by a request that began before, is found by the next one.
+    let after = loop {
+        let pass = survey(store, keys, Pass::Rewrap).await?;
+        rewrapped += pass.rewrapped;
+        if pass.rewrapped == 0 {
+            break pass;
+        }
+    };
+    if let Some(first) = after.unreadable.first() {
+        return Err(RotationError::Unreadable { count: after.unreadable.len(), first: first.clone() });
+    }
+    let unneeded = keys.ids().into_iter().filter(|id| *id != key && after.needs(*id) == 0).collect();
+    Ok(Rotated { key, resumed, secrets: after.secrets(), rewrapped, unneeded })
+}
+
+/// Takes a key out of the file that no secret needs.
+pub async fn remove(store: &dyn Store, keys: &SealingKeys, key: KeyId) -> Result<(), RotationError> {
+    let ids = keys.ids();
+    if !ids.contains(&key) {
+        return Err(RotationError::NoSuchKey(key));
+    }
+    if ids.last() == Some(&key) {
+        return Err(RotationError::Newest(key));
+    }
+    let changed = std::fs::metadata(keys.path()).and_then(|file| file.modified());
+    // A clock that was set back makes it young.
+    if changed.is_ok_and(|at| at.elapsed().unwrap_or_default() < LONGEST_REQUEST) {
+        return Err(RotationError::TooEarly { key });
+    }
+    let needed = survey(store, keys, Pass::Look).await?;
+    match needed.needs(key) {
+        0 => keys.remove(key).map_err(RotationError::Keys),
+        secrets => Err(RotationError::StillNeeded { key, secrets }),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pass {
+    Look,
+    Rewrap,
+}
+
+async fn survey(store: &dyn Store, keys: &SealingKeys, pass: Pass) -> Outcome<Survey> {
+    let mut survey = Survey::default();
+    for kind in registry::KINDS {
+        kind.survey(store, keys, pass, &mut survey).await?;
+    }
+    let of_install_key = |record: &Record, visit: &mut Visit<'_>| {
+        let mut key: StoredKey = serde_json::from_slice(&record.body)?;
+        let (context, sealed) = key.sealed(&record.key);
+        visit.secret(&context, sealed);
+        Ok(serde_json::to_vec(&key)?)
+    };
+    walk(store, keys, pass, &mut survey, install_keys::COLLECTION, of_install_key).await?;
+    Ok(survey)
+}
+
+/// All resources of a type.
+pub async fn walk_resources<K: ResourceKind>(
+    store: &dyn Store,
+    keys: &SealingKeys,
+    pass: Pass,
+    survey: &mut Survey,
+) -> Outcome<()> {
+    let of_resource = |record: &Record, visit: &mut Visit<'_>| {
+        let mut document: Document<K::Spec> = serde_json::from_slice(&record.body)?;
+        let Document { guid, spec, applied, .. } = &mut document;
+        let applied = applied.as_mut().map(|applied| &mut applied.spec);
+        for spec in std::iter::once(spec).chain(applied) {
+            if let Some((context, sealed)) = K::sealed(guid, spec) {
+                visit.secret(&context.text(), &mut sealed.0);
+            }
+        }
+        Ok(serde_json::to_vec(&document)?)
+    };
+    walk(store, keys, pass, survey, K::DESCRIPTION.collection, of_resource).await
+}
+
+/// One record's secrets.
+struct Visit<'a> {
+    keys: &'a SealingKeys,
+    pass: Pass,
+    found: Survey,
+    /// A resource's intent and what was applied of it hold the same secret in the same form, or two secrets.
+    last: Option<(String, String)>,
+}
+
+impl Visit<'_> {
+    /// Base64, as it is stored. Counts it under the key that it needs, after it was put under the newest one if that is wanted.
+    fn secret(&mut self, context: &str, sealed: &mut String) {
+        match &self.last {
+            Some((before, now)) if before == sealed => sealed.clone_from(now),
+            _ => {
+                let before = sealed.clone();
+                match self.renew(context, sealed) {
+                    Ok(id) => *self.found.by_key.entry(id).or_default() += 1,
+                    Err(error) => self.found.unreadable.push(error.to_string()),
+                }
+                self.last = Some((before, sealed.clone()));
+            }
+        }
+    }
+
+    fn renew(&mut self, context: &str, sealed: &mut String) -> livedata_store::Result<KeyId> {
+        let bytes = STANDARD.decode(&sealed).map_err(|_| {
+            livedata_store::Error::Damaged(format!("the secret of {context} is not what was stored"))
+        })?;
+        let rewrapped = match self.pass {
+            Pass::Look => None,
+            Pass::Rewrap => self.keys.rewrap(context, &bytes)?,
+        };
+        let needed = self.keys.needed(context, rewrapped.as_ref().unwrap_or(&bytes))?;
+        if let Some(rewrapped) = rewrapped {
+            *sealed = STANDARD.encode(rewrapped);
+            self.found.rewrapped += 1;
+        }
+        Ok(needed)
+    }
+}
+
+/// All records of a collection. `visit` shows the secrets of one and gives its new body.
+async fn walk(
+    store: &dyn Store,
+    keys: &SealingKeys,
+    pass: Pass,
+    survey: &mut Survey,
+    collection: &'static str,
+    visit: impl Fn(&Record, &mut Visit<'_>) -> Outcome<Vec<u8>> + Send + Sync,
+) -> Outcome<()> {
+    const PAGE: usize = 200;
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.list(collection, "", after.as_deref(), PAGE).await?;
+        let last = page.len() < PAGE;
+        after = page.last().map(|record| record.key.clone());
+        for record in page {
+            let mut now = Some(record);
+            // Read and judged again when somebody else has written it meanwhile.
+            while let Some(record) = now.take() {
+                let mut one = Visit { keys, pass, found: Survey::default(), last: None };
+                let body = visit(&record, &mut one)?;
+                if one.found.rewrapped > 0 {
+                    let key = record.key.as_str();
+                    let change = Change::new().expect(collection, key, Some(record.version));
+                    match store.commit(change.put(collection, key, body)).await {
+                        Err(livedata_store::Error::Conflict { .. }) => {
+                            now = store.get(collection, key).await?;
+                            continue;
+                        }
+                        done => done?,
+                    }
+                }
+                survey.add(one.found);
+            }
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `livedata store`, run as an operator runs it, on the store of a control plane that is at work.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::site::{LIVEDATA, Process, Site};
+
+/// What it said, and whether it went well.
+async fn store(arguments: &[&str]) -> (bool, String) {
+    let mut process = Process::start(LIVEDATA, &[&["store"], arguments].concat(), &[]);
+    let (status, said) = process.finish().await;
+    (status.success(), said)
+}
+
+async fn done(arguments: &[&str]) -> String {
+    let (good, said) = store(arguments).await;
+    assert!(good, "{arguments:?}: {said}");
+    said
+}
+
+async fn refused(arguments: &[&str]) -> String {
+    let (good, said) = store(arguments).await;
+    assert!(!good, "{arguments:?}: {said}");
+    said
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+async fn make_target(site: &Site) -> (String, Value) {
+    let source = json!({"kind": "LocalDirectory", "uri": "file:///srv"});
+    let target = format!("{}/targets/t", site.make_migrator("m", source, None).await);
+    let made = site.arm().get(&target).await.unwrap();
+    (target, made)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_backed_up_while_a_control_plane_runs_comes_back_after_a_loss() {
+    let mut site = Site::start().await;
+    let (target, made) = make_target(&site).await;
+    let (database, backup) = (site.data().join("provider.db"), site.beside("backup"));
+    let said = done(&["backup", "--store", text(&database), "--to", text(&backup)]).await;
+    assert!(said.contains("records") && said.contains("The sealing key is not in it"), "{said}");
+    let said = refused(&["backup", "--store", text(&database), "--to", text(&backup)]).await;
+    assert!(said.contains("exists already"), "{said}");
+    let said = refused(&["restore", "--store", text(&database), "--from", text(&backup)]).await;
+    assert!(said.contains("holds records already"), "{said}");
+
+    site.terminate().await;
+    for name in ["provider.db", "provider.db-wal", "provider.db-shm"] {
+        let _ = std::fs::remove_file(site.data().join(name));
+    }
+    let bad = site.beside("bad");
+    let whole = std::fs::read(&backup).unwrap();
+    std::fs::write(&bad, &whole[..whole.len() - 1]).unwrap();
+    let said = refused(&["restore", "--store", text(&database), "--from", text(&bad)]).await;
+    assert!(said.contains("cut short") && said.contains("nothing was written"), "{said}");
+    assert!(!database.exists());
+    done(&["restore", "--store", text(&database), "--from", text(&backup)]).await;
+    site.bring_up().await;
+    assert_eq!(site.arm().get(&target).await.unwrap()["etag"], made["etag"]);
+    // Its secret, too, opens: the same one again changes nothing.
+    let body = json!({"properties": {"credential": {"accountKey": site.account_key().await}}});
+    assert_eq!(site.arm().patch(&target, &body).await.unwrap()["etag"], made["etag"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_says_what_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let said = done(&["migrate", "--check", "--store", text(&path)]).await;
+    assert!(said.contains("there is no store yet") && !path.exists(), "{said}");
+    let said = done(&["migrate", "--store", text(&path)]).await;
+    assert!(said.contains("made, with schema 1"), "{said}");
+    for arguments in [&["migrate", "--check"][..], &["migrate"]] {
+        let said = done(&[arguments, &["--store", text(&path)]].concat()).await;
+        assert!(said.contains("schema 1 is this version's; nothing to do"), "{said}");
+    }
+    let said = refused(&["migrate", "--store", "mysql://me:secret@db/x"]).await;
+    assert!(said.contains("postgres://USER") && !said.contains("secret"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_secrets_is_replaced_while_a_control_plane_runs() {
+    let mut site = Site::start().await;
+    let (target, made) = make_target(&site).await;
+    let (database, keys) = (site.data().join("provider.db"), site.data().join("sealing.key"));
+    let at = ["--store", text(&database), "--sealing-key", text(&keys)];
+    let rotate = |more: &[&str]| [&["rotate-key"], &at[..], more].concat().join("\n");
+    let run = async |more: &[&str]| store(&rotate(more).split('\n').collect::<Vec<_>>()).await;
+
+    let (good, said) = run(&[]).await;
+    assert!(good && said.contains("1 secrets, 1 of them put under it now"), "{said}");
+    let old = said.split("--remove ").nth(1).unwrap().trim().to_owned();
+    let lines = |path: &Path| std::fs::read_to_string(path).unwrap().lines().count();
+    assert_eq!(lines(&keys), 3, "a line that says what it is, and two keys");
+    // Who runs takes no notice.
+    let body = json!({"properties": {"credential": {"accountKey": site.account_key().await}}});
+    assert_eq!(site.arm().patch(&target, &body).await.unwrap()["etag"], made["etag"]);
+
+    let (good, said) = run(&["--remove", &old]).await;
+    assert!(!good && said.contains("wait"), "{said}");
+    let file = std::fs::File::options().append(true).open(&keys).unwrap();
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(300);
+    file.set_modified(earlier).unwrap();
+    let (good, said) = run(&["--remove", &old]).await;
+    assert!(good && said.contains("keep a copy"), "{said}");
+    assert_eq!(lines(&keys), 2);
+    site.kill().await;
+    site.bring_up().await;
+    assert_eq!(site.arm().patch(&target, &body).await.unwrap()["etag"], made["etag"]);
+}
