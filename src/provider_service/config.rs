@@ -297,7 +297,7 @@ mod tests {
             }
         };
         for (from, to, told) in [
-            ("\"arm\":", "\"armm\":", "see line 1, column 9"),
+            ("\"arm\":", "\"armm\":", "see line 1, column 8"),
             ("AzureCloud", "AzureGermanCloud", "AzureCloud, AzureUSGovernment, AzureChinaCloud"),
             ("ManagedIdentity", "Password", "see line 6"),
             ("{ \"name\": \"agents\", \"key\": \"k\" }", "\"sesame\"", "see line 5"),
