@@ -135,7 +135,7 @@ async fn rotate(store: &Location, sealing_key: &std::path::Path) -> anyhow::Resu
     println!("{store}: {} secrets, {} of them put under it now", done.secrets, done.rewrapped);
     for key in done.unneeded {
         println!(
-            "No secret needs key {key} any more. When every provider has the new file, and two minutes have passed: livedata store rotate-key --remove {key}"
+            "No secret needs key {key} any more. When every provider has the new file, and two minutes have passed, the same command with --remove {key}"
         );
     }
     Ok(())

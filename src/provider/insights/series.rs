@@ -322,14 +322,12 @@ fn gauges(report: &MigrationReport) -> Vec<(Quantity, f64)> {
     gauges
 }
 
-/// How far the counters have moved between two reports. They start over with each run, which shows in what was scanned; within
-/// a run only the migrated bytes may go back, when a file that was partly uploaded has changed.
+/// How far the counters have moved between two reports. They start over with each run, which shows in the files that arrived:
+/// what was scanned goes back within a run, too, when a directory vanishes from the source; so do the migrated bytes, when a file
+/// that was partly uploaded has changed.
 fn movement(before: Option<&MigrationReport>, after: &MigrationReport) -> Vec<(Quantity, f64)> {
     let now = &after.progress;
-    let is_same_run = before.is_some_and(|before| {
-        now.directories_scanned >= before.progress.directories_scanned
-            && now.files_scanned >= before.progress.files_scanned
-    });
+    let is_same_run = before.is_some_and(|before| now.files_migrated >= before.progress.files_migrated);
     let nothing = Progress::default();
     let then = before.filter(|_| is_same_run).map_or(&nothing, |before| &before.progress);
     let up = |then: u64, now: u64| now.saturating_sub(then) as f64;

@@ -32,9 +32,11 @@ pub async fn step<K: ResourceKind>(core: &Core, key: &str, work: &Work) -> Outco
     let collection = K::DESCRIPTION.collection;
     let operation = operations::read(core.store.as_ref(), &work.operation).await?;
     let loaded = document::load::<K::Spec>(core.store.as_ref(), collection, key).await?;
+    let version = loaded.as_ref().map(|loaded| loaded.version);
     let Some(loaded) = loaded.filter(|loaded| !loaded.document.provisioning.is_terminal()) else {
-        // The resource and its work change in one transaction, so this is only left over by hand-made stores.
-        core.store.commit(Change::new().remove(operations::WORK, key)).await?;
+        // Its work was ended since it was listed. It is not removed when a new request has put other work there meanwhile.
+        let left = Change::new().expect(collection, key, version).remove(operations::WORK, key);
+        core.store.commit(left).await?;
         return Ok(());
     };
     if loaded.document.provisioning == ProvisioningState::Deleting {

@@ -86,7 +86,7 @@ pub fn write(document: &Document<Target>, conditions: Vec<Value>) -> Map<String,
     }
     let mut status = Map::from_iter([("conditions".to_owned(), Value::Array(conditions))]);
     if let Some(location) = target.found.as_ref().and_then(|found| found.location.as_ref()) {
-        status.insert("location".to_owned(), json!(location));
+        status.insert("accountLocation".to_owned(), json!(location));
     }
     let mut properties = Map::from_iter([
         ("storageAccountId".to_owned(), json!(target.storage_account_id)),

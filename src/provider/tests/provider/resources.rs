@@ -384,7 +384,7 @@ async fn a_target_tells_what_the_look_up_found() {
         assert!(conditions(shown).contains(&wanted), "{kind}: {shown}");
     };
     let shown = client.get(&target).await.body;
-    assert_eq!(shown["properties"]["status"]["location"], "westus");
+    assert_eq!(shown["properties"]["status"]["accountLocation"], "westus");
     has(&shown, "Reachable", "True", "StorageAccountFound");
     has(&shown, "NetworkAccess", "True", "OpenToAllNetworks");
     has(&shown, "ContainerExists", "True", "ContainerFound");
