@@ -29,5 +29,5 @@ pub use authority::Authority;
 pub use error::{Error, Kind};
 pub use identity::Identity;
 pub use peer_uri::WrongPeer;
-pub use published::{Clients, PublishedCertificates, Stale};
+pub use published::{Admission, Clients, PublishedCertificates, Stale};
 pub use request::{IdentityRequest, request_fingerprint};

@@ -83,12 +83,17 @@ impl PublishedCertificates {
         if !is_known {
             return invalid(CertificateError::UnknownIssuer);
         }
-        match inspect::validity(certificate) {
-            Err(_) => invalid(CertificateError::BadEncoding),
-            Ok((from, _)) if now.as_secs() < from => invalid(CertificateError::NotValidYet),
-            Ok((_, to)) if now.as_secs() > to => invalid(CertificateError::Expired),
-            Ok(_) => Ok(()),
-        }
+        check_validity(certificate, now)
+    }
+}
+
+fn check_validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let invalid = |reason| Err(Error::InvalidCertificate(reason));
+    match inspect::validity(certificate) {
+        Err(_) => invalid(CertificateError::BadEncoding),
+        Ok((from, _)) if now.as_secs() < from => invalid(CertificateError::NotValidYet),
+        Ok((_, to)) if now.as_secs() > to => invalid(CertificateError::Expired),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -114,6 +119,31 @@ impl Clients {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { certified: self.certified.or(other.certified), published: self.published.or(other.published) }
+    }
+}
+
+/// That a client was let in, and whether it still would be: connections outlive certificates, and lists.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    certificate: CertificateDer<'static>,
+    /// In whose list it is. `None`: it was certified.
+    published: Option<Arc<PublishedCertificates>>,
+}
+
+impl Admission {
+    pub fn check(&self, now: UnixTime) -> Result<(), Error> {
+        match &self.published {
+            Some(published) => published.check(&self.certificate, now),
+            None => check_validity(&self.certificate, now),
+        }
+    }
+}
+
+impl Clients {
+    /// Of a client that the handshake has just let in.
+    pub fn admission(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Admission {
+        let published = self.published.clone().filter(|list| list.check(certificate, now).is_ok());
+        Admission { certificate: certificate.clone().into_owned(), published }
     }
 }
 

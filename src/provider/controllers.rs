@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use livedata_store::Store;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::errors::Outcome;
 use crate::insights::series;
 use crate::operations::{self, Work};
+use crate::request::Request;
+use crate::subscriptions::Unfinished;
 use crate::{install_keys, meters, registry};
 
 const TICK: Duration = Duration::from_secs(2);
@@ -156,19 +158,32 @@ pub async fn keep_series(core: Arc<Core>, cancel: CancellationToken) {
     }
 }
 
-/// Removes what is kept for a time only.
-pub async fn sweep(core: Arc<Core>, cancel: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(3600);
+/// Finishes what follows from the states of subscriptions and was left by a provider that died; removes what is kept for a time
+/// only. Who works for the migrator without a name does it.
+pub async fn keep_house(core: Arc<Core>, own: Request, cancel: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(15);
+    const REMOVE_EVERY: Duration = Duration::from_secs(3600);
     let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut removed: Option<Instant> = None;
+    let mut unfinished = Unfinished::default();
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
             _ = tick.tick() => {}
         }
-        // Who works for the migrator without a name does it.
         let Some(owned) = core.owned(core.leases.owner("")) else { continue };
-        if let Err(error) = remove_expired(&core, owned.store.as_ref()).await {
-            tracing::warn!(%error, "expired records cannot be removed; the next hour tries again");
+        // Other migrators' resources may be changed by that, which are not this provider's: as a request would.
+        if let Err(error) = unfinished.finish(&core, &own).await {
+            tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
+        }
+        if removed.is_none_or(|at| at.elapsed() >= REMOVE_EVERY) {
+            match remove_expired(&core, owned.store.as_ref()).await {
+                Ok(()) => removed = Some(Instant::now()),
+                Err(error) => {
+                    tracing::warn!(%error, "expired records cannot be removed; that is tried again")
+                }
+            }
         }
     }
 }

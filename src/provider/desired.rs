@@ -38,6 +38,7 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     };
     let may_run = subscriptions::lets_run(core, migrator).await?;
     let mut items = Vec::new();
+    let mut withheld = Vec::new();
     if let Some(Applied { generation, spec }) = &document.applied {
         let body = Body::Migrator(migrators::desired(&document, spec));
         let (id, trace) = (migrator.to_owned(), document.trace.clone());
@@ -46,9 +47,9 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     let mut told = HashSet::new();
     for target in children::<Targets>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &target.applied {
-            let body = Body::Target(targets::desired(core, &target.guid, spec)?);
+            let body = targets::desired(core, &target.guid, spec).map(Body::Target);
             told.insert(target.key());
-            items.push(Item { id: target.key(), generation: *generation, body, trace: target.trace.clone() });
+            items.extend(readable(&target, *generation, body, &mut withheld));
         }
     }
     for mapping in children::<PathMappings>(core, migrator).await? {
@@ -65,7 +66,7 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     for agent in children::<DataTransferAgents>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &agent.applied {
             let body = data_transfer_agents::desired(core, &agent.guid, spec).map(Body::DataTransferAgent);
-            items.extend(readable(&agent, *generation, body));
+            items.extend(readable(&agent, *generation, body, &mut withheld));
         }
     }
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
@@ -92,7 +93,7 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     for target in children::<MetadataTargets>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &target.applied {
             let body = metadata_targets::desired(core, &target.guid, spec).map(Body::MetadataTarget);
-            items.extend(readable(&target, *generation, body));
+            items.extend(readable(&target, *generation, body, &mut withheld));
         }
     }
     for migration in children::<MetadataMigrations>(core, migrator).await? {
@@ -113,16 +114,23 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
             items.push(Item { id: verification.key(), generation: *generation, body, trace });
         }
     }
-    Ok(Desired { items, commands })
+    Ok(Desired { items, withheld, commands })
 }
 
-/// One secret that cannot be opened does not keep everything else from the agent.
-fn readable<S>(document: &Document<S>, generation: u64, body: Outcome<Body>) -> Option<Item> {
+/// One secret that cannot be opened does not keep everything else from the agent, which goes on with what it has of this one.
+fn readable<S>(
+    document: &Document<S>,
+    generation: u64,
+    body: Outcome<Body>,
+    withheld: &mut Vec<String>,
+) -> Option<Item> {
     let id = document.key();
     match body {
         Ok(body) => Some(Item { id, generation, body, trace: document.trace.clone() }),
         Err(error) => {
-            tracing::error!(id, %error, "the agent is not told of this resource");
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(id, error, "the agent is not told what this resource has become");
+            withheld.push(id);
             None
         }
     }

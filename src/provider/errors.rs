@@ -87,13 +87,14 @@ codes! {
     OPERATION_NOT_CANCELABLE = "OperationNotCancelable" 409: "The operation has ended, or is that of an action or a deletion." => "Nothing; actions and deletions cannot be taken back.";
     OPERATION_STATUS_READ_ONLY = "OperationStatusReadOnly" 403: "A client wants to write the status of an operation." => "Nothing; only the provider does.";
     OPERATION_NOT_FOUND = "OperationNotFound" 404: "There is no such operation in this subscription, location and tenant, or it ended more than 7 days ago." => "Read the resource itself.";
+    CLIENT_CERTIFICATE_REFUSED = "ClientCertificateRefused" 401: "The certificate with which a connection was made has expired, or is no longer in the list that its party publishes." => "Connect again with a certificate that is valid now.";
     INSTALL_KEY_INVALID = "InstallKeyInvalid" 401: "The install key is unknown, its proof is wrong, or its migrator is gone." => "Get a new key with the action `listInstallKey` and run the installation with it.";
     INSTALL_KEY_USED = "InstallKeyUsed" 409: "The install key has already enrolled an agent." => "Get a new key with the action `listInstallKey`; a key works once.";
     INSTALL_KEY_EXPIRED = "InstallKeyExpired" 410: "The install key is older than one hour." => "Get a new key with the action `listInstallKey`.";
     BAD_REQUEST = "BadRequest" 400: "An agent's enrolment or token request is malformed, or a request for metrics names a metric, time span, interval or aggregation that there is not." => "Use an agent of a supported version; correct the parameter that `target` names. The message says what is wrong.";
     AGENT_UNKNOWN = "AgentUnknown" 401: "An agent asked for a listen token with a certificate that is not its migrator's present agent's, or with a wrong signature." => "If the agent was replaced or its migrator deleted, enrol it again with a fresh install key.";
     CLOCK_SKEWED = "ClockSkewed" 401: "An agent's clock is more than five minutes away from the provider's." => "Set the clock of the agent's machine right.";
-    SERVICE_UNAVAILABLE = "ServiceUnavailable" 503: "The provider's store does not answer, or is full." => "Repeat after the time in `Retry-After`; the provider's log has the cause.";
+    SERVICE_UNAVAILABLE = "ServiceUnavailable" 503: "The provider's store does not answer, or is full; or, with a secret in the request, its file of sealing keys cannot be read." => "Repeat after the time in `Retry-After`; the provider's log has the cause.";
     INTERNAL_SERVER_ERROR = "InternalServerError" 500: "A stored document cannot be read, or the provider failed." => "Report it with the reply's `x-ms-request-id`; the provider's log has the cause.";
 }
 

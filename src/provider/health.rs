@@ -107,6 +107,7 @@ impl Health {
     async fn readiness(&self) -> Readiness {
         let mut checks = vec![self.store().await];
         checks.extend(self.certificates.iter().map(|certificate| self.certificate(certificate)));
+        checks.push(self.sealing_keys());
         Readiness { ready: checks.iter().all(|check| check.ok), checks }
     }
 
@@ -118,6 +119,21 @@ impl Health {
             Err(_) => (false, format!("does not answer within {} s", STORE_WITHIN.as_secs())),
         };
         Check { name: "store".to_owned(), ok, message }
+    }
+
+    fn sealing_keys(&self) -> Check {
+        let trouble = match self.core.sealing_keys.newest() {
+            Err(error) => Some(format!("nothing can be sealed: {error}")),
+            Ok(_) => self.core.leases.lacking_keys().map(|keys| {
+                format!("the file lacks keys with which others on this store seal: {keys}; copy the file from their machine")
+            }),
+        };
+        let ok = trouble.is_none();
+        Check {
+            name: "sealing keys".to_owned(),
+            ok,
+            message: trouble.unwrap_or_else(|| "can be read".to_owned()),
+        }
     }
 
     fn certificate(&self, certificate: &Certificate) -> Check {

@@ -17,6 +17,7 @@ use crate::document::{self, Loaded};
 use crate::errors::{self, Outcome};
 use crate::moves;
 use crate::resources::migrators::{COLLECTION as MIGRATORS, Migrator};
+use crate::secrets;
 
 /// By key id.
 pub const COLLECTION: &str = "install_keys";
@@ -56,7 +57,7 @@ pub async fn mint(core: &Core, migrator: &Loaded<Migrator>) -> Outcome<(String, 
     let Contact { enrolment_url, authority_fingerprint, relay_url } = core.contact.clone();
     let key = InstallKey::mint(enrolment_url, authority_fingerprint, relay_url, document.guid.clone())?;
     let expires_at = core.clock.now() + GOOD_FOR;
-    let sealed = core.sealing_keys.seal(&context(&key.key_id), key.verifier().as_bytes());
+    let sealed = secrets::sealed(core, &context(&key.key_id), key.verifier().as_bytes())?;
     let stored = StoredKey {
         migrator: document.key(),
         migrator_guid: document.guid.clone(),
@@ -126,8 +127,8 @@ impl StoredKey {
     }
 
     /// What its verifier is bound to, and the verifier.
-    pub fn sealed(&mut self, key_id: &str) -> (String, &mut String) {
-        (context(key_id), &mut self.sealed_verifier)
+    pub fn sealed(&self, key_id: &str) -> (String, &str) {
+        (context(key_id), &self.sealed_verifier)
     }
 
     /// In the form in which a request is judged.

@@ -156,7 +156,7 @@ pub trait ResourceKind: Send + Sync + 'static {
     }
 
     /// The secret that a resource of this type holds, and what it is bound to.
-    fn sealed<'a>(_guid: &'a str, _spec: &'a mut Self::Spec) -> Option<(Context<'a>, &'a mut Sealed)> {
+    fn sealed<'a>(_guid: &'a str, _spec: &'a Self::Spec) -> Option<(Context<'a>, &'a Sealed)> {
         None
     }
 

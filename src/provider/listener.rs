@@ -17,8 +17,10 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use livedata_arm::headers as arm;
+use livedata_arm::{ArmError, headers as arm};
+use livedata_pki::{Admission, Clients};
 use livedata_telemetry::trace;
+use rustls::pki_types::UnixTime;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -84,15 +86,25 @@ struct Serving {
     runtime: Handle,
 }
 
-/// Serves on a thread of its own until [`Listening::stop`]. With a secret, nothing is said to requests of any other path.
+/// How callers are known, beside the handshake.
+#[derive(Clone, Default)]
+pub struct Callers {
+    /// Nothing is said to requests of any other path.
+    pub secret: Option<PathSecret>,
+    /// Asked about each request on a connection that they have let in.
+    pub clients: Option<Clients>,
+}
+
+/// Serves on a thread of its own until [`Listening::stop`].
 pub async fn serve(
     name: &'static str,
     listener: TcpListener,
     tls: rustls::ServerConfig,
-    secret: Option<PathSecret>,
+    callers: Callers,
     core: &Arc<Core>,
     service: Service,
 ) -> std::io::Result<Listening> {
+    let Callers { secret, clients } = callers;
     let serving = Serving { name, core: Arc::clone(core), service, runtime: Handle::current() };
     run(name, move || {
         let server = HttpServer::new(move || {
@@ -117,7 +129,7 @@ pub async fn serve(
         .workers(WORKERS)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
-        .on_connect(Peer::remember)
+        .on_connect(move |io, extensions| Peer::remember(io, clients.as_ref(), extensions))
         .listen_rustls_0_23(listener, tls)?;
         Ok(server.run())
     })
@@ -155,17 +167,27 @@ pub async fn run(
 struct Peer {
     /// SHA-256 of its certificate, hexadecimal.
     certificate: String,
+    admission: Option<Admission>,
 }
 
 impl Peer {
-    fn remember(io: &dyn Any, extensions: &mut Extensions) {
+    fn remember(io: &dyn Any, clients: Option<&Clients>, extensions: &mut Extensions) {
         let stream = io.downcast_ref::<TlsStream<TcpStream>>();
         let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
         if let Some(certificate) = chain.and_then(<[_]>::first) {
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+            let admission = clients.map(|clients| clients.admission(certificate, UnixTime::now()));
             let certificate = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            extensions.insert(Self { certificate });
+            extensions.insert(Self { certificate, admission });
         }
+    }
+
+    /// Why the handshake would not let it in now.
+    fn refusal(&self) -> Option<ArmError> {
+        let refused = self.admission.as_ref()?.check(UnixTime::now()).err()?;
+        let message =
+            format!("The client certificate of this connection does not count any more: {refused}.");
+        Some(errors::CLIENT_CERTIFICATE_REFUSED.error(message))
     }
 }
 
@@ -206,7 +228,13 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
         client_request_id = client_request_id.as_deref().unwrap_or(""),
     );
     trace::continue_from(&span, incoming.header(trace::TRACEPARENT));
-    let response = match collect(body).await {
+    let refusal = request.conn_data::<Peer>().and_then(Peer::refusal);
+    let is_refused = refusal.is_some();
+    let collected = match refusal {
+        Some(error) => Err(Response::error(&error)),
+        None => collect(body).await,
+    };
+    let response = match collected {
         Err(response) => response,
         Ok(body) => {
             let answered = runtime.spawn(
@@ -231,6 +259,9 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
     }
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = HttpResponse::build(status);
+    if is_refused {
+        reply.force_close();
+    }
     reply.insert_header((arm::REQUEST_ID, request_id));
     if let Some(id) = client_request_id.filter(|_| echo) {
         reply.insert_header((arm::CLIENT_REQUEST_ID, id));

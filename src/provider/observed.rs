@@ -83,12 +83,12 @@ pub async fn agent(core: &Core, migrator: &str) -> Outcome<AgentState> {
 }
 
 impl Inner {
-    fn forget_moved(&mut self, leases: &Leases) {
+    fn forget_all(&mut self, is_gone: impl Fn(&str) -> bool) {
         let Self { agents, migrations, changed_agents, changed_migrations } = self;
-        agents.retain(|key, _| !leases.moved(key));
-        migrations.retain(|key, _| !leases.moved(key));
-        changed_agents.retain(|key| !leases.moved(key));
-        changed_migrations.retain(|key| !leases.moved(key));
+        agents.retain(|key, _| !is_gone(key));
+        migrations.retain(|key, _| !is_gone(key));
+        changed_agents.retain(|key| !is_gone(key));
+        changed_migrations.retain(|key| !is_gone(key));
     }
 }
 
@@ -105,6 +105,11 @@ impl Observed {
         inner.changed_migrations.remove(key);
         inner.agents.remove(key);
         inner.changed_agents.remove(key);
+    }
+
+    /// These have become another provider's, or come from one.
+    pub fn forget_all(&self, is_gone: impl Fn(&str) -> bool) {
+        self.lock().forget_all(is_gone);
     }
 
     /// The migrators whose agents this process has heard of, and whether it has a session with them.
@@ -200,7 +205,7 @@ impl Observed {
     pub async fn store(&self, store: &dyn Store, leases: &Leases) -> Outcome<()> {
         let (change, agents, migrations) = {
             let mut inner = self.lock();
-            inner.forget_moved(leases);
+            inner.forget_all(|key| leases.moved(key));
             let agents = std::mem::take(&mut inner.changed_agents);
             let migrations = std::mem::take(&mut inner.changed_migrations);
             let owners: BTreeSet<Owner> =

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use livedata_pki::Clients;
 use livedata_session::AgentAuthority;
 use livedata_storage_account::StorageAccounts;
 use livedata_store::Store;
@@ -28,6 +29,8 @@ pub struct Options {
     pub arm_listen: SocketAddr,
     /// Must demand a client certificate: it is the only proof of a caller here.
     pub arm_tls: rustls::ServerConfig,
+    /// Whom `arm_tls` lets in, if that may change while a connection lasts.
+    pub arm_clients: Option<Clients>,
     pub enrolment_listen: SocketAddr,
     /// Server certificate only, whose chain must hold the certificate of its authority; agents pin that.
     pub enrolment_tls: rustls::ServerConfig,

@@ -1,8 +1,8 @@
 //! Replacing the key that seals secrets, while providers run.
 //!
-//! [`rotate`] makes a new key and puts the data key of every stored secret under it, record by record, each by compare-and-swap:
-//! who writes a secret meanwhile is never overwritten. Killed anywhere, it goes on when it is called again. [`remove`] takes an old
-//! key away once nothing needs it.
+//! [`rotate`] makes a new key and, when every provider on the store seals with it, puts the data key of every stored secret under
+//! it, record by record, each by compare-and-swap: who writes a secret meanwhile is never overwritten. Killed anywhere, it goes on
+//! when it is called again. [`remove`] takes an old key away once nothing needs it and no provider has sealed with it for a while.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livedata_store::sealed::{KeyId, SealingKeys};
-use livedata_store::{Change, Record, Store};
+use livedata_store::{Change, Record, Store, lease};
 
 use crate::document::Document;
 use crate::errors::{Failure, Outcome};
 use crate::install_keys::{self, StoredKey};
 use crate::kind::ResourceKind;
+use crate::leases::{self, Says};
 use crate::registry;
 
 /// A request that sealed a secret with the key that was the newest when it began has ended, one way or the other, when this
@@ -30,6 +31,18 @@ pub enum RotationError {
     Store(#[source] Box<Failure>),
     #[error("the file of sealing keys cannot be used")]
     Keys(#[source] livedata_store::Error),
+    #[error(
+        "key {key} is the newest in the file, but {count} of the providers on this store do not seal with it yet, so nothing was put \
+         under it: copy the file to their machines (they notice it by themselves; one of an older version is brought to this one \
+         or stopped), then run the same command again"
+    )]
+    NotEverywhere { key: KeyId, count: usize },
+    #[error(
+        "a provider on this store has sealed with key {key} for less than {} seconds, or not at all: a request that began before may \
+         still store a secret under an older key; wait, then run the same command again",
+        LONGEST_REQUEST.as_secs()
+    )]
+    NotLongEnough { key: KeyId },
     #[error(
         "{count} secrets cannot be opened and were left as they are; the first: {first}. All others are under the newest key. Put \
          the missing key back, or PUT those resources again with their secrets; then run the same command again"
@@ -104,11 +117,16 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
     let before = survey(store, keys, Pass::Look).await?;
     let ids = keys.ids();
     let newest = ids.last().copied();
-    let resumed = ids.len() > 1 && before.by_key.keys().any(|id| Some(*id) != newest);
+    // A secret whose key is lost does not count: no rotation can help it.
+    let resumed = before.by_key.keys().any(|id| Some(*id) != newest && ids.contains(id));
     let key = match newest.filter(|_| resumed) {
         Some(newest) => newest,
         None => keys.add().map_err(RotationError::Keys)?,
     };
+    let lacking = providers_that(store, |says| !says.seals_with(key, Duration::ZERO)).await?;
+    if lacking > 0 {
+        return Err(RotationError::NotEverywhere { key, count: lacking });
+    }
     let mut rewrapped = 0;
     // A secret that was stored behind the walk, by a request that began before, is found by the next one.
     let after = loop {
@@ -139,11 +157,21 @@ pub async fn remove(store: &dyn Store, keys: &SealingKeys, key: KeyId) -> Result
     if changed.is_ok_and(|at| at.elapsed().unwrap_or_default() < LONGEST_REQUEST) {
         return Err(RotationError::TooEarly { key });
     }
+    let newest = ids.last().copied().unwrap_or(key);
+    if providers_that(store, |says| !says.seals_with(newest, LONGEST_REQUEST)).await? > 0 {
+        return Err(RotationError::NotLongEnough { key: newest });
+    }
     let needed = survey(store, keys, Pass::Look).await?;
     match needed.needs(key) {
         0 => keys.remove(key).map_err(RotationError::Keys),
         secrets => Err(RotationError::StillNeeded { key, secrets }),
     }
+}
+
+/// How many of the living.
+async fn providers_that(store: &dyn Store, are: impl Fn(&Says) -> bool) -> Outcome<usize> {
+    let living = lease::living(store, leases::TERMS, |body| !are(&Says::read(body))).await?;
+    Ok(living.iter().filter(|(_, body)| are(&Says::read(body))).count())
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -158,10 +186,10 @@ async fn survey(store: &dyn Store, keys: &SealingKeys, pass: Pass) -> Outcome<Su
         kind.survey(store, keys, pass, &mut survey).await?;
     }
     let of_install_key = |record: &Record, visit: &mut Visit<'_>| {
-        let mut key: StoredKey = serde_json::from_slice(&record.body)?;
+        let key: StoredKey = serde_json::from_slice(&record.body)?;
         let (context, sealed) = key.sealed(&record.key);
         visit.secret(&context, sealed);
-        Ok(serde_json::to_vec(&key)?)
+        Ok(())
     };
     walk(store, keys, pass, &mut survey, install_keys::COLLECTION, of_install_key).await?;
     Ok(survey)
@@ -175,15 +203,14 @@ pub async fn walk_resources<K: ResourceKind>(
     survey: &mut Survey,
 ) -> Outcome<()> {
     let of_resource = |record: &Record, visit: &mut Visit<'_>| {
-        let mut document: Document<K::Spec> = serde_json::from_slice(&record.body)?;
-        let Document { guid, spec, applied, .. } = &mut document;
-        let applied = applied.as_mut().map(|applied| &mut applied.spec);
-        for spec in std::iter::once(spec).chain(applied) {
+        let document: Document<K::Spec> = serde_json::from_slice(&record.body)?;
+        let Document { guid, spec, applied, .. } = &document;
+        for spec in std::iter::once(spec).chain(applied.as_ref().map(|applied| &applied.spec)) {
             if let Some((context, sealed)) = K::sealed(guid, spec) {
-                visit.secret(&context.text(), &mut sealed.0);
+                visit.secret(&context.text(), &sealed.0);
             }
         }
-        Ok(serde_json::to_vec(&document)?)
+        Ok(())
     };
     walk(store, keys, pass, survey, K::DESCRIPTION.collection, of_resource).await
 }
@@ -193,28 +220,30 @@ struct Visit<'a> {
     keys: &'a SealingKeys,
     pass: Pass,
     found: Survey,
-    /// A resource's intent and what was applied of it hold the same secret in the same form, or two secrets.
-    last: Option<(String, String)>,
+    /// What each was and is. A resource's intent and what was applied of it hold the same secret in the same form, or two.
+    seen: Vec<(String, String)>,
 }
 
 impl Visit<'_> {
     /// Base64, as it is stored. Counts it under the key that it needs, after it was put under the newest one if that is wanted.
-    fn secret(&mut self, context: &str, sealed: &mut String) {
-        match &self.last {
-            Some((before, now)) if before == sealed => sealed.clone_from(now),
-            _ => {
-                let before = sealed.clone();
-                match self.renew(context, sealed) {
-                    Ok(id) => *self.found.by_key.entry(id).or_default() += 1,
-                    Err(error) => self.found.unreadable.push(error.to_string()),
-                }
-                self.last = Some((before, sealed.clone()));
+    fn secret(&mut self, context: &str, sealed: &str) {
+        if self.seen.iter().any(|(before, _)| before == sealed) {
+            return;
+        }
+        match self.renew(context, sealed) {
+            Ok((id, now)) => {
+                *self.found.by_key.entry(id).or_default() += 1;
+                self.seen.push((sealed.to_owned(), now));
+            }
+            Err(error) => {
+                self.found.unreadable.push(error.to_string());
+                self.seen.push((sealed.to_owned(), sealed.to_owned()));
             }
         }
     }
 
-    fn renew(&mut self, context: &str, sealed: &mut String) -> livedata_store::Result<KeyId> {
-        let bytes = STANDARD.decode(&sealed).map_err(|_| {
+    fn renew(&mut self, context: &str, sealed: &str) -> livedata_store::Result<(KeyId, String)> {
+        let bytes = STANDARD.decode(sealed).map_err(|_| {
             livedata_store::Error::Damaged(format!("the secret of {context} is not what was stored"))
         })?;
         let rewrapped = match self.pass {
@@ -222,11 +251,16 @@ impl Visit<'_> {
             Pass::Rewrap => self.keys.rewrap(context, &bytes)?,
         };
         let needed = self.keys.needed(context, rewrapped.as_ref().unwrap_or(&bytes))?;
-        if let Some(rewrapped) = rewrapped {
-            *sealed = STANDARD.encode(rewrapped);
-            self.found.rewrapped += 1;
-        }
-        Ok(needed)
+        self.found.rewrapped += u64::from(rewrapped.is_some());
+        Ok((needed, rewrapped.map_or_else(|| sealed.to_owned(), |rewrapped| STANDARD.encode(rewrapped))))
+    }
+
+    /// The record with its secrets as they now are, and everything else as another version may have written it: Base64 stands in
+    /// JSON as it is, and no sealed secret is part of another.
+    fn renewed(&self, body: Vec<u8>) -> Outcome<Vec<u8>> {
+        let text = String::from_utf8(body)
+            .map_err(|_| livedata_store::Error::Damaged("a record is not JSON".to_owned()))?;
+        Ok(self.seen.iter().fold(text, |text, (was, is)| text.replace(was, is)).into_bytes())
     }
 }
 
@@ -237,7 +271,7 @@ async fn walk(
     pass: Pass,
     survey: &mut Survey,
     collection: &'static str,
-    visit: impl Fn(&Record, &mut Visit<'_>) -> Outcome<Vec<u8>> + Send + Sync,
+    visit: impl Fn(&Record, &mut Visit<'_>) -> Outcome<()> + Send + Sync,
 ) -> Outcome<()> {
     const PAGE: usize = 200;
     let mut after: Option<String> = None;
@@ -249,14 +283,16 @@ async fn walk(
             let mut now = Some(record);
             // Read and judged again when somebody else has written it meanwhile.
             while let Some(record) = now.take() {
-                let mut one = Visit { keys, pass, found: Survey::default(), last: None };
-                let body = visit(&record, &mut one)?;
-                if one.found.rewrapped > 0 {
-                    let key = record.key.as_str();
-                    let change = Change::new().expect(collection, key, Some(record.version));
-                    match store.commit(change.put(collection, key, body)).await {
+                let mut one = Visit { keys, pass, found: Survey::default(), seen: Vec::new() };
+                if let Err(error) = visit(&record, &mut one) {
+                    // One damaged record does not keep all others under the old key.
+                    one.found.unreadable.push(format!("{} in {collection}: {error}", record.key));
+                } else if one.found.rewrapped > 0 {
+                    let change = Change::new().expect(collection, record.key.as_str(), Some(record.version));
+                    let body = one.renewed(record.body)?;
+                    match store.commit(change.put(collection, record.key.as_str(), body)).await {
                         Err(livedata_store::Error::Conflict { .. }) => {
-                            now = store.get(collection, key).await?;
+                            now = store.get(collection, &record.key).await?;
                             continue;
                         }
                         done => done?,

@@ -18,13 +18,13 @@ use crate::health::{self, Health};
 use crate::insights::series::Series;
 use crate::install_keys::Contact;
 use crate::leases::{self, Leases};
-use crate::listener::{self, Incoming, Listening, Service};
+use crate::listener::{self, Callers, Incoming, Listening, Service};
 use crate::meters::{self, MeasuredStore, Requests};
 use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
 use crate::view::{Namespaces, Version};
-use crate::{controllers, custom_provider, enrolment, errors, routes, sessions, subscriptions};
+use crate::{controllers, custom_provider, enrolment, errors, routes, sessions};
 
 /// Why a provider does not start.
 #[derive(Debug, thiserror::Error)]
@@ -108,24 +108,27 @@ impl Provider {
         let core = Arc::new(Core::new(Arc::new(MeasuredStore::new(options.store, &meter)), shared));
         meters::observe(&meter, &Arc::downgrade(&core));
         let mut listeners = Vec::new();
-        for (name, address, socket, tls, service) in [
-            ("provider-arm", arm_address, arm_listener, options.arm_tls, arm_service(&core)),
+        let arm_callers = Callers { clients: options.arm_clients, ..Callers::default() };
+        for (name, address, socket, tls, callers, service) in [
+            ("provider-arm", arm_address, arm_listener, options.arm_tls, arm_callers, arm_service(&core)),
             (
                 "provider-enrolment",
                 enrolment_address,
                 enrolment_listener,
                 options.enrolment_tls,
+                Callers::default(),
                 enrolment_service(&core),
             ),
         ] {
-            let listening = listener::serve(name, socket, tls, None, &core, service).await;
+            let listening = listener::serve(name, socket, tls, callers, &core, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
         }
         let mut custom_provider_address = None;
         if let Some(((socket, address), custom)) = custom_provider {
             let service = custom_provider::service(&core);
-            let (name, secret) = ("provider-custom", Some(custom.secret));
-            let listening = listener::serve(name, socket, custom.tls, secret, &core, service).await;
+            let callers = Callers { secret: Some(custom.secret), ..Callers::default() };
+            let listening =
+                listener::serve("provider-custom", socket, custom.tls, callers, &core, service).await;
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
             custom_provider_address = Some(address);
         }
@@ -137,9 +140,6 @@ impl Provider {
             listeners.push(listening.map_err(|source| StartError::Listen { address, source })?);
             health_address = Some(address);
         }
-        if let Err(error) = subscriptions::resume(&core, &own_request(&core)).await {
-            tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
-        }
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let lease_cancel = CancellationToken::new();
@@ -147,7 +147,7 @@ impl Provider {
         tasks.spawn(controllers::run(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::keep_reports(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::keep_series(Arc::clone(&core), cancel.clone()));
-        tasks.spawn(controllers::sweep(Arc::clone(&core), cancel.clone()));
+        tasks.spawn(controllers::keep_house(Arc::clone(&core), own_request(&core), cancel.clone()));
         tasks.spawn(sessions::run(core, identity, cancel.clone()));
         tracing::info!(%arm_address, %enrolment_address, "the resource provider listens");
         Ok(Running {

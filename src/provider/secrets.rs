@@ -6,7 +6,7 @@ use livedata_model::spec::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
-use crate::errors::Outcome;
+use crate::errors::{self, Outcome};
 
 /// Base64 of a sealed secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -41,8 +41,18 @@ pub fn seal(
     {
         return Ok(Some(kept.clone()));
     }
-    let sealed = core.sealing_keys.seal(&context.text(), given.0.as_bytes());
+    let sealed = sealed(core, &context.text(), given.0.as_bytes())?;
     Ok(Some(Sealed(STANDARD.encode(sealed))))
+}
+
+/// Refused while the file of sealing keys cannot be read, whatever is wrong with it: that passes.
+pub fn sealed(core: &Core, context: &str, plain: &[u8]) -> Outcome<Vec<u8>> {
+    core.sealing_keys.seal(context, plain).map_err(|error| {
+        tracing::error!(%error, "nothing can be sealed");
+        let message = "The provider's file of sealing keys cannot be read, so nothing secret can be stored now; its log says why. \
+                       Repeat the request later.";
+        errors::SERVICE_UNAVAILABLE.error(message).into()
+    })
 }
 
 /// The secret in the clear: for the session, and for nothing else.

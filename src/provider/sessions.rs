@@ -118,6 +118,7 @@ async fn adjust(
         let (cancel, dismissed) = (cancel.child_token(), CancellationToken::new());
         let keeper = Keeper {
             core: owned,
+            owner,
             identity: Arc::clone(identity),
             migrator: migrator.clone(),
             name,
@@ -131,6 +132,8 @@ async fn adjust(
 /// Holds sessions with one agent, one after the other.
 struct Keeper {
     core: Arc<Core>,
+    /// What `core` writes under.
+    owner: Owner,
     identity: Arc<ProviderIdentity>,
     migrator: String,
     name: AgentName,
@@ -138,18 +141,30 @@ struct Keeper {
     cancel: CancellationToken,
 }
 
+/// A session that was reached for.
+struct Begun {
+    channel: livedata_session::Channel,
+    desired: Desired,
+    /// Of changes since `desired` was read.
+    nudges: watch::Receiver<u64>,
+}
+
 impl Keeper {
     async fn keep(self) {
         while !self.cancel.is_cancelled() && !self.dismissed.is_cancelled() {
-            let ended = tokio::select! {
-                () = self.cancel.cancelled() => break,
-                () = self.dismissed.cancelled() => break,
-                channel = self.connect() => match channel {
-                    Ok(channel) => self.converse(channel).await,
-                    Err(trouble) => Err(trouble),
-                },
-            };
-            self.note(ended).await;
+            // A provider that has lost the store has lost its leases, soon if not now: dialling would take the session from
+            // whoever has them then.
+            if self.is_owner() {
+                let ended = tokio::select! {
+                    () = self.cancel.cancelled() => break,
+                    () = self.dismissed.cancelled() => break,
+                    begun = self.begin() => match begun {
+                        Ok(session) => self.converse(session).await,
+                        Err(trouble) => Err(trouble),
+                    },
+                };
+                self.note(ended).await;
+            }
             let pause = Duration::from_millis(pause_ms());
             tokio::select! {
                 () = self.cancel.cancelled() => break,
@@ -163,6 +178,20 @@ impl Keeper {
             self.core.observed.forget(&self.migrator);
             self.core.series.forget(self.name.migrator_guid());
         }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.core.leases.owner(&self.migrator) == self.owner
+    }
+
+    /// Reads what the agent is to be told, and only then reaches for the agent.
+    async fn begin(&self) -> Result<Begun, Trouble> {
+        // Before the read, so that no change falls between.
+        let nudges = self.core.sessions.of(&self.migrator);
+        let desired = desired::of(&self.core, &self.migrator, self.name.migrator_guid())
+            .await
+            .map_err(|error| self.trouble("NoSession", &error))?;
+        Ok(Begun { channel: self.connect().await?, desired, nudges })
     }
 
     async fn connect(&self) -> Result<livedata_session::Channel, Trouble> {
@@ -197,13 +226,9 @@ impl Keeper {
     }
 
     /// One session from its welcome to its end, desired state following the store all the while.
-    async fn converse(&self, channel: livedata_session::Channel) -> Result<(), Trouble> {
-        // Before the first read, so that no change falls between.
-        let mut nudges = self.core.sessions.of(&self.migrator);
-        let first = desired::of(&self.core, &self.migrator, self.name.migrator_guid())
-            .await
-            .map_err(|error| self.trouble("NoSession", &error))?;
-        let (desired, receiver) = watch::channel(Arc::new(first));
+    async fn converse(&self, begun: Begun) -> Result<(), Trouble> {
+        let Begun { channel, desired, mut nudges } = begun;
+        let (desired, receiver) = watch::channel(Arc::new(desired));
         let handler = Arc::new(SessionHandler::new(&self.core, &self.migrator, &self.name, receiver));
         let session = provider::run(channel, handler, self.cancel.clone());
         tokio::pin!(session);
@@ -211,6 +236,9 @@ impl Keeper {
         loop {
             tokio::select! {
                 _ = look.tick(), if self.core.leases.shared() => {
+                    if !self.is_owner() {
+                        return Ok(());
+                    }
                     if let Err(error) = self.refresh(&desired).await {
                         tracing::warn!(migrator = self.migrator, %error, "desired state cannot be read");
                     }

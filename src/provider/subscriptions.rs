@@ -3,6 +3,8 @@
 //! One that was never spoken of is not registered: it has nothing, and nothing can be made in it. One that is warned or suspended
 //! keeps what it has, and may be read and emptied; its migrations rest until it is registered again.
 
+use std::collections::HashMap;
+
 use livedata_arm::etag::Preconditions;
 use livedata_arm::{ArmError, ResourceId};
 use livedata_model::spec::RunState;
@@ -71,21 +73,40 @@ pub async fn put(core: &Core, request: &Request, id: &str) -> Outcome<Response> 
     Ok(Response::json(200, Value::Object(body)))
 }
 
-/// Finishes what was begun when the provider ended.
-pub async fn resume(core: &Core, request: &Request) -> Outcome<()> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = core.store.list(COLLECTION, "", after.as_deref(), PAGE).await?;
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
-        for record in page {
-            let subscription: Subscription = serde_json::from_slice(&record.body)?;
-            if subscription.pending {
-                finish(core, request, &record.key, subscription.state, true).await?;
+/// What a provider had begun when it died. What was seen before and has not changed since is nobody's any more; at the first look,
+/// after a start, everything is. To finish twice does no harm.
+#[derive(Default)]
+pub struct Unfinished {
+    /// Versions, by key. `None`: nobody has looked yet.
+    seen: Option<HashMap<String, u64>>,
+}
+
+impl Unfinished {
+    /// To be called again and again, with a pause in which a request comes to its end.
+    pub async fn finish(&mut self, core: &Core, request: &Request) -> Outcome<()> {
+        let mut pending = HashMap::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = core.store.list(COLLECTION, "", after.as_deref(), PAGE).await?;
+            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
+            for record in page {
+                let subscription: Subscription = serde_json::from_slice(&record.body)?;
+                if !subscription.pending {
+                    continue;
+                }
+                let is_left =
+                    self.seen.as_ref().is_none_or(|seen| seen.get(&record.key) == Some(&record.version));
+                if is_left {
+                    finish(core, request, &record.key, subscription.state, true).await?;
+                }
+                pending.insert(record.key, record.version);
+            }
+            if after.is_none() {
+                break;
             }
         }
-        if after.is_none() {
-            return Ok(());
-        }
+        self.seen = Some(pending);
+        Ok(())
     }
 }
 

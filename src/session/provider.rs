@@ -34,6 +34,8 @@ pub struct Desired {
     /// The whole of its desired state, in the order in which it shall arrive: what others refer to comes first. A generation
     /// never goes back, not even when an item is deleted and made again under the same id.
     pub items: Vec<Item>,
+    /// Ids of items that are desired as well, only that what they are is not known for the moment: the agent keeps what it has.
+    pub withheld: Vec<String>,
     /// What it has not taken yet, in the order in which it was given. Everything that a command relies on is in `items`.
     pub commands: Vec<Command>,
 }
@@ -193,7 +195,7 @@ impl Session {
             }
             .map_err(Error::Handler)?;
         }
-        if let Some(delta) = self.synchroniser.next(&desired.items) {
+        if let Some(delta) = self.synchroniser.next(&desired.items, &desired.withheld) {
             return self.outbox.post(Message::Sync(delta));
         }
         if self.synchroniser.is_settled()

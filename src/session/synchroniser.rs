@@ -2,7 +2,7 @@
 //!
 //! Invariants: at most one delta is under way; an item that the agent holds in the same generation is never sent; an item
 //! that the agent holds in a higher generation is never sent but told to the handler as stale; an item that is not
-//! desired is removed. Nothing is remembered beyond the session: the next one starts from the agent's own list.
+//! desired is removed, unless it is withheld. Nothing is remembered beyond the session: the next one starts from the agent's own list.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -45,7 +45,7 @@ impl Synchroniser {
     }
 
     /// The next delta; `None` while one is under way or when nothing is missing.
-    pub(crate) fn next(&mut self, desired: &[Item]) -> Option<Sync> {
+    pub(crate) fn next(&mut self, desired: &[Item], withheld: &[String]) -> Option<Sync> {
         if self.under_way.is_some() {
             return None;
         }
@@ -57,7 +57,8 @@ impl Synchroniser {
             bytes += length;
             first || bytes <= DELTA_BYTES
         };
-        let unwanted = self.known.keys().filter(|id| !wanted.contains_key(id.as_str()));
+        let unwanted =
+            self.known.keys().filter(|id| !wanted.contains_key(id.as_str()) && !withheld.contains(id));
         let removals: Vec<String> = unwanted.take_while(|id| fits(id.len() + 8)).cloned().collect();
         let missing = desired
             .iter()
@@ -149,14 +150,14 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_sent() {
         let mut synchroniser = Synchroniser::new(vec![known("a", 1), known("b", 1), known("gone", 4)]);
-        let sync = synchroniser.next(&[item("a", 1), item("b", 2), item("c", 1)]).unwrap();
+        let sync = synchroniser.next(&[item("a", 1), item("b", 2), item("c", 1)], &[]).unwrap();
         assert_eq!((ids(&sync), sync.removals.as_slice()), (vec!["b", "c"], ["gone".to_owned()].as_slice()));
     }
 
     #[test]
     fn nothing_is_sent_when_the_agent_is_current() {
         let mut synchroniser = Synchroniser::new(vec![known("a", 1)]);
-        assert_eq!(synchroniser.next(&[item("a", 1)]), None);
+        assert_eq!(synchroniser.next(&[item("a", 1)], &[]), None);
         let told = News::Acknowledged { id: "a".into(), generation: 1 };
         assert_eq!(synchroniser.news(&[item("a", 1)]), [told]);
         assert_eq!(synchroniser.news(&[item("a", 1)]), []);
@@ -165,24 +166,24 @@ mod tests {
     #[test]
     fn a_change_during_a_delta_goes_into_the_next_one() {
         let mut synchroniser = Synchroniser::new(vec![]);
-        assert_eq!(synchroniser.next(&[item("a", 1)]).unwrap().revision, 1);
-        assert_eq!(synchroniser.next(&[item("a", 2)]), None);
+        assert_eq!(synchroniser.next(&[item("a", 1)], &[]).unwrap().revision, 1);
+        assert_eq!(synchroniser.next(&[item("a", 2)], &[]), None);
         assert!(synchroniser.acknowledged(ack(2)).is_err());
         synchroniser.acknowledged(ack(1)).unwrap();
         assert_eq!(synchroniser.news(&[item("a", 2)]), []);
-        let sync = synchroniser.next(&[item("a", 2)]).unwrap();
+        let sync = synchroniser.next(&[item("a", 2)], &[]).unwrap();
         assert_eq!((sync.revision, sync.upserts[0].generation), (2, 2));
         synchroniser.acknowledged(ack(2)).unwrap();
-        assert_eq!(synchroniser.next(&[]).unwrap().removals, ["a"]);
+        assert_eq!(synchroniser.next(&[], &[]).unwrap().removals, ["a"]);
     }
 
     #[test]
     fn an_item_may_be_removed_and_come_back() {
         let mut synchroniser = Synchroniser::new(vec![known("a", 3)]);
         synchroniser.news(&[item("a", 3)]);
-        synchroniser.next(&[]).unwrap();
+        synchroniser.next(&[], &[]).unwrap();
         synchroniser.acknowledged(ack(1)).unwrap();
-        assert_eq!(ids(&synchroniser.next(&[item("a", 3)]).unwrap()), ["a"]);
+        assert_eq!(ids(&synchroniser.next(&[item("a", 3)], &[]).unwrap()), ["a"]);
         synchroniser.acknowledged(ack(2)).unwrap();
         assert_eq!(synchroniser.news(&[item("a", 3)]).len(), 1);
     }
@@ -193,11 +194,22 @@ mod tests {
         let desired = [item("a", 2), item("b", 2)];
         let mut synchroniser = Synchroniser::new(vec![known("a", 9)]);
         assert_eq!(synchroniser.news(&desired), [stale("a", 9)]);
-        assert_eq!(ids(&synchroniser.next(&desired).unwrap()), ["b"]);
+        assert_eq!(ids(&synchroniser.next(&desired, &[]).unwrap()), ["b"]);
         synchroniser.acknowledged(SyncAck { revision: 1, stale: vec![known("b", 5)] }).unwrap();
         assert_eq!(synchroniser.news(&desired), [stale("b", 5)]);
-        assert_eq!(synchroniser.next(&desired), None);
-        assert_eq!(ids(&synchroniser.next(&[item("a", 10), item("b", 2)]).unwrap()), ["a"]);
+        assert_eq!(synchroniser.next(&desired, &[]), None);
+        assert_eq!(ids(&synchroniser.next(&[item("a", 10), item("b", 2)], &[]).unwrap()), ["a"]);
+    }
+
+    #[test]
+    fn what_is_withheld_is_neither_sent_nor_removed() {
+        let mut synchroniser = Synchroniser::new(vec![known("a", 1), known("b", 1)]);
+        let withheld = ["a".to_owned(), "c".to_owned()];
+        assert_eq!(synchroniser.next(&[item("b", 1)], &withheld), None);
+        let sync = synchroniser.next(&[], &withheld).unwrap();
+        assert_eq!((ids(&sync), sync.removals.as_slice()), (vec![], ["b".to_owned()].as_slice()));
+        synchroniser.acknowledged(ack(1)).unwrap();
+        assert_eq!(ids(&synchroniser.next(&[item("a", 2)], &[]).unwrap()), ["a"]);
     }
 
     #[test]
@@ -205,13 +217,13 @@ mod tests {
         let desired: Vec<_> = (0..10).map(|n| sized(&format!("i{n}"), 1, DELTA_BYTES / 3)).collect();
         let mut synchroniser = Synchroniser::new(vec![known("old", 1)]);
         let mut sent = Vec::new();
-        while let Some(sync) = synchroniser.next(&desired) {
+        while let Some(sync) = synchroniser.next(&desired, &[]) {
             assert!(cbor::encode(&sync).len() < MAX_MESSAGE_BYTES);
             sent.extend(sync.upserts.iter().map(|item| item.id.clone()));
             synchroniser.acknowledged(ack(sync.revision)).unwrap();
         }
         assert_eq!(sent, desired.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
         let huge = [sized("huge", 1, DELTA_BYTES * 2)];
-        assert_eq!(Synchroniser::new(vec![]).next(&huge).unwrap().upserts.len(), 1);
+        assert_eq!(Synchroniser::new(vec![]).next(&huge, &[]).unwrap().upserts.len(), 1);
     }
 }

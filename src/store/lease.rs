@@ -4,10 +4,11 @@
 //! lease's *fencing number*: [`Fenced`] makes every write of a holder expect it, and what a holder writes that has slept through
 //! the end of its lease is refused, whatever it believes.
 //!
-//! Each provider has one record in [`HOLDERS`] that it writes at every [`Party::turn`]. No clock is compared with another: a
-//! holder is given up when its record has had the same version for [`Terms::lasts`], on the clock of who looks. Who takes its
-//! units over expects that very version in the same change, so a holder that is still there keeps them. A holder counts from
-//! before its own write, so it stops believing in its leases before anybody can take them.
+//! Each provider has one record in [`HOLDERS`] that it writes at every [`Party::turn`], with what the others shall know of it. No
+//! clock is compared with another: a holder is given up when its record has had the same version for [`Terms::lasts`], on the
+//! clock of who looks. Who removes the record expects that very version, so a holder that is still there keeps it; units whose
+//! holder has no record are free. A holder counts from before its own write, so it stops believing in its leases before anybody
+//! can take them.
 //!
 //! Units are shared evenly: who has more than its share gives some away, one turn after another provider has come.
 
@@ -27,7 +28,7 @@ use crate::{Change, Error, Record, Result, Store};
 
 /// Keys are units.
 pub const LEASES: &str = "leases";
-/// Keys are ids of providers' runs.
+/// Keys are ids of providers' runs; bodies are what they say of themselves.
 pub const HOLDERS: &str = "lease_holders";
 
 /// More than this many providers cannot share the work.
@@ -102,10 +103,11 @@ pub struct Party {
     held: Held,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     version: u64,
     since: Instant,
+    says: Vec<u8>,
 }
 
 impl Party {
@@ -119,33 +121,27 @@ impl Party {
 
     /// Says that this provider is there, takes what is free, gives away what is more than its share. To be called a few times
     /// in [`Terms::lasts`]. After an error what was held is, until its time has run out.
-    pub async fn turn(&mut self, store: &dyn Store, now: Instant) -> Result<()> {
-        let (id, version) = self.beat(store, now).await?;
+    pub async fn turn(&mut self, store: &dyn Store, now: Instant, says: &[u8]) -> Result<()> {
+        let (id, version) = self.beat(store, now, says).await?;
         let holders = store.list(HOLDERS, "", None, MOST_HOLDERS).await?;
         self.watch(&holders, &id, now);
+        self.bury(store, now).await?;
         let leases = store.list(LEASES, "", None, UNITS as usize).await?;
         let mut table = Table::read(&leases, &id)?;
-        let living = 1 + self.seen.values().filter(|seen| !self.is_given_up(**seen, now)).count();
-        let share = (UNITS as usize).div_ceil(living);
+        let share = (UNITS as usize).div_ceil(1 + self.seen.len());
         if table.mine.len() > share {
             table.give_away(store, share).await?;
         } else if table.mine.len() < share {
             let change = Change::new().expect(HOLDERS, id.as_str(), Some(version));
-            let free = |holder: Option<&str>| match holder {
-                None => Some(None),
-                Some(holder) => match self.seen.get(holder) {
-                    // Its record is gone.
-                    None => Some(Some((holder.to_owned(), None))),
-                    Some(seen) if self.is_given_up(*seen, now) => {
-                        Some(Some((holder.to_owned(), Some(seen.version))))
-                    }
-                    Some(_) => None,
-                },
-            };
-            table.take(store, &id, share, change, free).await?;
+            table.take(store, &id, share, change, |holder| !self.seen.contains_key(holder)).await?;
         }
         self.held = Held { numbers: table.mine, until: Some(now + self.terms.lasts) };
         Ok(())
+    }
+
+    /// What the other holders said last.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.seen.iter().map(|(id, seen)| (id.as_str(), seen.says.as_slice()))
     }
 
     /// Gives everything back, so that nobody has to wait.
@@ -157,12 +153,12 @@ impl Party {
     }
 
     /// Id and version of this provider's record.
-    async fn beat(&mut self, store: &dyn Store, now: Instant) -> Result<(String, u64)> {
+    async fn beat(&mut self, store: &dyn Store, now: Instant, says: &[u8]) -> Result<(String, u64)> {
         if let Some(id) = &self.id {
             // Only this provider writes it; others may have removed it.
             if let Some(found) = store.get(HOLDERS, id).await? {
                 let change = Change::new().expect(HOLDERS, id.as_str(), Some(found.version));
-                match store.commit(change.put(HOLDERS, id.as_str(), Vec::new())).await {
+                match store.commit(change.put(HOLDERS, id.as_str(), says)).await {
                     Ok(()) => {
                         self.held.until = Some(now + self.terms.lasts);
                         return Ok((id.clone(), found.version + 1));
@@ -176,7 +172,7 @@ impl Party {
         self.held = Held::default();
         let id = uuid::Uuid::new_v4().to_string();
         store
-            .commit(Change::new().expect(HOLDERS, id.as_str(), None).put(HOLDERS, id.as_str(), Vec::new()))
+            .commit(Change::new().expect(HOLDERS, id.as_str(), None).put(HOLDERS, id.as_str(), says))
             .await?;
         self.id = Some(id.clone());
         Ok((id, 1))
@@ -185,14 +181,32 @@ impl Party {
     fn watch(&mut self, holders: &[Record], me: &str, now: Instant) {
         let before = std::mem::take(&mut self.seen);
         for record in holders.iter().filter(|record| record.key != me) {
-            let seen = before.get(&record.key).filter(|seen| seen.version == record.version).copied();
-            self.seen
-                .insert(record.key.clone(), seen.unwrap_or(Seen { version: record.version, since: now }));
+            let same = before.get(&record.key).filter(|seen| seen.version == record.version);
+            let since = same.map_or(now, |seen| seen.since);
+            let seen = Seen { version: record.version, since, says: record.body.clone() };
+            self.seen.insert(record.key.clone(), seen);
         }
     }
 
-    fn is_given_up(&self, seen: Seen, now: Instant) -> bool {
-        now.saturating_duration_since(seen.since) >= self.terms.lasts
+    /// Removes the records of holders that are given up.
+    async fn bury(&mut self, store: &dyn Store, now: Instant) -> Result<()> {
+        let given_up = |seen: &Seen| now.saturating_duration_since(seen.since) >= self.terms.lasts;
+        let gone: Vec<(String, u64)> = self
+            .seen
+            .iter()
+            .filter(|(_, seen)| given_up(seen))
+            .map(|(id, seen)| (id.clone(), seen.version))
+            .collect();
+        for (id, version) in gone {
+            let change = Change::new().expect(HOLDERS, id.as_str(), Some(version));
+            match store.commit(change.remove(HOLDERS, id.as_str())).await {
+                Ok(()) => _ = self.seen.remove(&id),
+                // It is still there, or another one was faster: that is seen at the next turn.
+                Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -236,28 +250,25 @@ impl Table {
         }
     }
 
-    /// Of what is free as much as the share allows. `free` tells of a holder whether it is gone, and what its record was.
+    /// As much as the share allows of what nobody holds, or somebody who is `gone`.
     async fn take(
         &mut self,
         store: &dyn Store,
         me: &str,
         share: usize,
         mut change: Change,
-        free: impl Fn(Option<&str>) -> Option<Option<(String, Option<u64>)>>,
+        gone: impl Fn(&str) -> bool,
     ) -> Result<()> {
         let mut taken = BTreeMap::new();
-        let mut gone: BTreeMap<String, Option<u64>> = BTreeMap::new();
         for (unit, (version, holder)) in &self.others {
             if self.mine.len() + taken.len() == share {
                 break;
             }
-            let Some(was_of) = free(holder.as_deref()) else { continue };
-            gone.extend(was_of);
+            if !holder.as_deref().is_none_or(&gone) {
+                continue;
+            }
             change = put(change.expect(LEASES, unit.key(), *version), *unit, Some(me))?;
             taken.insert(*unit, version.unwrap_or(0) + 1);
-        }
-        for (holder, version) in gone {
-            change = change.expect(HOLDERS, holder.as_str(), version).remove(HOLDERS, holder);
         }
         if taken.is_empty() {
             return Ok(());
@@ -267,11 +278,29 @@ impl Table {
                 self.mine.extend(taken);
                 Ok(())
             }
-            // Another one was faster, or a holder is still there.
+            // Another one was faster.
             Err(Error::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
+}
+
+/// What all holders say that are heard of within the time, which it takes if one does not satisfy who asks: then it may be dead.
+pub async fn living(
+    store: &dyn Store,
+    terms: Terms,
+    satisfies: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut found = store.list(HOLDERS, "", None, MOST_HOLDERS).await?;
+    if !found.iter().all(|record| satisfies(&record.body)) {
+        tokio::time::sleep(terms.lasts).await;
+        let before = std::mem::replace(&mut found, store.list(HOLDERS, "", None, MOST_HOLDERS).await?);
+        let is_dead = |record: &Record| {
+            before.iter().any(|was| (&was.key, was.version) == (&record.key, record.version))
+        };
+        found.retain(|record| !is_dead(record));
+    }
+    Ok(found.into_iter().map(|record| (record.key, record.body)).collect())
 }
 
 fn put(change: Change, unit: Unit, holder: Option<&str>) -> Result<Change> {

@@ -2,7 +2,8 @@
 //! that under a *key-encryption key* that lives in a file apart from the store ([`key_file`]).
 //!
 //! There may be several key-encryption keys, each with an id: the newest seals, all of them open. So a key can be replaced
-//! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one.
+//! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one. Nothing is sealed while the file says
+//! something that cannot be read: what the newest key is, is not known then, and the one from before may be about to go.
 //!
 //! A sealed body is bound to a *context* (by convention what it is and whose): moved to another record, changed, or opened with
 //! another key, it is [`Error::Damaged`] instead of a wrong secret. Losing the key file loses the secrets, not the rest of
@@ -21,7 +22,8 @@ mod key_file;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use key::KeyId;
 use key::{Key, LENGTH, random};
@@ -46,6 +48,8 @@ struct Known {
     keys: Arc<Vec<Key>>,
     /// Of the file that they come from.
     stamp: Stamp,
+    /// When the newest was first known to be it.
+    since: Instant,
 }
 
 impl SealingKeys {
@@ -59,7 +63,8 @@ impl SealingKeys {
     /// The keys in this file, which must be there.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let known = Mutex::new(read(&path)?);
+        let (keys, stamp) = read(&path)?;
+        let known = Mutex::new(Known { keys, stamp, since: Instant::now() });
         Ok(Self { path, known })
     }
 
@@ -72,18 +77,24 @@ impl SealingKeys {
         self.keys().iter().map(Key::id).collect()
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "fails only without a random generator or beyond 64 GiB: never go on unencrypted"
-    )]
-    pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
-        self.look_again();
+    /// The key that seals, and how long this process has known that, as the file says now.
+    pub fn newest(&self) -> Result<(KeyId, Duration)> {
+        self.look_again()?;
+        let known = self.known();
+        let newest = known.keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        Ok((newest.id(), known.since.elapsed()))
+    }
+
+    /// [`Error::Unavailable`] while the file cannot be read.
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        self.look_again()?;
         let keys = self.keys();
-        let newest = keys.last().expect("a file without keys is refused");
-        let data_key = Key::new(random().expect("the operating system's random generator works"));
+        let newest = keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let data_key = random().map_err(|error| Error::Unavailable(error.to_string()))?;
+        let data_key = Key::new(data_key);
         let mut sealed = wrap(newest, &data_key);
         sealed.extend(data_key.seal(context.as_bytes(), plain));
-        sealed
+        Ok(sealed)
     }
 
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>> {
@@ -108,7 +119,7 @@ impl SealingKeys {
         let keys = self.keys();
         let newest = keys.last().ok_or_else(|| key_file::empty(&self.path))?;
         match Sealed::of(context, sealed)? {
-            Sealed::Bare(_) => self.open(context, sealed).map(|plain| Some(self.seal(context, &plain))),
+            Sealed::Bare(_) => self.seal(context, &self.open(context, sealed)?).map(Some),
             Sealed::Envelope { id, .. } if id == newest.id() => Ok(None),
             Sealed::Envelope { id, wrapped, text } => {
                 let data_key = unwrap(&self.find(context, id)?, wrapped);
@@ -159,32 +170,37 @@ impl SealingKeys {
         if let Some(key) = of(&self.keys()) {
             return Ok(key);
         }
-        self.look_again();
+        self.look_again()?;
         of(&self.keys()).ok_or_else(|| {
             Error::Damaged(format!(
-                "the secret of {context} is sealed with key {id}, which is not in {}: put that key back into the file, from where \
-                 it was made or from a copy of the file",
+                "the secret of {context} is sealed with key {id}, which is not in {}: put that key back into the file, above the last \
+                 line (the last key seals), from where it was made or from a copy of the file",
                 self.path.display()
             ))
         })
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn keys(&self) -> Arc<Vec<Key>> {
-        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner).keys)
+        Arc::clone(&self.known().keys)
     }
 
     /// A file that cannot be read now leaves the keys that are known.
-    fn look_again(&self) {
-        let changed = Stamp::of(&self.path)
-            .is_ok_and(|now| now != self.known.lock().unwrap_or_else(PoisonError::into_inner).stamp);
-        if changed && let Err(error) = self.reload() {
-            tracing::warn!(%error, "the changed file of sealing keys cannot be used; the keys from before are");
-        }
+    fn look_again(&self) -> Result<()> {
+        let now = Stamp::of(&self.path).map_err(|error| key_file::unavailable(&self.path, "read", &error))?;
+        if now == self.known().stamp { Ok(()) } else { self.reload() }
     }
 
     fn reload(&self) -> Result<()> {
-        let read = read(&self.path)?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        let (keys, stamp) = read(&self.path)?;
+        let mut known = self.known();
+        if known.keys.last().map(Key::id) != keys.last().map(Key::id) {
+            known.since = Instant::now();
+        }
+        (known.keys, known.stamp) = (keys, stamp);
         Ok(())
     }
 }
@@ -196,9 +212,9 @@ impl std::fmt::Debug for SealingKeys {
 }
 
 /// The stamp is that of before: what changes while it is read is read again.
-fn read(path: &Path) -> Result<Known> {
+fn read(path: &Path) -> Result<(Arc<Vec<Key>>, Stamp)> {
     let stamp = Stamp::of(path).map_err(|error| key_file::unavailable(path, "read", &error))?;
-    Ok(Known { keys: Arc::new(key_file::load(path)?), stamp })
+    Ok((Arc::new(key_file::load(path)?), stamp))
 }
 
 /// The parts of what is stored.

@@ -82,8 +82,8 @@ impl ResourceKind for DataTransferAgents {
         })
     }
 
-    fn sealed<'a>(guid: &'a str, spec: &'a mut DataTransferAgent) -> Option<(Context<'a>, &'a mut Sealed)> {
-        spec.sealed_access_token.as_mut().map(|sealed| (context(guid), sealed))
+    fn sealed<'a>(guid: &'a str, spec: &'a DataTransferAgent) -> Option<(Context<'a>, &'a Sealed)> {
+        spec.sealed_access_token.as_ref().map(|sealed| (context(guid), sealed))
     }
 
     async fn write(

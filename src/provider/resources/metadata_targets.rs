@@ -91,8 +91,8 @@ impl ResourceKind for MetadataTargets {
         Ok(MetadataTarget { sealed, ..input.target })
     }
 
-    fn sealed<'a>(guid: &'a str, spec: &'a mut MetadataTarget) -> Option<(Context<'a>, &'a mut Sealed)> {
-        spec.sealed.as_mut().map(|sealed| (context(guid), sealed))
+    fn sealed<'a>(guid: &'a str, spec: &'a MetadataTarget) -> Option<(Context<'a>, &'a Sealed)> {
+        spec.sealed.as_ref().map(|sealed| (context(guid), sealed))
     }
 
     async fn write(

@@ -86,8 +86,8 @@ impl ResourceKind for Targets {
         Ok(v2026_11_01_preview::write(document, conditions))
     }
 
-    fn sealed<'a>(guid: &'a str, spec: &'a mut Target) -> Option<(Context<'a>, &'a mut Sealed)> {
-        spec.credential.sealed.as_mut().map(|sealed| (mutation::context(guid), sealed))
+    fn sealed<'a>(guid: &'a str, spec: &'a Target) -> Option<(Context<'a>, &'a Sealed)> {
+        spec.credential.sealed.as_ref().map(|sealed| (mutation::context(guid), sealed))
     }
 
     /// Repeating the PUT asks for the account again as long as the last answer was incomplete.

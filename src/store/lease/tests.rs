@@ -26,7 +26,7 @@ impl World {
 
     async fn turn(&mut self, parties: &mut [&mut Party]) {
         for party in parties {
-            party.turn(&*self.store, self.now).await.unwrap();
+            party.turn(&*self.store, self.now, b"here").await.unwrap();
         }
         self.now += TURN;
     }
@@ -85,6 +85,40 @@ async fn who_dies_is_waited_for_and_then_followed() {
     world.turn(&mut [&mut two]).await;
     assert_eq!(world.units(&two).len(), UNITS as usize);
     assert_eq!(world.store.list(HOLDERS, "", None, 10).await.unwrap().len(), 1, "the dead leave nothing");
+}
+
+/// It had come and gone before it was given anything.
+#[tokio::test]
+async fn who_dies_with_nothing_is_forgotten_too() {
+    let mut world = World::new();
+    let (mut one, mut two) = (World::party(), World::party());
+    world.turn(&mut [&mut one, &mut two]).await;
+    assert_eq!(world.units(&two).len(), 0);
+    drop(two);
+    for _ in 0..7 {
+        world.turn(&mut [&mut one]).await;
+    }
+    assert_eq!(world.store.list(HOLDERS, "", None, 10).await.unwrap().len(), 1);
+    assert_eq!(world.units(&one).len(), UNITS as usize, "what was kept for it has come back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_living_are_told_from_the_dead() {
+    let mut world = World::new();
+    let (mut one, mut two) = (World::party(), World::party());
+    world.turn(&mut [&mut one, &mut two]).await;
+    let terms = Terms { lasts: LASTS };
+    assert_eq!(super::living(&*world.store, terms, |says| says == b"here").await.unwrap().len(), 2);
+    // One that does not satisfy is given the time to be heard of.
+    one.turn(&*world.store, world.now, b"not what is wanted").await.unwrap();
+    let (store, now) = (Arc::clone(&world.store), world.now);
+    let speaking = tokio::spawn(async move {
+        tokio::time::sleep(LASTS / 2).await;
+        two.turn(&*store, now, b"here").await.unwrap();
+    });
+    let living = super::living(&*world.store, terms, |says| says == b"here").await.unwrap();
+    speaking.await.unwrap();
+    assert_eq!(living.iter().map(|(_, says)| says.as_slice()).collect::<Vec<_>>(), [b"here"]);
 }
 
 #[tokio::test]
@@ -150,10 +184,10 @@ async fn who_is_heard_of_in_the_last_moment_keeps_what_it_has() {
             limit: usize,
         ) -> crate::Result<Vec<crate::Record>> {
             let found = self.store.list(collection, prefix, after, limit).await;
-            if collection == super::LEASES
+            if collection == HOLDERS
                 && let Some((holder, now)) = self.holder.lock().await.as_mut()
             {
-                holder.turn(&*self.store, *now).await?;
+                holder.turn(&*self.store, *now, b"late").await?;
             }
             found
         }
@@ -172,7 +206,7 @@ async fn who_is_heard_of_in_the_last_moment_keeps_what_it_has() {
     let now = world.now;
     let store =
         Interrupted { store: Arc::clone(&world.store), holder: tokio::sync::Mutex::new(Some((one, now))) };
-    two.turn(&store, now).await.unwrap();
+    two.turn(&store, now, b"two").await.unwrap();
     let (one, _) = store.holder.into_inner().unwrap();
     assert!(world.units(&two).is_empty(), "{:?}", two.held());
     world.as_holder(&one, *world.units(&one).first().unwrap()).commit(Change::new()).await.unwrap();

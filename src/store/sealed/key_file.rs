@@ -1,12 +1,13 @@
 //! Keys in a file that only its owner may read: 32 bytes as they are if there is one and always was, or lines of id and Base64,
 //! the newest last.
 //!
-//! The file is never changed in place: what it becomes is written beside it and renamed, so nobody sees half of it. Who
-//! changes it holds a lock on a second file, so of two who add a key both do.
+//! The file is never changed in place: what it becomes is written beside it and renamed, so nobody sees half of it. It keeps its
+//! owner and mode, so who could read it before still can. Who changes it holds a lock on a second file, so of two who add a key
+//! both do.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -110,7 +111,14 @@ pub fn change(path: &Path, change: impl FnOnce(&mut Vec<Key>)) -> Result<()> {
         text.push_str(&format!("{} {}\n", key.id(), STANDARD.encode(key.bytes())));
     }
     write_draft(path, text.as_bytes())
-        .and_then(|draft| std::fs::rename(draft, path))
+        .and_then(|draft| {
+            let renamed = inherit(path, &draft).and_then(|()| std::fs::rename(&draft, path));
+            if renamed.is_err() {
+                // It holds keys.
+                let _ = std::fs::remove_file(&draft);
+            }
+            renamed
+        })
         .and_then(|()| sync_folder(path))
         .map_err(failed)
 }
@@ -123,6 +131,16 @@ fn write_draft(path: &Path, content: &[u8]) -> std::io::Result<PathBuf> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(content).and_then(|()| file.sync_all())?;
     Ok(draft)
+}
+
+/// The draft belongs to whom the file does. Who may not give it away does not replace the file.
+fn inherit(path: &Path, draft: &Path) -> std::io::Result<()> {
+    let (now, made) = (std::fs::metadata(path)?, File::open(draft)?);
+    let created = made.metadata()?;
+    if (now.uid(), now.gid()) != (created.uid(), created.gid()) {
+        fchown(&made, Some(now.uid()), Some(now.gid()))?;
+    }
+    made.set_permissions(now.permissions())
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {

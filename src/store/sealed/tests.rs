@@ -24,7 +24,7 @@ fn opens_what_it_sealed_and_nothing_else() {
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
     for plain in [&b""[..], b"secret", &[7; 100_000]] {
-        for sealed in [keys.seal("accounts/a", plain), bare(&path, "accounts/a", plain)] {
+        for sealed in [keys.seal("accounts/a", plain).unwrap(), bare(&path, "accounts/a", plain)] {
             let opened = SealingKeys::load_or_create(&path).unwrap().open("accounts/a", &sealed).unwrap();
             assert_eq!(opened, plain);
             assert!(damaged(keys.open("accounts/b", &sealed)), "another context");
@@ -40,7 +40,7 @@ fn opens_what_it_sealed_and_nothing_else() {
         }
     }
     let other = SealingKeys::load_or_create(folder.path().join("other.key")).unwrap();
-    for sealed in [keys.seal("accounts/a", b"secret"), bare(&path, "accounts/a", b"secret")] {
+    for sealed in [keys.seal("accounts/a", b"secret").unwrap(), bare(&path, "accounts/a", b"secret")] {
         assert!(damaged(other.open("accounts/a", &sealed)), "another key");
     }
 }
@@ -69,8 +69,8 @@ fn what_others_have_sealed_opens() {
 fn the_same_secret_never_looks_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let keys = SealingKeys::load_or_create(folder.path().join("seal.key")).unwrap();
-    let sealed = keys.seal("c", b"secret");
-    let other = keys.seal("c", b"secret");
+    let sealed = keys.seal("c", b"secret").unwrap();
+    let other = keys.seal("c", b"secret").unwrap();
     // Behind format and id, which are the same.
     for (one, other) in sealed[9..].chunks(12).zip(other[9..].chunks(12)) {
         assert_ne!(one, other);
@@ -84,7 +84,7 @@ fn the_newest_key_seals_and_older_ones_still_open() {
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
     let first = keys.ids()[0];
-    let (bare, sealed) = (bare(&path, "c", b"bare"), keys.seal("c", b"secret"));
+    let (bare, sealed) = (bare(&path, "c", b"bare"), keys.seal("c", b"secret").unwrap());
     let second = keys.add().unwrap();
     assert_eq!(keys.ids(), [first, second]);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -94,7 +94,7 @@ fn the_newest_key_seals_and_older_ones_still_open() {
         assert_eq!(keys.open("c", &bare).unwrap(), b"bare");
         assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");
         assert_eq!((keys.needed("c", &bare).unwrap(), keys.needed("c", &sealed).unwrap()), (first, first));
-        assert_eq!(keys.needed("c", &keys.seal("c", b"new")).unwrap(), second);
+        assert_eq!(keys.needed("c", &keys.seal("c", b"new").unwrap()).unwrap(), second);
     }
 }
 
@@ -104,7 +104,7 @@ fn rewrapped_secrets_need_the_newest_key_only() {
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
     let first = keys.ids()[0];
-    let old = [bare(&path, "c", b"secret"), keys.seal("c", b"secret")];
+    let old = [bare(&path, "c", b"secret"), keys.seal("c", b"secret").unwrap()];
     let second = keys.add().unwrap();
     let new = old.each_ref().map(|sealed| keys.rewrap("c", sealed).unwrap().unwrap());
     // The body of an envelope is not sealed again.
@@ -124,7 +124,7 @@ fn a_missing_key_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
-    let (id, bare, sealed) = (keys.ids()[0], bare(&path, "c", b"secret"), keys.seal("c", b"secret"));
+    let (id, bare, sealed) = (keys.ids()[0], bare(&path, "c", b"secret"), keys.seal("c", b"secret").unwrap());
     let other = SealingKeys::load_or_create(folder.path().join("other.key")).unwrap();
     let said = reason(other.open("c", &sealed));
     assert!(said.contains(&id.to_string()) && said.contains("other.key"), "{said}");
@@ -140,10 +140,10 @@ fn a_key_that_another_process_adds_is_used_at_once() {
     let path = folder.path().join("seal.key");
     let (one, other) = (SealingKeys::load_or_create(&path).unwrap(), SealingKeys::load(&path).unwrap());
     let second = one.add().unwrap();
-    let sealed = one.seal("c", b"secret");
+    let sealed = one.seal("c", b"secret").unwrap();
     assert_eq!(other.open("c", &sealed).unwrap(), b"secret");
     let third = one.add().unwrap();
-    assert_eq!(other.needed("c", &other.seal("c", b"secret")).unwrap(), third);
+    assert_eq!(other.needed("c", &other.seal("c", b"secret").unwrap()).unwrap(), third);
     assert_eq!(other.ids()[1..], [second, third]);
 }
 
@@ -184,6 +184,7 @@ fn a_damaged_key_file_is_not_replaced() {
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
     keys.add().unwrap();
+    let sealed = keys.seal("c", b"secret").unwrap();
     let good = std::fs::read_to_string(&path).unwrap();
     let last = good.lines().last().unwrap();
     let digit = if last.starts_with('0') { '1' } else { '0' };
@@ -193,9 +194,14 @@ fn a_damaged_key_file_is_not_replaced() {
         assert!(damaged(SealingKeys::load_or_create(&path)), "{bad}");
         assert!(damaged(keys.add()), "{bad}");
         assert_eq!(std::fs::read(&path).unwrap(), bad.as_bytes());
-        // Who runs goes on with what it has.
-        assert_eq!(keys.open("c", &keys.seal("c", b"secret")).unwrap(), b"secret");
+        // Who runs opens with what it has; what would be sealed now might not be opened by anybody later.
+        assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");
+        assert!(damaged(keys.seal("c", b"secret")), "{bad}");
+        assert!(damaged(keys.newest()), "{bad}");
     }
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(keys.seal("c", b"secret"), Err(Error::Unavailable(_))));
+    assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");
     assert!(reason(SealingKeys::load(folder.path().join("absent"))).contains("absent"));
 }
 
@@ -208,6 +214,26 @@ fn processes_that_start_together_get_the_same_key() {
             (0..8).map(|_| scope.spawn(|| SealingKeys::load_or_create(&path).unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let sealed = keys[0].seal("c", b"secret");
+    let sealed = keys[0].seal("c", b"secret").unwrap();
     assert!(keys.iter().all(|key| key.open("c", &sealed).is_ok()));
+}
+
+/// Who rotates is often not who runs the provider.
+#[test]
+fn the_key_file_keeps_its_owner_and_mode() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seal.key");
+    let keys = SealingKeys::load_or_create(&path).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        std::os::unix::fs::chown(&path, Some(4321), Some(4322)).unwrap();
+    }
+    let of = |file: std::fs::Metadata| (file.uid(), file.gid(), file.mode() & 0o777);
+    let before = of(std::fs::metadata(&path).unwrap());
+    keys.add().unwrap();
+    assert_eq!(of(std::fs::metadata(&path).unwrap()), before);
+    assert_eq!(before.2, 0o400);
+    assert!(!is_root || before.0 == 4321);
 }

@@ -364,3 +364,26 @@ async fn unknown_addresses_types_and_methods() {
     options.assert_error(405, "MethodNotAllowed");
     running.stop().await;
 }
+
+/// The handshake was long ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_does_not_outlive_its_certificate() {
+    let world = World::new();
+    let running = world.start().await;
+    // Not certified for anything that the provider asks for: known by the list alone.
+    let identity = world.web_authority.issue_client("arm", "urn:livedata:somebody").unwrap();
+    let client = world.client_with(&identity, &running);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    world.published.replace(vec![identity.certificate().unwrap()], now);
+    let path = migrator("m");
+    client.get(&path).await.assert_error(404, "ResourceNotFound");
+    let front_door = world.client(&running);
+    front_door.get(&path).await.assert_error(404, "ResourceNotFound");
+    world.published.replace(Vec::new(), now);
+    client.put(&path, &migrator_body()).await.assert_error(401, "ClientCertificateRefused");
+    let closed = client.request(reqwest::Method::GET, &path).send().await;
+    assert!(closed.is_err(), "the handshake refuses it as well: {closed:?}");
+    // Nothing was done, and others go on.
+    front_door.get(&path).await.assert_error(404, "ResourceNotFound");
+    running.stop().await;
+}

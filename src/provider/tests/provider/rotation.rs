@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use livedata_provider::rotation::{RotationError, remove, rotate};
 use livedata_session::enrolment::{InstallKey, client as enrolment};
+use livedata_store::lease::HOLDERS;
+use livedata_store::memory::MemoryStore;
 use livedata_store::sealed::SealingKeys;
 use livedata_store::{Change, Error, Record, Result, Store};
 use serde_json::json;
@@ -197,5 +201,126 @@ async fn with_a_lost_key_the_others_go_on_and_it_is_named() {
     };
     assert!(first.contains(&lost.to_string()), "{first}");
     assert_opens(&client, &all[0]).await;
+    running.stop().await;
+}
+
+/// A provider of another machine, which is heard of all the time and says what it seals with.
+fn elsewhere(store: &Arc<dyn Store>, says: String) -> tokio::task::JoinHandle<()> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        loop {
+            store.commit(Change::new().put(HOLDERS, "elsewhere", says.as_str())).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_needs_a_key_before_every_provider_has_it_or_loses_one_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing.key");
+    let keys = SealingKeys::load_or_create(&path).unwrap();
+    let first = keys.ids()[0];
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let sealed = STANDARD.encode(keys.seal("install key one", b"secret").unwrap());
+    let install_key = json!({"migrator": "m", "migrator_guid": "g", "sealed_verifier": sealed, "expires_at": 1, "spent_by": null,
+        "of a newer version": {"kept": [1, 2]}});
+    store.commit(Change::new().put("install_keys", "one", install_key.to_string())).await.unwrap();
+    store.commit(Change::new().put("targets", "broken", "no document")).await.unwrap();
+    let stored = async || store.get("install_keys", "one").await.unwrap().unwrap();
+    let before = stored().await;
+
+    // It has the file from before the rotation; an older version does not say what it has.
+    let mut made = None;
+    for says in [json!({"sealsWith": first.to_string(), "forSeconds": 900}).to_string(), String::new()] {
+        let other = elsewhere(&store, says);
+        tokio::task::yield_now().await;
+        let refused = rotate(store.as_ref(), &keys).await;
+        let Err(RotationError::NotEverywhere { key, count: 1 }) = refused else { panic!("{refused:?}") };
+        assert_eq!(*made.get_or_insert(key), key, "it goes on with the key that it made");
+        assert_eq!(stored().await, before);
+        other.abort();
+    }
+    let second = made.unwrap();
+
+    // The file has come there. What nobody can read is left, and said.
+    let other =
+        elsewhere(&store, json!({"sealsWith": second.to_string(), "forSeconds": 3, "new": 1}).to_string());
+    tokio::task::yield_now().await;
+    let Err(RotationError::Unreadable { count: 1, first: unreadable }) = rotate(store.as_ref(), &keys).await
+    else {
+        panic!("one record is no document")
+    };
+    assert!(unreadable.contains("broken in targets"), "{unreadable}");
+    let after: serde_json::Value = serde_json::from_slice(&stored().await.body).unwrap();
+    assert_eq!(after["of a newer version"], install_key["of a newer version"]);
+    let opened = STANDARD.decode(after["sealed_verifier"].as_str().unwrap()).unwrap();
+    assert_eq!(keys.needed("install key one", &opened).unwrap(), second);
+    std::fs::File::options()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::now() - Duration::from_secs(600))
+        .unwrap();
+    let refused = remove(store.as_ref(), &keys, first).await;
+    assert!(matches!(refused, Err(RotationError::NotLongEnough { key }) if key == second), "{refused:?}");
+    assert_eq!(keys.ids(), [first, second]);
+    other.abort();
+    // Long enough; or dead, which is found out.
+    let other = elsewhere(&store, json!({"sealsWith": second.to_string(), "forSeconds": 120}).to_string());
+    tokio::task::yield_now().await;
+    other.abort();
+    remove(store.as_ref(), &keys, first).await.unwrap();
+    assert_eq!(keys.ids(), [second]);
+}
+
+/// Its provider says what it seals with, and whether another one on the store is in the dark.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_tells_with_what_it_seals_and_lacks() {
+    let world = World { shared: true, ..World::new() };
+    let running = world.start().await;
+    let key = SealingKeys::load(file(&world)).unwrap().ids()[0].to_string();
+    let said = async {
+        loop {
+            let holders = world.store.list(HOLDERS, "", None, 10).await.unwrap();
+            if let Some(holder) = holders.first() {
+                return serde_json::from_slice::<serde_json::Value>(&holder.body).unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(said.await["sealsWith"], key);
+    let ready = async || {
+        let http = reqwest::Client::new();
+        let url = format!("http://{}/readyz", running.health_address.unwrap());
+        http.get(url).send().await.unwrap().text().await.unwrap()
+    };
+    let wait_for = async |what: &str| {
+        let told = async {
+            while !ready().await.contains(what) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.unwrap_or_else(|_| panic!("no {what}"));
+    };
+    wait_for(r#""ready":true"#).await;
+    let foreign = "00000000000000aa";
+    let other = elsewhere(&world.store, json!({"sealsWith": foreign, "forSeconds": 9}).to_string());
+    wait_for(foreign).await;
+    other.abort();
+    // Given up after its time.
+    wait_for(r#""ready":true"#).await;
+    // Nothing is sealed while the file cannot be read, and everything else goes on.
+    let client = world.client(&running);
+    client.make_migrator("m").await;
+    let good = std::fs::read(file(&world)).unwrap();
+    std::fs::write(file(&world), "cut short").unwrap();
+    let refused = client.put(&format!("{}/targets/t", migrator("m")), &target_body("lake", "data")).await;
+    refused.assert_error(503, "ServiceUnavailable");
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("sealing keys"), "{}", refused.body);
+    assert!(ready().await.contains("nothing can be sealed"));
+    client.make_migrator("n").await;
+    std::fs::write(file(&world), good).unwrap();
+    client.make_target(&migrator("m"), "t").await;
     running.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use livedata_store::lease::{HOLDERS, LEASES};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::session::{enrol, install, phase, relay};
 use crate::world::{Client, World, migration_body, migrator, migrator_body, target_body};
@@ -61,6 +61,50 @@ async fn each_operation_is_one_providers_work_and_who_leaves_is_followed_at_once
     first.stop().await;
     assert_eq!(shares(&world).await, [16], "whose record is gone, holds nothing");
     assert!(world.store.list(HOLDERS, "", None, 10).await.unwrap().is_empty());
+}
+
+/// A provider that does not have the key of a secret yet must not take what it belongs to from the agent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_keeps_what_a_provider_cannot_read() {
+    let mut world = World { shared: true, ..World::new() };
+    let relay = relay(&mut world).await;
+    let running = world.start().await;
+    let client = world.client(&running);
+    let (m, target) = client.make_pair("m").await;
+    let enrolled = enrol(&world, &client, &m, "one").await;
+    let installed = install(&world, enrolled, std::collections::BTreeMap::new());
+    client.wait(&m, "Up", phase("Up")).await;
+    let migration = format!("{m}/liveDataMigrations/x");
+    client.make(&migration, &migration_body(&target, "/data")).await;
+    let target_id = target.clone();
+    let [target, migration] = [&target, &migration].map(|id| id.to_lowercase());
+    installed.wait("of both", |items| items.contains_key(&target) && items.contains_key(&migration)).await;
+    running.stop().await;
+
+    let good = std::fs::read(world.folder.path().join("sealing.key")).unwrap();
+    std::fs::remove_file(world.folder.path().join("sealing.key")).unwrap();
+    let running = world.start().await;
+    let client = world.client(&running);
+    client.wait(&m, "Up", phase("Up")).await;
+    // What the agent hears after this it hears from a provider that cannot open the target's secret.
+    let another = format!("{m}/pathMappings/p");
+    let properties = json!({"sourcePath": "/a", "targetId": target_id, "targetPath": "/b"});
+    client.make(&another, &json!({ "properties": properties })).await;
+    let another = another.to_lowercase();
+    installed.wait("of the other", |items| items.contains_key(&another)).await;
+    installed.wait("of all", |items| items.contains_key(&target) && items.contains_key(&migration)).await;
+    running.stop().await;
+
+    std::fs::write(world.folder.path().join("sealing.key"), good).unwrap();
+    let running = world.start().await;
+    let client = world.client(&running);
+    client.wait(&m, "Up", phase("Up")).await;
+    let deleted = client.delete(&migration).await;
+    Client::made(&client.finish(&deleted).await);
+    installed.wait("of the end", |items| !items.contains_key(&migration)).await;
+    running.stop().await;
+    installed.stop().await;
+    relay.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

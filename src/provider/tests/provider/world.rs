@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livedata_pki::{Authority, Identity, trust};
+use livedata_pki::{Authority, Clients, Identity, PublishedCertificates, trust};
 use livedata_provider::{
     AuditLog, Certificate, Clock, CustomProviderListener, HealthListener, Options, PathSecret, Provider,
     RelaySettings, Rule, Running,
@@ -120,6 +120,8 @@ pub struct World {
     pub shared: bool,
     /// Certificates that the health listener watches: name and end, in seconds since 1970.
     pub certificates: Vec<(String, i64)>,
+    /// Callers that are known by their certificate alone, as Azure Resource Manager is.
+    pub published: Arc<PublishedCertificates>,
 }
 
 impl World {
@@ -159,6 +161,7 @@ impl World {
             custom_provider: false,
             shared: false,
             certificates: Vec::new(),
+            published: Arc::new(PublishedCertificates::new(Duration::from_secs(3600))),
             web_authority,
             folder,
         }
@@ -182,6 +185,9 @@ impl World {
         self.store.commit(Change::new().put("subscriptions", "s1", registered)).await.unwrap();
         let identity = self.server_identity();
         let ahead = Arc::clone(&self.ahead);
+        let front_door =
+            Clients::certified(self.web_authority.certificate_pem(), "urn:livedata:front-door").unwrap();
+        let clients = front_door.or(Clients::published(Arc::clone(&self.published)));
         Provider::start(Options {
             store: Arc::clone(&self.store),
             store_is_shared: self.shared,
@@ -189,7 +195,8 @@ impl World {
             namespace: "LiveData.Platform".into(),
             compatible: true,
             arm_listen: "127.0.0.1:0".parse().unwrap(),
-            arm_tls: identity.server_config(Some(self.web_authority.certificate_pem())).unwrap(),
+            arm_tls: identity.server_config_of(clients.clone()).unwrap(),
+            arm_clients: Some(clients),
             enrolment_listen: "127.0.0.1:0".parse().unwrap(),
             enrolment_tls: identity.server_config(None).unwrap(),
             enrolment_url: None,
@@ -223,6 +230,10 @@ impl World {
     /// A client with a certificate that the ARM listener accepts.
     pub fn client(&self, running: &Running) -> Client {
         let identity = self.web_authority.issue_client("front door", "urn:livedata:front-door").unwrap();
+        self.client_with(&identity, running)
+    }
+
+    pub fn client_with(&self, identity: &Identity, running: &Running) -> Client {
         let tls = identity.client_config(self.web_authority.certificate_pem()).unwrap();
         Client {
             http: http(tls),

@@ -40,7 +40,7 @@ pub struct Provider {
 impl Provider {
     pub fn new(epoch: Option<u64>, desired: Vec<Item>) -> (Arc<Self>, UnboundedReceiver<ProviderEvent>) {
         let (events, seen) = unbounded_channel();
-        let desired = Desired { items: desired, commands: vec![] };
+        let desired = Desired { items: desired, ..Desired::default() };
         (Arc::new(Self { epoch, desired: watch::Sender::new(Arc::new(desired)), events }), seen)
     }
 
@@ -50,7 +50,7 @@ impl Provider {
 
     pub fn want_with(&self, items: Vec<Item>, commands: &[&str]) {
         let commands = commands.iter().map(|id| command(id)).collect();
-        self.desired.send_replace(Arc::new(Desired { items, commands }));
+        self.desired.send_replace(Arc::new(Desired { items, commands, ..Desired::default() }));
     }
 
     fn tell(&self, event: ProviderEvent) {
