@@ -174,7 +174,11 @@ pub async fn keep_house(core: Arc<Core>, own: Request, cancel: CancellationToken
         }
         let Some(owned) = core.owned(core.leases.owner("")) else { continue };
         // Other migrators' resources may be changed by that, which are not this provider's: as a request would.
-        if let Err(error) = unfinished.finish(&core, &own).await {
+        let finished = tokio::select! {
+            () = cancel.cancelled() => return,
+            finished = unfinished.finish(&core, &own) => finished,
+        };
+        if let Err(error) = finished {
             tracing::warn!(%error, "what follows from the states of subscriptions has not all been done");
         }
         if removed.is_none_or(|at| at.elapsed() >= REMOVE_EVERY) {

@@ -71,8 +71,14 @@ pub async fn of(core: &Core, migrator: &str, guid: &str) -> Outcome<Desired> {
     }
     for migration in children::<LiveDataMigrations>(core, migrator).await? {
         if let Some(Applied { generation, spec }) = &migration.applied
-            && told.contains(&spec.target_id.to_lowercase())
+            && let target = spec.target_id.to_lowercase()
+            && told.contains(&target)
         {
+            // What the agent has of the target may be of an earlier one, to which nothing new must go.
+            if withheld.contains(&target) {
+                withheld.push(migration.key());
+                continue;
+            }
             // A migration that is not told is removed, with its journal; one that cannot keep its rules only rests.
             let exclusions = exclusion_templates::of_migration(core, migrator, spec).await?;
             let knows_rules = exclusions.is_some();
@@ -128,8 +134,7 @@ fn readable<S>(
     match body {
         Ok(body) => Some(Item { id, generation, body, trace: document.trace.clone() }),
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(id, error, "the agent is not told what this resource has become");
+            tracing::debug!(id, error = &error as &dyn std::error::Error, "withheld from the agent");
             withheld.push(id);
             None
         }

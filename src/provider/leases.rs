@@ -27,12 +27,17 @@ pub struct Says {
     seals_with: Option<String>,
     /// How long it has been that one here.
     for_seconds: u64,
+    /// Ids of all keys that this provider has.
+    keys: Vec<String>,
 }
 
 impl Says {
     fn of(core: &Core) -> Self {
         match core.sealing_keys.newest() {
-            Ok((key, since)) => Self { seals_with: Some(key.to_string()), for_seconds: since.as_secs() },
+            Ok((key, since)) => {
+                let keys = core.sealing_keys.ids().iter().map(KeyId::to_string).collect();
+                Self { seals_with: Some(key.to_string()), for_seconds: since.as_secs(), keys }
+            }
             Err(error) => {
                 tracing::error!(%error, "nothing can be sealed; requests that bring secrets are refused");
                 Self::default()
@@ -52,6 +57,10 @@ impl Says {
 
     pub fn key(&self) -> Option<KeyId> {
         self.seals_with.as_deref().and_then(|key| key.parse().ok())
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().filter_map(|key| key.parse().ok())
     }
 }
 

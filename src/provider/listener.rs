@@ -191,6 +191,26 @@ impl Peer {
     }
 }
 
+/// What is kept of a request that is answered.
+struct Record {
+    core: Arc<Core>,
+    name: &'static str,
+    method: String,
+    /// `None`: it is not audited.
+    asked: Option<audit::Asked>,
+    began: Instant,
+}
+
+impl Record {
+    fn of(&self, response: &Response) {
+        let Self { core, name, method, asked, began } = self;
+        core.requests.answered(name, method, response.route.as_deref(), response.status, *began);
+        if let (Some(log), Some(asked)) = (&core.audit, asked) {
+            audit::record(log, &core.clock, asked, response);
+        }
+    }
+}
+
 async fn answer(request: HttpRequest, path: String, body: web::Payload, serving: Serving) -> HttpResponse {
     let began = Instant::now();
     let Serving { name, core, service, runtime } = serving;
@@ -208,12 +228,9 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
         body: Bytes::new(),
     };
     let certificate = request.conn_data::<Peer>().map(|peer| peer.certificate.clone());
-    let audited = core
-        .audit
-        .as_ref()
-        .and_then(|log| Some((log, audit::Asked::of(name, &incoming, &request_id, certificate)?)));
-    let method = incoming.method.clone();
-    let is_head = method == "HEAD";
+    let is_head = incoming.method == "HEAD";
+    let asked = core.audit.as_ref().and_then(|_| audit::Asked::of(name, &incoming, &request_id, certificate));
+    let record = Arc::new(Record { core, name, method: incoming.method.clone(), asked, began });
     let client_request_id = incoming.header(arm::CLIENT_REQUEST_ID).map(str::to_owned);
     let echo = incoming
         .header(arm::RETURN_CLIENT_REQUEST_ID)
@@ -235,28 +252,32 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
         None => collect(body).await,
     };
     let response = match collected {
-        Err(response) => response,
+        Err(response) => {
+            record.of(&response);
+            response
+        }
         Ok(body) => {
-            let answered = runtime.spawn(
-                async move {
+            let answered = {
+                let record = Arc::clone(&record);
+                let answer = async move {
                     let response = service(Incoming { body, ..incoming }).await;
                     tracing::info!(status = response.status, "answered");
+                    // Here, because nobody waits any more when the client has hung up.
+                    record.of(&response);
                     response
-                }
-                .instrument(span),
-            );
+                };
+                runtime.spawn(answer.instrument(span))
+            };
             // The task panicked: the log has it.
             answered.await.unwrap_or_else(|_| {
-                Response::error(
-                    &errors::INTERNAL_SERVER_ERROR.error("The provider failed; its log has the cause."),
-                )
+                let error =
+                    errors::INTERNAL_SERVER_ERROR.error("The provider failed; its log has the cause.");
+                let response = Response::error(&error);
+                record.of(&response);
+                response
             })
         }
     };
-    core.requests.answered(name, &method, response.route.as_deref(), response.status, began);
-    if let Some((log, asked)) = &audited {
-        audit::record(log, &core.clock, asked, &response);
-    }
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = HttpResponse::build(status);
     if is_refused {

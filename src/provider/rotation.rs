@@ -1,7 +1,7 @@
 //! Replacing the key that seals secrets, while providers run.
 //!
-//! [`rotate`] makes a new key and, when every provider on the store seals with it, puts the data key of every stored secret under
-//! it, record by record, each by compare-and-swap: who writes a secret meanwhile is never overwritten. Killed anywhere, it goes on
+//! [`rotate`] makes the next key; when every provider on the store has it, it seals, and the data key of every stored secret is put
+//! under it, record by record, each by compare-and-swap: who writes a secret meanwhile is never overwritten. Killed anywhere, it goes on
 //! when it is called again. [`remove`] takes an old key away once nothing needs it and no provider has sealed with it for a while.
 
 use std::collections::BTreeMap;
@@ -32,11 +32,16 @@ pub enum RotationError {
     #[error("the file of sealing keys cannot be used")]
     Keys(#[source] livedata_store::Error),
     #[error(
-        "key {key} is the newest in the file, but {count} of the providers on this store do not seal with it yet, so nothing was put \
-         under it: copy the file to their machines (they notice it by themselves; one of an older version is brought to this one \
-         or stopped), then run the same command again"
+        "the file has the next key {key}, and {count} of the providers on this store do not have it yet, so nothing is sealed with it: \
+         copy the file to their machines (they notice it by themselves; one of an older version is brought to this one or stopped), \
+         then run the same command again"
     )]
     NotEverywhere { key: KeyId, count: usize },
+    #[error(
+        "a provider on this store has key {0}, which is not in the file: run the command where that provider's file is, or copy that \
+         file here first"
+    )]
+    OtherFile(KeyId),
     #[error(
         "a provider on this store has sealed with key {key} for less than {} seconds, or not at all: a request that began before may \
          still store a secret under an older key; wait, then run the same command again",
@@ -44,8 +49,8 @@ pub enum RotationError {
     )]
     NotLongEnough { key: KeyId },
     #[error(
-        "{count} secrets cannot be opened and were left as they are; the first: {first}. All others are under the newest key. Put \
-         the missing key back, or PUT those resources again with their secrets; then run the same command again"
+        "{count} secrets or records cannot be read and were left as they are; the first: {first}. Put the missing key back, or PUT those \
+         resources again with their secrets, or use the newest version of this program; then run the same command again"
     )]
     Unreadable { count: usize, first: String },
     #[error(
@@ -92,6 +97,8 @@ pub struct Survey {
     rewrapped: u64,
     /// Why, for each that opens with no key.
     unreadable: Vec<String>,
+    /// Records in which no secret can be found, for they are not what this version knows.
+    damaged: Vec<String>,
 }
 
 impl Survey {
@@ -106,6 +113,7 @@ impl Survey {
     fn add(&mut self, other: Self) {
         self.rewrapped += other.rewrapped;
         self.unreadable.extend(other.unreadable);
+        self.damaged.extend(other.damaged);
         for (id, secrets) in other.by_key {
             *self.by_key.entry(id).or_default() += secrets;
         }
@@ -118,15 +126,25 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
     let ids = keys.ids();
     let newest = ids.last().copied();
     // A secret whose key is lost does not count: no rotation can help it.
-    let resumed = before.by_key.keys().any(|id| Some(*id) != newest && ids.contains(id));
-    let key = match newest.filter(|_| resumed) {
-        Some(newest) => newest,
-        None => keys.add().map_err(RotationError::Keys)?,
+    let left = before.by_key.keys().any(|id| Some(*id) != newest && ids.contains(id));
+    let begun = keys.next().or(newest.filter(|_| left));
+    let resumed = begun.is_some();
+    let key = match begun {
+        Some(key) => key,
+        None => {
+            let said = lease::living(store, leases::TERMS, |_| true).await.map_err(Failure::from)?;
+            let others = said.iter().flat_map(|(_, body)| Says::read(body).keys().collect::<Vec<_>>());
+            match others.into_iter().find(|key| !ids.contains(key)) {
+                Some(key) => return Err(RotationError::OtherFile(key)),
+                None => keys.add_next().map_err(RotationError::Keys)?,
+            }
+        }
     };
-    let lacking = providers_that(store, |says| !says.seals_with(key, Duration::ZERO)).await?;
+    let lacking = providers_that(store, |says| !says.keys().any(|id| id == key)).await?;
     if lacking > 0 {
         return Err(RotationError::NotEverywhere { key, count: lacking });
     }
+    keys.promote(key).map_err(RotationError::Keys)?;
     let mut rewrapped = 0;
     // A secret that was stored behind the walk, by a request that began before, is found by the next one.
     let after = loop {
@@ -136,8 +154,9 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
             break pass;
         }
     };
-    if let Some(first) = after.unreadable.first() {
-        return Err(RotationError::Unreadable { count: after.unreadable.len(), first: first.clone() });
+    let closed = after.unreadable.len() + after.damaged.len();
+    if let Some(first) = after.unreadable.iter().chain(&after.damaged).next() {
+        return Err(RotationError::Unreadable { count: closed, first: first.clone() });
     }
     let unneeded = keys.ids().into_iter().filter(|id| *id != key && after.needs(*id) == 0).collect();
     Ok(Rotated { key, resumed, secrets: after.secrets(), rewrapped, unneeded })
@@ -162,6 +181,10 @@ pub async fn remove(store: &dyn Store, keys: &SealingKeys, key: KeyId) -> Result
         return Err(RotationError::NotLongEnough { key: newest });
     }
     let needed = survey(store, keys, Pass::Look).await?;
+    // What cannot be read may need it.
+    if let Some(first) = needed.damaged.first() {
+        return Err(RotationError::Unreadable { count: needed.damaged.len(), first: first.clone() });
+    }
     match needed.needs(key) {
         0 => keys.remove(key).map_err(RotationError::Keys),
         secrets => Err(RotationError::StillNeeded { key, secrets }),
@@ -286,7 +309,7 @@ async fn walk(
                 let mut one = Visit { keys, pass, found: Survey::default(), seen: Vec::new() };
                 if let Err(error) = visit(&record, &mut one) {
                     // One damaged record does not keep all others under the old key.
-                    one.found.unreadable.push(format!("{} in {collection}: {error}", record.key));
+                    one.found.damaged.push(format!("{} in {collection}: {error}", record.key));
                 } else if one.found.rewrapped > 0 {
                     let change = Change::new().expect(collection, record.key.as_str(), Some(record.version));
                     let body = one.renewed(record.body)?;

@@ -141,25 +141,15 @@ struct Keeper {
     cancel: CancellationToken,
 }
 
-/// A session that was reached for.
-struct Begun {
-    channel: livedata_session::Channel,
-    desired: Desired,
-    /// Of changes since `desired` was read.
-    nudges: watch::Receiver<u64>,
-}
-
 impl Keeper {
     async fn keep(self) {
         while !self.cancel.is_cancelled() && !self.dismissed.is_cancelled() {
-            // A provider that has lost the store has lost its leases, soon if not now: dialling would take the session from
-            // whoever has them then.
-            if self.is_owner() {
+            if self.may_dial().await {
                 let ended = tokio::select! {
                     () = self.cancel.cancelled() => break,
                     () = self.dismissed.cancelled() => break,
-                    begun = self.begin() => match begun {
-                        Ok(session) => self.converse(session).await,
+                    channel = self.connect() => match channel {
+                        Ok(channel) => self.converse(channel).await,
                         Err(trouble) => Err(trouble),
                     },
                 };
@@ -184,14 +174,12 @@ impl Keeper {
         self.core.leases.owner(&self.migrator) == self.owner
     }
 
-    /// Reads what the agent is to be told, and only then reaches for the agent.
-    async fn begin(&self) -> Result<Begun, Trouble> {
-        // Before the read, so that no change falls between.
-        let nudges = self.core.sessions.of(&self.migrator);
-        let desired = desired::of(&self.core, &self.migrator, self.name.migrator_guid())
-            .await
-            .map_err(|error| self.trouble("NoSession", &error))?;
-        Ok(Begun { channel: self.connect().await?, desired, nudges })
+    /// Who has lost the store has lost its leases, soon if not now: dialling would take the session from whoever has them then.
+    async fn may_dial(&self) -> bool {
+        if !self.core.leases.shared() {
+            return true;
+        }
+        self.is_owner() && agents::load(&self.core, &self.migrator).await.is_ok() && self.is_owner()
     }
 
     async fn connect(&self) -> Result<livedata_session::Channel, Trouble> {
@@ -226,9 +214,14 @@ impl Keeper {
     }
 
     /// One session from its welcome to its end, desired state following the store all the while.
-    async fn converse(&self, begun: Begun) -> Result<(), Trouble> {
-        let Begun { channel, desired, mut nudges } = begun;
-        let (desired, receiver) = watch::channel(Arc::new(desired));
+    async fn converse(&self, channel: livedata_session::Channel) -> Result<(), Trouble> {
+        // Before the first read, so that no change falls between.
+        let mut nudges = self.core.sessions.of(&self.migrator);
+        let first = desired::of(&self.core, &self.migrator, self.name.migrator_guid())
+            .await
+            .map_err(|error| self.trouble("NoSession", &error))?;
+        self.tell_of_withheld(&first);
+        let (desired, receiver) = watch::channel(Arc::new(first));
         let handler = Arc::new(SessionHandler::new(&self.core, &self.migrator, &self.name, receiver));
         let session = provider::run(channel, handler, self.cancel.clone());
         tokio::pin!(session);
@@ -278,12 +271,25 @@ impl Keeper {
         let news = desired::of(&self.core, &self.migrator, self.name.migrator_guid()).await?;
         desired.send_if_modified(|now| {
             let differs = **now != news;
+            if now.withheld != news.withheld {
+                self.tell_of_withheld(&news);
+            }
             if differs {
                 *now = Arc::new(news);
             }
             differs
         });
         Ok(())
+    }
+
+    fn tell_of_withheld(&self, desired: &Desired) {
+        if !desired.withheld.is_empty() {
+            tracing::error!(
+                migrator = self.migrator,
+                resources = desired.withheld.join(", "),
+                "secrets cannot be opened: the agent is not told what these resources have become, and keeps what it has of them"
+            );
+        }
     }
 
     async fn note(&self, ended: Result<(), Trouble>) {

@@ -94,19 +94,27 @@ impl Unfinished {
                 if !subscription.pending {
                     continue;
                 }
-                let is_left =
-                    self.seen.as_ref().is_none_or(|seen| seen.get(&record.key) == Some(&record.version));
-                if is_left {
-                    finish(core, request, &record.key, subscription.state, true).await?;
-                }
                 pending.insert(record.key, record.version);
             }
             if after.is_none() {
                 break;
             }
         }
-        self.seen = Some(pending);
+        let seen = self.seen.replace(pending.clone());
+        for (key, version) in pending {
+            if seen.as_ref().is_none_or(|seen| seen.get(&key) == Some(&version)) {
+                finish_left(core, request, &key, version).await?;
+            }
+        }
         Ok(())
+    }
+}
+
+/// Unless somebody has spoken of the subscription meanwhile.
+async fn finish_left(core: &Core, request: &Request, key: &str, version: u64) -> Outcome<()> {
+    match load(core, key).await? {
+        Some((now, found)) if found == version => finish(core, request, key, now.state, true).await,
+        _ => Ok(()),
     }
 }
 

@@ -101,6 +101,8 @@ pub struct Party {
     /// When the others' records were first seen as they are.
     seen: HashMap<String, Seen>,
     held: Held,
+    /// When the others' records were last looked at.
+    looked: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +114,7 @@ struct Seen {
 
 impl Party {
     pub fn new(terms: Terms) -> Self {
-        Self { terms, id: None, seen: HashMap::new(), held: Held::default() }
+        Self { terms, id: None, seen: HashMap::new(), held: Held::default(), looked: None }
     }
 
     pub fn held(&self) -> &Held {
@@ -180,8 +182,12 @@ impl Party {
 
     fn watch(&mut self, holders: &[Record], me: &str, now: Instant) {
         let before = std::mem::take(&mut self.seen);
+        // While this provider could not look, the others may not have been able to write either: their time begins anew.
+        let was_blind =
+            self.looked.is_none_or(|looked| now.saturating_duration_since(looked) > self.terms.lasts / 2);
+        self.looked = Some(now);
         for record in holders.iter().filter(|record| record.key != me) {
-            let same = before.get(&record.key).filter(|seen| seen.version == record.version);
+            let same = before.get(&record.key).filter(|seen| seen.version == record.version && !was_blind);
             let since = same.map_or(now, |seen| seen.since);
             let seen = Seen { version: record.version, since, says: record.body.clone() };
             self.seen.insert(record.key.clone(), seen);
@@ -264,8 +270,12 @@ impl Table {
             if self.mine.len() + taken.len() == share {
                 break;
             }
-            if !holder.as_deref().is_none_or(&gone) {
-                continue;
+            if let Some(holder) = holder {
+                if !gone(holder) {
+                    continue;
+                }
+                // It may have come since the list was read.
+                change = change.expect(HOLDERS, holder.as_str(), None);
             }
             change = put(change.expect(LEASES, unit.key(), *version), *unit, Some(me))?;
             taken.insert(*unit, version.unwrap_or(0) + 1);
@@ -278,7 +288,7 @@ impl Table {
                 self.mine.extend(taken);
                 Ok(())
             }
-            // Another one was faster.
+            // Another one was faster, or has come.
             Err(Error::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -2,7 +2,8 @@
 //! that under a *key-encryption key* that lives in a file apart from the store ([`key_file`]).
 //!
 //! There may be several key-encryption keys, each with an id: the newest seals, all of them open. So a key can be replaced
-//! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one. Nothing is sealed while the file says
+//! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one. One that is made is only the *next* at
+//! first: it opens and does not seal until everybody has it ([`SealingKeys::promote`]). Nothing is sealed while the file says
 //! something that cannot be read: what the newest key is, is not known then, and the one from before may be about to go.
 //!
 //! A sealed body is bound to a *context* (by convention what it is and whose): moved to another record, changed, or opened with
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 pub use key::KeyId;
 use key::{Key, LENGTH, random};
-use key_file::Stamp;
+use key_file::{Keys, Stamp};
 
 use crate::{Error, Result};
 
@@ -44,8 +45,7 @@ pub struct SealingKeys {
 }
 
 struct Known {
-    /// The newest is the last; there is at least one.
-    keys: Arc<Vec<Key>>,
+    keys: Arc<Keys>,
     /// Of the file that they come from.
     stamp: Stamp,
     /// When the newest was first known to be it.
@@ -72,16 +72,21 @@ impl SealingKeys {
         &self.path
     }
 
-    /// The newest is the last.
+    /// The one that seals is the last.
     pub fn ids(&self) -> Vec<KeyId> {
-        self.keys().iter().map(Key::id).collect()
+        self.keys().all.iter().map(Key::id).collect()
+    }
+
+    /// The one that shall seal when everybody has it.
+    pub fn next(&self) -> Option<KeyId> {
+        self.keys().next
     }
 
     /// The key that seals, and how long this process has known that, as the file says now.
     pub fn newest(&self) -> Result<(KeyId, Duration)> {
         self.look_again()?;
         let known = self.known();
-        let newest = known.keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let newest = known.keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
         Ok((newest.id(), known.since.elapsed()))
     }
 
@@ -89,7 +94,7 @@ impl SealingKeys {
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>> {
         self.look_again()?;
         let keys = self.keys();
-        let newest = keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let newest = keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
         let data_key = random().map_err(|error| Error::Unavailable(error.to_string()))?;
         let data_key = Key::new(data_key);
         let mut sealed = wrap(newest, &data_key);
@@ -103,7 +108,7 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Bare(text) => {
                 let keys = self.keys();
-                keys.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
+                keys.all.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
             }
             Sealed::Envelope { id, wrapped, text } => {
                 let key = self.find(context, id)?;
@@ -117,7 +122,7 @@ impl SealingKeys {
     /// The same secret under the newest key; `None`: it is already.
     pub fn rewrap(&self, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>> {
         let keys = self.keys();
-        let newest = keys.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let newest = keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
         match Sealed::of(context, sealed)? {
             Sealed::Bare(_) => self.seal(context, &self.open(context, sealed)?).map(Some),
             Sealed::Envelope { id, .. } if id == newest.id() => Ok(None),
@@ -136,7 +141,7 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Envelope { id, .. } => Ok(id),
             Sealed::Bare(text) => {
-                let keys = self.keys();
+                let keys = &self.keys().all;
                 let key = keys.iter().find(|key| key.open(context.as_bytes(), text).is_some());
                 let known = || keys.iter().map(|key| key.id().to_string()).collect::<Vec<_>>().join(", ");
                 key.map(Key::id).ok_or_else(|| {
@@ -150,23 +155,43 @@ impl SealingKeys {
         }
     }
 
-    /// Makes a key that seals from now on, in the file first.
-    pub fn add(&self) -> Result<KeyId> {
+    /// Makes the next key, in the file first; if there is one already, that is it.
+    pub fn add_next(&self) -> Result<KeyId> {
         let key = Key::new(random().map_err(|error| key_file::unavailable(&self.path, "add to", &error))?);
-        let id = key.id();
-        key_file::change(&self.path, |keys| keys.push(key))?;
+        key_file::change(&self.path, |keys| {
+            if keys.next.is_none() {
+                keys.next = Some(key.id());
+                keys.all.insert(0, key);
+            }
+        })?;
         self.reload()?;
-        Ok(id)
+        self.next().ok_or_else(|| key_file::empty(&self.path))
+    }
+
+    /// The next key seals from now on. That everybody has it, the caller has made sure of.
+    pub fn promote(&self, id: KeyId) -> Result<()> {
+        key_file::change(&self.path, |keys| {
+            if keys.next.take_if(|next| *next == id).is_some() {
+                let (next, mut all): (Vec<Key>, Vec<Key>) =
+                    keys.all.drain(..).partition(|key| key.id() == id);
+                all.extend(next);
+                keys.all = all;
+            }
+        })?;
+        self.reload()
     }
 
     /// Takes a key out of the file. That nothing needs it, the caller has made sure of.
     pub fn remove(&self, id: KeyId) -> Result<()> {
-        key_file::change(&self.path, |keys| keys.retain(|key| key.id() != id))?;
+        key_file::change(&self.path, |keys| {
+            keys.all.retain(|key| key.id() != id);
+            keys.next.take_if(|next| *next == id);
+        })?;
         self.reload()
     }
 
     fn find(&self, context: &str, id: KeyId) -> Result<Key> {
-        let of = |keys: &[Key]| keys.iter().find(|key| key.id() == id).cloned();
+        let of = |keys: &Keys| keys.all.iter().find(|key| key.id() == id).cloned();
         if let Some(key) = of(&self.keys()) {
             return Ok(key);
         }
@@ -184,7 +209,7 @@ impl SealingKeys {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keys(&self) -> Arc<Vec<Key>> {
+    fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.known().keys)
     }
 
@@ -197,7 +222,7 @@ impl SealingKeys {
     fn reload(&self) -> Result<()> {
         let (keys, stamp) = read(&self.path)?;
         let mut known = self.known();
-        if known.keys.last().map(Key::id) != keys.last().map(Key::id) {
+        if known.keys.all.last().map(Key::id) != keys.all.last().map(Key::id) {
             known.since = Instant::now();
         }
         (known.keys, known.stamp) = (keys, stamp);
@@ -212,7 +237,7 @@ impl std::fmt::Debug for SealingKeys {
 }
 
 /// The stamp is that of before: what changes while it is read is read again.
-fn read(path: &Path) -> Result<(Arc<Vec<Key>>, Stamp)> {
+fn read(path: &Path) -> Result<(Arc<Keys>, Stamp)> {
     let stamp = Stamp::of(path).map_err(|error| key_file::unavailable(path, "read", &error))?;
     Ok((Arc::new(key_file::load(path)?), stamp))
 }

@@ -33,11 +33,13 @@ pub fn traceparent(span: &Span, given: Option<&str>) -> Option<String> {
 fn checked(text: &str) -> Option<String> {
     let text = text.trim().get(..LENGTH)?;
     let mut parts = text.split('-');
-    let lengths = [2, 32, 16, 2];
-    let good = lengths.iter().all(|length| {
+    // Of the ids none is zero.
+    let fields = [(2, true), (32, false), (16, false), (2, true)];
+    let good = fields.iter().all(|(length, may_be_zero)| {
         parts.next().is_some_and(|part| {
             part.len() == *length
                 && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+                && (*may_be_zero || part.bytes().any(|byte| byte != b'0'))
         })
     });
     (good && !text.starts_with("ff")).then(|| text.to_owned())
@@ -61,6 +63,8 @@ mod tests {
             "",
             "00",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\n",
             "00-4bf92f3577b34da6a3ce929d0e0e47361-0f067aa0ba902b7-01",

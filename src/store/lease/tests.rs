@@ -102,6 +102,21 @@ async fn who_dies_with_nothing_is_forgotten_too() {
     assert_eq!(world.units(&one).len(), UNITS as usize, "what was kept for it has come back");
 }
 
+/// The database was gone for all of them, for longer than a lease lasts.
+#[tokio::test]
+async fn after_an_outage_nobody_is_taken_for_dead() {
+    let mut world = World::new();
+    let (mut one, mut two) = (World::party(), World::party());
+    for _ in 0..3 {
+        world.turn(&mut [&mut one, &mut two]).await;
+    }
+    let before = [one.held().numbers().clone(), two.held().numbers().clone()];
+    world.now += 3 * LASTS;
+    assert!(world.units(&one).is_empty() && world.units(&two).is_empty());
+    world.turn(&mut [&mut one, &mut two]).await;
+    assert_eq!([one.held().numbers(), two.held().numbers()], before.each_ref());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_living_are_told_from_the_dead() {
     let mut world = World::new();
@@ -161,42 +176,42 @@ async fn who_has_slept_writes_nothing() {
     assert_eq!(world.store.get("c", "k").await.unwrap().unwrap().body, b"of the second");
 }
 
+/// Lets the holder speak between the look and the change.
+struct Interrupted {
+    store: Arc<dyn Store>,
+    holder: tokio::sync::Mutex<Option<(Party, Instant)>>,
+}
+
+#[async_trait::async_trait]
+impl Store for Interrupted {
+    async fn get(&self, collection: &str, key: &str) -> crate::Result<Option<crate::Record>> {
+        self.store.get(collection, key).await
+    }
+
+    async fn list(
+        &self,
+        collection: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> crate::Result<Vec<crate::Record>> {
+        let found = self.store.list(collection, prefix, after, limit).await;
+        if collection == HOLDERS
+            && let Some((holder, now)) = self.holder.lock().await.as_mut()
+        {
+            holder.turn(&*self.store, *now, b"late").await?;
+        }
+        found
+    }
+
+    async fn commit(&self, change: Change) -> crate::Result<()> {
+        self.store.commit(change).await
+    }
+}
+
 /// Whoever looks has seen nothing for long enough, but the holder is heard of just before it is followed.
 #[tokio::test]
 async fn who_is_heard_of_in_the_last_moment_keeps_what_it_has() {
-    /// Lets the holder speak between the look and the change.
-    struct Interrupted {
-        store: Arc<dyn Store>,
-        holder: tokio::sync::Mutex<Option<(Party, Instant)>>,
-    }
-
-    #[async_trait::async_trait]
-    impl Store for Interrupted {
-        async fn get(&self, collection: &str, key: &str) -> crate::Result<Option<crate::Record>> {
-            self.store.get(collection, key).await
-        }
-
-        async fn list(
-            &self,
-            collection: &str,
-            prefix: &str,
-            after: Option<&str>,
-            limit: usize,
-        ) -> crate::Result<Vec<crate::Record>> {
-            let found = self.store.list(collection, prefix, after, limit).await;
-            if collection == HOLDERS
-                && let Some((holder, now)) = self.holder.lock().await.as_mut()
-            {
-                holder.turn(&*self.store, *now, b"late").await?;
-            }
-            found
-        }
-
-        async fn commit(&self, change: Change) -> crate::Result<()> {
-            self.store.commit(change).await
-        }
-    }
-
     let mut world = World::new();
     let (mut one, mut two) = (World::party(), World::party());
     world.turn(&mut [&mut one]).await;
@@ -208,8 +223,27 @@ async fn who_is_heard_of_in_the_last_moment_keeps_what_it_has() {
         Interrupted { store: Arc::clone(&world.store), holder: tokio::sync::Mutex::new(Some((one, now))) };
     two.turn(&store, now, b"two").await.unwrap();
     let (one, _) = store.holder.into_inner().unwrap();
-    assert!(world.units(&two).is_empty(), "{:?}", two.held());
+    // But for what it gave away itself, having seen the other one.
+    assert_eq!(world.units(&one).len(), 8);
+    assert!(world.units(&one).is_disjoint(&world.units(&two)), "{:?}", two.held());
     world.as_holder(&one, *world.units(&one).first().unwrap()).commit(Change::new()).await.unwrap();
+}
+
+/// Who looks has read that nobody is there, and then that everything is held.
+#[tokio::test]
+async fn who_comes_in_between_is_not_taken_for_dead() {
+    let mut world = World::new();
+    let (one, mut two) = (World::party(), World::party());
+    let store = Interrupted {
+        store: Arc::clone(&world.store),
+        holder: tokio::sync::Mutex::new(Some((one, world.now))),
+    };
+    two.turn(&store, world.now, b"two").await.unwrap();
+    let (one, _) = store.holder.into_inner().unwrap();
+    assert_eq!((world.units(&one).len(), world.units(&two).len()), (8, 0));
+    world.turn(&mut [&mut two]).await;
+    assert_eq!((world.units(&one).len(), world.units(&two).len()), (8, 8));
+    assert!(world.units(&one).is_disjoint(&world.units(&two)));
 }
 
 #[test]

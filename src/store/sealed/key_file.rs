@@ -1,5 +1,5 @@
 //! Keys in a file that only its owner may read: 32 bytes as they are if there is one and always was, or lines of id and Base64,
-//! the newest last.
+//! the one that seals last. A line `# next ID` tells which one shall seal next; to versions that do not know it, it is a remark.
 //!
 //! The file is never changed in place: what it becomes is written beside it and renamed, so nobody sees half of it. It keeps its
 //! owner and mode, so who could read it before still can. Who changes it holds a lock on a second file, so of two who add a key
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 const HEAD: &str = "# Keys that seal secrets in a store of livedata. All of them open, the last one seals.";
 
+const NEXT: &str = "# next ";
+
 /// Tells whether the file is still the one that was read.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Stamp(u64, u64, i64, i64);
@@ -29,8 +31,15 @@ impl Stamp {
     }
 }
 
-/// At least one.
-pub fn load(path: &Path) -> Result<Vec<Key>> {
+/// What stands in the file.
+pub struct Keys {
+    /// At least one. The last one seals.
+    pub all: Vec<Key>,
+    /// One of them, which does not seal yet.
+    pub next: Option<KeyId>,
+}
+
+pub fn load(path: &Path) -> Result<Keys> {
     let mode =
         std::fs::metadata(path).map_err(|error| unavailable(path, "read", &error))?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -40,7 +49,7 @@ pub fn load(path: &Path) -> Result<Vec<Key>> {
     }
     let bytes = std::fs::read(path).map_err(|error| unavailable(path, "read", &error))?;
     if let Ok(key) = <[u8; LENGTH]>::try_from(bytes.as_slice()) {
-        return Ok(vec![Key::new(key)]);
+        return Ok(Keys { all: vec![Key::new(key)], next: None });
     }
     let damaged = |what: &str| {
         Error::Damaged(format!(
@@ -55,7 +64,9 @@ pub fn load(path: &Path) -> Result<Vec<Key>> {
         let key = key(line).ok_or_else(|| damaged(&format!("line {number} is neither")))?;
         keys.push(key);
     }
-    if keys.is_empty() { Err(empty(path)) } else { Ok(keys) }
+    let next = text.lines().find_map(|line| line.strip_prefix(NEXT)?.trim().parse().ok());
+    let next = next.filter(|next| keys.iter().rev().skip(1).any(|key| key.id() == *next));
+    if keys.is_empty() { Err(empty(path)) } else { Ok(Keys { all: keys, next }) }
 }
 
 pub fn empty(path: &Path) -> Error {
@@ -91,7 +102,7 @@ pub fn create_if_missing(path: &Path) -> Result<()> {
 }
 
 /// Nobody else changes the file meanwhile.
-pub fn change(path: &Path, change: impl FnOnce(&mut Vec<Key>)) -> Result<()> {
+pub fn change(path: &Path, change: impl FnOnce(&mut Keys)) -> Result<()> {
     let failed = |error: std::io::Error| unavailable(path, "change", &error);
     let lock = OpenOptions::new()
         .write(true)
@@ -103,11 +114,14 @@ pub fn change(path: &Path, change: impl FnOnce(&mut Vec<Key>)) -> Result<()> {
     lock.lock().map_err(failed)?;
     let mut keys = load(path)?;
     change(&mut keys);
-    if keys.is_empty() {
+    if keys.all.is_empty() {
         return Err(empty(path));
     }
     let mut text = format!("{HEAD}\n");
-    for key in &keys {
+    if let Some(next) = keys.next {
+        text.push_str(&format!("{NEXT}{next}\n"));
+    }
+    for key in &keys.all {
         text.push_str(&format!("{} {}\n", key.id(), STANDARD.encode(key.bytes())));
     }
     write_draft(path, text.as_bytes())

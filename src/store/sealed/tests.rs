@@ -12,6 +12,13 @@ fn reason<T: std::fmt::Debug>(result: crate::Result<T>) -> String {
     result.unwrap_err().to_string()
 }
 
+/// A key that seals from now on.
+fn renew(keys: &SealingKeys) -> super::KeyId {
+    let id = keys.add_next().unwrap();
+    keys.promote(id).unwrap();
+    id
+}
+
 /// What was sealed before there were envelopes.
 fn bare(file: &std::path::Path, context: &str, plain: &[u8]) -> Vec<u8> {
     let key = Key::new(std::fs::read(file).unwrap().try_into().unwrap());
@@ -85,7 +92,7 @@ fn the_newest_key_seals_and_older_ones_still_open() {
     let keys = SealingKeys::load_or_create(&path).unwrap();
     let first = keys.ids()[0];
     let (bare, sealed) = (bare(&path, "c", b"bare"), keys.seal("c", b"secret").unwrap());
-    let second = keys.add().unwrap();
+    let second = renew(&keys);
     assert_eq!(keys.ids(), [first, second]);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let reread = SealingKeys::load(&path).unwrap();
@@ -105,7 +112,7 @@ fn rewrapped_secrets_need_the_newest_key_only() {
     let keys = SealingKeys::load_or_create(&path).unwrap();
     let first = keys.ids()[0];
     let old = [bare(&path, "c", b"secret"), keys.seal("c", b"secret").unwrap()];
-    let second = keys.add().unwrap();
+    let second = renew(&keys);
     let new = old.each_ref().map(|sealed| keys.rewrap("c", sealed).unwrap().unwrap());
     // The body of an envelope is not sealed again.
     assert_eq!(new[1][69..], old[1][69..]);
@@ -139,28 +146,60 @@ fn a_key_that_another_process_adds_is_used_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seal.key");
     let (one, other) = (SealingKeys::load_or_create(&path).unwrap(), SealingKeys::load(&path).unwrap());
-    let second = one.add().unwrap();
+    let second = renew(&one);
     let sealed = one.seal("c", b"secret").unwrap();
     assert_eq!(other.open("c", &sealed).unwrap(), b"secret");
-    let third = one.add().unwrap();
+    let third = renew(&one);
     assert_eq!(other.needed("c", &other.seal("c", b"secret").unwrap()).unwrap(), third);
     assert_eq!(other.ids()[1..], [second, third]);
 }
 
 #[test]
-fn of_keys_that_are_added_at_the_same_time_none_is_lost() {
+fn the_next_key_opens_and_does_not_seal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seal.key");
+    let keys = SealingKeys::load_or_create(&path).unwrap();
+    let first = keys.ids()[0];
+    let next = keys.add_next().unwrap();
+    assert_eq!((keys.ids(), keys.next()), (vec![next, first], Some(next)));
+    assert_eq!(keys.add_next().unwrap(), next, "there is one at a time");
+    let early = keys.seal("c", b"secret").unwrap();
+    assert_eq!(keys.needed("c", &early).unwrap(), first);
+    assert_eq!(keys.newest().unwrap().0, first);
+    // Another one has the file, and another file; a version that takes the line for a remark still seals with the first.
+    let other = SealingKeys::load(&path).unwrap();
+    assert_eq!(other.next(), Some(next));
+    let without: String = std::fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with("# next"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(without.trim_end().lines().last().unwrap().starts_with(&first.to_string()));
+    keys.promote(first).unwrap();
+    assert_eq!(keys.next(), Some(next), "only the next one is promoted");
+    keys.promote(next).unwrap();
+    assert_eq!((keys.ids(), keys.next()), (vec![first, next], None));
+    let late = keys.seal("c", b"secret").unwrap();
+    assert_eq!(keys.needed("c", &late).unwrap(), next);
+    for sealed in [&early, &late] {
+        assert_eq!(other.open("c", sealed).unwrap(), b"secret");
+    }
+}
+
+/// Of those who make the next key at the same time all get the same.
+#[test]
+fn there_is_one_next_key_whoever_makes_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seal.key");
     SealingKeys::load_or_create(&path).unwrap();
-    let mut added: Vec<_> = std::thread::scope(|scope| {
+    let made: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| SealingKeys::load(&path).unwrap().add().unwrap())).collect();
+            (0..8).map(|_| scope.spawn(|| SealingKeys::load(&path).unwrap().add_next().unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let mut found = SealingKeys::load(&path).unwrap().ids().split_off(1);
-    added.sort();
-    found.sort();
-    assert_eq!(found, added);
+    assert_eq!(SealingKeys::load(&path).unwrap().ids().len(), 2);
+    assert!(made.iter().all(|id| *id == made[0]), "{made:?}");
 }
 
 #[test]
@@ -183,7 +222,7 @@ fn a_damaged_key_file_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
-    keys.add().unwrap();
+    renew(&keys);
     let sealed = keys.seal("c", b"secret").unwrap();
     let good = std::fs::read_to_string(&path).unwrap();
     let last = good.lines().last().unwrap();
@@ -192,7 +231,7 @@ fn a_damaged_key_file_is_not_replaced() {
     for bad in ["short", "", "# none\n", &good.replace(last, "nonsense"), &good.replace(last, &swapped)] {
         std::fs::write(&path, bad).unwrap();
         assert!(damaged(SealingKeys::load_or_create(&path)), "{bad}");
-        assert!(damaged(keys.add()), "{bad}");
+        assert!(damaged(keys.add_next()), "{bad}");
         assert_eq!(std::fs::read(&path).unwrap(), bad.as_bytes());
         // Who runs opens with what it has; what would be sealed now might not be opened by anybody later.
         assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");
@@ -232,7 +271,7 @@ fn the_key_file_keeps_its_owner_and_mode() {
     }
     let of = |file: std::fs::Metadata| (file.uid(), file.gid(), file.mode() & 0o777);
     let before = of(std::fs::metadata(&path).unwrap());
-    keys.add().unwrap();
+    renew(&keys);
     assert_eq!(of(std::fs::metadata(&path).unwrap()), before);
     assert_eq!(before.2, 0o400);
     assert!(!is_root || before.0 == 4321);

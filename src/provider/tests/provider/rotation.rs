@@ -12,7 +12,7 @@ use livedata_provider::rotation::{RotationError, remove, rotate};
 use livedata_session::enrolment::{InstallKey, client as enrolment};
 use livedata_store::lease::HOLDERS;
 use livedata_store::memory::MemoryStore;
-use livedata_store::sealed::SealingKeys;
+use livedata_store::sealed::{KeyId, SealingKeys};
 use livedata_store::{Change, Error, Record, Result, Store};
 use serde_json::json;
 
@@ -140,7 +140,7 @@ async fn killed_anywhere_it_goes_on_with_the_key_that_it_made() {
         assert!(matches!(died, Err(RotationError::Store(_))), "{left}: {died:?}");
         // Another process.
         let again = SealingKeys::load(file(&world)).unwrap();
-        let made = *again.ids().last().unwrap();
+        let made = again.next().unwrap_or(*again.ids().last().unwrap());
         assert_opens(&client, &all[0]).await;
         let done = rotate(world.store.as_ref(), &again).await.unwrap();
         assert_eq!((done.resumed, done.key), (true, made), "{left}");
@@ -159,7 +159,8 @@ async fn a_key_that_is_or_may_be_needed_is_not_removed() {
     let (store, keys) = (world.store.as_ref(), SealingKeys::load(file(&world)).unwrap());
     let first = keys.ids()[0];
     assert!(matches!(remove(store, &keys, first).await, Err(RotationError::Newest(_))));
-    let second = keys.add().unwrap();
+    let second = keys.add_next().unwrap();
+    keys.promote(second).unwrap();
     make_older(&world);
     let needed = remove(store, &keys, first).await;
     assert!(
@@ -232,20 +233,25 @@ async fn nothing_needs_a_key_before_every_provider_has_it_or_loses_one_that_is_i
 
     // It has the file from before the rotation; an older version does not say what it has.
     let mut made = None;
-    for says in [json!({"sealsWith": first.to_string(), "forSeconds": 900}).to_string(), String::new()] {
+    let says = |seals_with: KeyId, seconds: u64, all: &[KeyId]| {
+        let all: Vec<String> = all.iter().map(KeyId::to_string).collect();
+        json!({"sealsWith": seals_with.to_string(), "forSeconds": seconds, "keys": all, "new": 1}).to_string()
+    };
+    for says in [says(first, 900, &[first]), String::new()] {
         let other = elsewhere(&store, says);
         tokio::task::yield_now().await;
         let refused = rotate(store.as_ref(), &keys).await;
         let Err(RotationError::NotEverywhere { key, count: 1 }) = refused else { panic!("{refused:?}") };
         assert_eq!(*made.get_or_insert(key), key, "it goes on with the key that it made");
         assert_eq!(stored().await, before);
+        let fresh = keys.seal("c", b"fresh").unwrap();
+        assert_eq!(keys.needed("c", &fresh).unwrap(), first, "not sealed with by anybody yet");
         other.abort();
     }
     let second = made.unwrap();
 
     // The file has come there. What nobody can read is left, and said.
-    let other =
-        elsewhere(&store, json!({"sealsWith": second.to_string(), "forSeconds": 3, "new": 1}).to_string());
+    let other = elsewhere(&store, says(first, 900, &[second, first]));
     tokio::task::yield_now().await;
     let Err(RotationError::Unreadable { count: 1, first: unreadable }) = rotate(store.as_ref(), &keys).await
     else {
@@ -262,16 +268,52 @@ async fn nothing_needs_a_key_before_every_provider_has_it_or_loses_one_that_is_i
         .unwrap()
         .set_modified(SystemTime::now() - Duration::from_secs(600))
         .unwrap();
+    other.abort();
+    let other = elsewhere(&store, says(second, 3, &[first, second]));
+    tokio::task::yield_now().await;
     let refused = remove(store.as_ref(), &keys, first).await;
     assert!(matches!(refused, Err(RotationError::NotLongEnough { key }) if key == second), "{refused:?}");
     assert_eq!(keys.ids(), [first, second]);
     other.abort();
-    // Long enough; or dead, which is found out.
-    let other = elsewhere(&store, json!({"sealsWith": second.to_string(), "forSeconds": 120}).to_string());
+    // Long enough; but what cannot be read may need it.
+    let other = elsewhere(&store, says(second, 120, &[first, second]));
     tokio::task::yield_now().await;
+    let refused = remove(store.as_ref(), &keys, first).await;
+    assert!(matches!(refused, Err(RotationError::Unreadable { count: 1, .. })), "{refused:?}");
+    store.commit(Change::new().remove("targets", "broken")).await.unwrap();
     other.abort();
     remove(store.as_ref(), &keys, first).await.unwrap();
     assert_eq!(keys.ids(), [second]);
+
+    // Another machine has another file: whoever went on here would make two that cannot be one.
+    let other = elsewhere(&store, says(first, 900, &[first]));
+    tokio::task::yield_now().await;
+    let refused = rotate(store.as_ref(), &keys).await;
+    assert!(matches!(refused, Err(RotationError::OtherFile(key)) if key == first), "{refused:?}");
+    assert_eq!(keys.ids(), [second]);
+    other.abort();
+}
+
+/// Nothing is sealed yet, and a provider is on another machine.
+#[tokio::test(start_paused = true)]
+async fn without_secrets_a_rotation_ends_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = SealingKeys::load_or_create(folder.path().join("sealing.key")).unwrap();
+    let first = keys.ids()[0];
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let other =
+        elsewhere(&store, json!({"sealsWith": first.to_string(), "keys": [first.to_string()]}).to_string());
+    tokio::task::yield_now().await;
+    let Err(RotationError::NotEverywhere { key, .. }) = rotate(store.as_ref(), &keys).await else {
+        panic!("too early")
+    };
+    other.abort();
+    let all = [key, first].map(|key| key.to_string());
+    let other = elsewhere(&store, json!({"sealsWith": first.to_string(), "keys": all}).to_string());
+    tokio::task::yield_now().await;
+    let done = rotate(store.as_ref(), &keys).await.unwrap();
+    assert_eq!((done.key, done.resumed, keys.ids()), (key, true, vec![first, key]));
+    other.abort();
 }
 
 /// Its provider says what it seals with, and whether another one on the store is in the dark.
@@ -307,9 +349,11 @@ async fn a_provider_tells_with_what_it_seals_and_lacks() {
     let foreign = "00000000000000aa";
     let other = elsewhere(&world.store, json!({"sealsWith": foreign, "forSeconds": 9}).to_string());
     wait_for(foreign).await;
+    // One with a wrong file does not take the others away.
+    wait_for(r#""ready":true"#).await;
     other.abort();
     // Given up after its time.
-    wait_for(r#""ready":true"#).await;
+    wait_for("can be read").await;
     // Nothing is sealed while the file cannot be read, and everything else goes on.
     let client = world.client(&running);
     client.make_migrator("m").await;
