@@ -71,6 +71,11 @@ impl Core {
         Some(Arc::new(Self { store, shared: Arc::clone(&self.shared) }))
     }
 
+    /// The same, on another view of the store.
+    pub fn reading(&self, store: Arc<dyn Store>) -> Self {
+        Self { store, shared: Arc::clone(&self.shared) }
+    }
+
     /// Wakes the controllers.
     pub fn nudge(&self) {
         self.work.notify_one();

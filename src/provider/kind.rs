@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::core::Core;
 use crate::document::{Document, Loaded};
 use crate::errors::{self, Outcome};
+use crate::observed;
 use crate::request::Request;
 use crate::secrets::{Context, Sealed};
 use crate::view::{Version, View};
@@ -116,6 +117,9 @@ pub trait ResourceKind: Send + Sync + 'static {
     type Admitted: Send;
 
     const DESCRIPTION: Description;
+
+    /// Collections of which [`ResourceKind::write`] reads the records with the resource's own key.
+    const READ_BESIDE: &'static [&'static str] = &[observed::MIGRATIONS];
 
     /// Wire → input. Findings go to the reader; `None` only together with a finding. What the version cannot express is
     /// taken from what is stored, so that an older client never drops what only a newer one knows.

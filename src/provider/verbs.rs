@@ -2,6 +2,7 @@
 //! registry, the routes and the controllers.
 
 mod action;
+mod beside;
 mod delete;
 pub mod list;
 mod read;

@@ -3,7 +3,7 @@
 use livedata_model::condition::{Condition, Truth};
 use serde::Serialize;
 
-use super::agent;
+use super::{AgentState, agent};
 use crate::agents;
 use crate::clock::rfc3339_of_ms;
 use crate::core::Core;
@@ -95,7 +95,8 @@ impl From<Condition> for WireCondition {
 pub async fn migrator_status(core: &Core, document: &Document<Migrator>) -> Outcome<MigratorStatus> {
     let key = &document.key();
     let enrolled = agents::load(core, key).await?.is_some();
-    let agent = agent(core, key).await?;
+    // Nobody else is heard of.
+    let agent = if enrolled { agent(core, key).await? } else { AgentState::default() };
     let phase = match (enrolled, agent.connected) {
         (false, _) => Phase::NotInstalled,
         (true, true) => Phase::Up,
@@ -104,7 +105,7 @@ pub async fn migrator_status(core: &Core, document: &Document<Migrator>) -> Outc
     };
     let mut conditions: Vec<Condition> = agent.conditions;
     // What the agent says of the migrator's own settings.
-    let report = core.observed.migration(core.store.as_ref(), key).await?;
+    let report = if enrolled { core.observed.migration(core.store.as_ref(), key).await? } else { None };
     let told = document.applied.as_ref().map_or(0, |applied| applied.generation);
     // It says nothing when all is well: what it said of earlier settings is over.
     let report = report.filter(|report| report.observed_generation >= told);

@@ -34,6 +34,9 @@ impl ResourceKind for Migrators {
     type Spec = Migrator;
     type Admitted = ();
 
+    const READ_BESIDE: &'static [&'static str] =
+        &[agents::COLLECTION, observed::AGENTS, observed::MIGRATIONS];
+
     const DESCRIPTION: Description = Description {
         path: &["migrators"],
         collection: COLLECTION,

@@ -1,10 +1,13 @@
 //! GET of a collection, in pages (rules 60–66).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use livedata_arm::{ArmError, ResourceId};
 use serde_json::{Map, Value};
 
+use super::beside::Beside;
 use super::envelope;
 use crate::core::Core;
 use crate::document;
@@ -39,9 +42,11 @@ pub async fn list<K: ResourceKind>(
             .await?;
     let mut more = found.len() > page;
     found.truncate(page);
+    let beside = Beside::read(&core.store, K::READ_BESIDE, prefix, after.as_deref(), page + 1).await?;
+    let core = core.reading(Arc::new(beside));
     let (mut value, mut bytes) = (Vec::with_capacity(found.len()), 0);
     for one in &found {
-        let shown = envelope::<K>(core, &request.view, &one.document).await?;
+        let shown = envelope::<K>(&core, &request.view, &one.document).await?;
         bytes += shown.to_string().len();
         value.push(shown);
         if bytes >= FULL_BYTES {
