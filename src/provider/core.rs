@@ -68,10 +68,11 @@ impl Core {
     /// it is another provider's.
     pub fn owned(&self, owner: Owner) -> Option<Arc<Self>> {
         let store = owner.store(&self.store)?;
-        Some(Arc::new(Self { store, shared: Arc::clone(&self.shared) }))
+        Some(Arc::new(self.reading(store)))
     }
 
     /// The same, on another view of the store.
+    #[must_use]
     pub fn reading(&self, store: Arc<dyn Store>) -> Self {
         Self { store, shared: Arc::clone(&self.shared) }
     }

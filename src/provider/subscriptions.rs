@@ -102,8 +102,15 @@ impl Unfinished {
         }
         let seen = self.seen.replace(pending.clone());
         for (key, version) in pending {
-            if seen.as_ref().is_none_or(|seen| seen.get(&key) == Some(&version)) {
-                finish_left(core, request, &key, version).await?;
+            let is_left = seen.as_ref().is_none_or(|seen| seen.get(&key) == Some(&version));
+            // One that fails does not keep the others from their end.
+            if is_left && let Err(error) = finish_left(core, request, &key, version).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    subscription = key,
+                    error,
+                    "what follows from its state has not all been done; that is tried again"
+                );
             }
         }
         Ok(())

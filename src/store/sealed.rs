@@ -1,7 +1,7 @@
 //! Secrets at rest, in envelopes: each body is sealed with AES-256-GCM under a random key of its own (its *data key*), and
 //! that under a *key-encryption key* that lives in a file apart from the store ([`key_file`]).
 //!
-//! There may be several key-encryption keys, each with an id: the newest seals, all of them open. So a key can be replaced
+//! There may be several key-encryption keys, each with an id: the newest, the last in the file, seals, all of them open. So a key can be replaced
 //! without touching bodies: [`SealingKeys::rewrap`] puts a data key under the newest one. One that is made is only the *next* at
 //! first: it opens and does not seal until everybody has it ([`SealingKeys::promote`]). Nothing is sealed while the file says
 //! something that cannot be read: what the newest key is, is not known then, and the one from before may be about to go.

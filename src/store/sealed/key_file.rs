@@ -2,8 +2,8 @@
 //! the one that seals last. A line `# next ID` tells which one shall seal next; to versions that do not know it, it is a remark.
 //!
 //! The file is never changed in place: what it becomes is written beside it and renamed, so nobody sees half of it. It keeps its
-//! owner and mode, so who could read it before still can. Who changes it holds a lock on a second file, so of two who add a key
-//! both do.
+//! owner and mode, so who could read it before still can. Who changes it holds a lock on a second file, so two who do come one
+//! after the other.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};

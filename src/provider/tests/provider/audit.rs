@@ -1,13 +1,7 @@
 //! The audit log: a line for each request that may change something, whatever became of it, and no secret in any.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use livedata_store::memory::MemoryStore;
-use livedata_store::{Change, Record, Store};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, Semaphore};
 
 use crate::session::enrol;
 use crate::world::{
@@ -177,69 +171,4 @@ async fn no_secret_is_in_the_audit_log() {
     for secret in [ACCOUNT_KEY, key, PATH_SECRET, "very-secret-token", "listen-key"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
-}
-
-/// Holds back what is written once migrators are made.
-struct Gate {
-    store: MemoryStore,
-    reached: Notify,
-    open: Semaphore,
-}
-
-#[async_trait]
-impl Store for Gate {
-    async fn get(&self, collection: &str, key: &str) -> livedata_store::Result<Option<Record>> {
-        self.store.get(collection, key).await
-    }
-
-    async fn list(
-        &self,
-        collection: &str,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> livedata_store::Result<Vec<Record>> {
-        self.store.list(collection, prefix, after, limit).await
-    }
-
-    async fn commit(&self, change: Change) -> livedata_store::Result<()> {
-        let makes = change.writes.iter().any(
-            |write| matches!(write, livedata_store::Write::Put { collection, .. } if *collection == "migrators"),
-        );
-        if makes {
-            self.reached.notify_one();
-            let _open = self.open.acquire().await;
-            return self.store.commit(change).await;
-        }
-        self.store.commit(change).await
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_does_not_wait_for_leaves_its_line_too() {
-    let gate = Arc::new(Gate { store: MemoryStore::new(), reached: Notify::new(), open: Semaphore::new(0) });
-    let world = World::on(Arc::clone(&gate) as Arc<dyn Store>);
-    let running = world.start().await;
-    let client = world.client(&running);
-    let m = migrator("m");
-    let body = migrator_body();
-    tokio::select! {
-        reply = client.put(&m, &body) => panic!("{}", reply.body),
-        () = gate.reached.notified() => {}
-    }
-    // The client is gone. When the listener has noticed cannot be seen from outside.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    gate.open.add_permits(1000);
-    let written = async {
-        while lines(&world).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), written).await.unwrap();
-    let line = &lines(&world)[0];
-    assert_eq!(
-        (&line["method"], &line["resourceId"], &line["status"]),
-        (&json!("PUT"), &json!(m), &json!(201))
-    );
-    running.stop().await;
 }
