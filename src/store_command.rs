@@ -1,10 +1,12 @@
 //! `livedata store`: what an operator does to the store of a provider as a whole.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use livedata_provider::rotation;
+use livedata_store::Store;
 use livedata_store::maintenance::{self, Location};
 use livedata_store::sealed::{KeyId, SealingKeys};
 
@@ -57,14 +59,45 @@ enum Command {
     /// Put all secrets under a new key, while providers run; killed in the middle, run it again
     RotateKey {
         #[command(flatten)]
-        at: At,
-        /// The file of keys (of `livedata dev`: FOLDER/sealing.key)
-        #[arg(long, value_name = "FILE")]
-        sealing_key: PathBuf,
+        of: Of,
         /// Take an older key, which no secret needs any more, out of the file instead
         #[arg(long, value_name = "KEY")]
         remove: Option<KeyId>,
     },
+}
+
+/// Whose keys.
+#[derive(Debug, clap::Args)]
+struct Of {
+    /// The folder of `livedata provider`, whose configuration says all that the next two do, and which key of Azure Key Vault
+    /// wraps the keys
+    #[arg(long, value_name = "FOLDER", conflicts_with = "sealing_key")]
+    data: Option<PathBuf>,
+    /// The store: an SQLite file (of `livedata dev`: FOLDER/provider.db), or postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(
+        long,
+        value_name = "FILE|ADDRESS",
+        env = "LIVEDATA_STORE",
+        hide_env_values = true,
+        required_unless_present = "data"
+    )]
+    store: Option<String>,
+    /// The file of keys (of `livedata dev`: FOLDER/sealing.key)
+    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    sealing_key: Option<PathBuf>,
+}
+
+impl Of {
+    fn load(self) -> anyhow::Result<(SealingKeys, Location)> {
+        match (self.data, self.store, self.sealing_key) {
+            (Some(folder), _, _) => {
+                let (keys, store) = livedata_provider_service::keys_and_store(&folder)?;
+                Ok((keys, store.parse()?))
+            }
+            (None, Some(store), Some(file)) => Ok((SealingKeys::load(file)?, store.parse()?)),
+            _ => anyhow::bail!("give --data, or --store and --sealing-key"),
+        }
+    }
 }
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -88,15 +121,24 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             println!("{store}: {} records restored from {}", contents.records, from.display());
             Ok(())
         }
-        Command::RotateKey { at, sealing_key, remove: None } => rotate(&at.location()?, &sealing_key).await,
-        Command::RotateKey { at, sealing_key, remove: Some(key) } => {
-            let (store, keys) = (existing(&at.location()?).await?, SealingKeys::load(&sealing_key)?);
-            rotation::remove(store.as_ref(), &keys, key).await?;
-            println!(
-                "{}: key {key} is removed; backups from before the rotation need it: keep a copy with them",
-                sealing_key.display()
-            );
-            Ok(())
+        Command::RotateKey { of, remove } => {
+            let (keys, location) = of.load()?;
+            // One that cannot be unwrapped any more is replaced like any other, as long as no secret needs it.
+            if let Err(error) = keys.refresh().await {
+                eprintln!("warning: {error}");
+            }
+            let store = existing(&location).await?;
+            match remove {
+                None => rotate(&location, store.as_ref(), &keys).await,
+                Some(key) => {
+                    rotation::remove(store.as_ref(), &keys, key).await?;
+                    println!(
+                        "{}: key {key} is removed; backups from before the rotation need it: keep a copy with them",
+                        keys.path().display()
+                    );
+                    Ok(())
+                }
+            }
         }
     }
 }
@@ -127,12 +169,11 @@ async fn migrate(store: &Location, check: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn rotate(store: &Location, sealing_key: &std::path::Path) -> anyhow::Result<()> {
-    let (opened, keys) = (existing(store).await?, SealingKeys::load(sealing_key)?);
-    let done = rotation::rotate(opened.as_ref(), &keys).await?;
+async fn rotate(location: &Location, store: &dyn Store, keys: &SealingKeys) -> anyhow::Result<()> {
+    let done = rotation::rotate(store, keys).await?;
     let begun = if done.resumed { "goes on; its key is" } else { "made key" };
-    println!("{}: this rotation {begun} {}", sealing_key.display(), done.key);
-    println!("{store}: {} secrets, {} of them put under it now", done.secrets, done.rewrapped);
+    println!("{}: this rotation {begun} {}", keys.path().display(), done.key);
+    println!("{location}: {} secrets, {} of them put under it now", done.secrets, done.rewrapped);
     for key in done.unneeded {
         println!(
             "No secret needs key {key} any more. When every provider has the new file, and two minutes have passed, the same command with --remove {key}"
@@ -142,7 +183,7 @@ async fn rotate(store: &Location, sealing_key: &std::path::Path) -> anyhow::Resu
 }
 
 /// A wrong address does not make a store.
-async fn existing(location: &Location) -> anyhow::Result<std::sync::Arc<dyn livedata_store::Store>> {
+async fn existing(location: &Location) -> anyhow::Result<Arc<dyn Store>> {
     let schema = maintenance::schema(location).await?;
     schema.found.with_context(|| format!("there is no store in {location}: check its address"))?;
     Ok(location.open().await?)

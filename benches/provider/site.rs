@@ -222,6 +222,7 @@ fn config(arm: u16, enrolment: u16, store: String) -> Result<ProviderConfig> {
         compat: Compat::default(),
         store,
         sealing_key: "sealing.key".into(),
+        key_vault_key: None,
         agent_authority: "agents".into(),
         arm: Arm { listen: ([127, 0, 0, 1], arm).into(), certificates_from: None },
         enrolment: Enrolment { listen: ([127, 0, 0, 1], enrolment).into(), url: nowhere.clone() },

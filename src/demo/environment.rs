@@ -140,6 +140,7 @@ fn provider_config(
         compat: Compat { wandisco_fusion: options.compatible },
         store: options.provider_store.clone().unwrap_or_else(|| "../provider.db".to_owned()),
         sealing_key: "../sealing.key".into(),
+        key_vault_key: None,
         agent_authority: "../agents".into(),
         arm: Arm { listen: loopback(ports.provider), certificates_from: None },
         enrolment: Enrolment {

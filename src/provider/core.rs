@@ -89,6 +89,11 @@ impl Core {
             self.agents_changed.notify_one();
         }
     }
+
+    /// The same of all agents.
+    pub fn all_desired_changed(&self) {
+        self.sessions.bump_all();
+    }
 }
 
 /// One counter for each migrator that has a session.
@@ -109,6 +114,13 @@ impl Nudges {
             if counter.receiver_count() == 0 {
                 counters.remove(migrator);
             }
+        }
+    }
+
+    fn bump_all(&self) {
+        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for counter in counters.values() {
+            counter.send_modify(|count| *count += 1);
         }
     }
 }

@@ -35,7 +35,7 @@ impl Says {
     fn of(core: &Core) -> Self {
         match core.sealing_keys.newest() {
             Ok((key, since)) => {
-                let keys = core.sealing_keys.ids().iter().map(KeyId::to_string).collect();
+                let keys = core.sealing_keys.open_ids().iter().map(KeyId::to_string).collect();
                 Self { seals_with: Some(key.to_string()), for_seconds: since.as_secs(), keys }
             }
             Err(error) => {

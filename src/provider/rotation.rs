@@ -126,7 +126,8 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
     let ids = keys.ids();
     let newest = ids.last().copied();
     // A secret whose key is lost does not count: no rotation can help it.
-    let left = before.by_key.keys().any(|id| Some(*id) != newest && ids.contains(id));
+    let known = keys.open_ids();
+    let left = before.by_key.keys().any(|id| Some(*id) != newest && known.contains(id));
     let begun = keys.next().or(newest.filter(|_| left));
     let resumed = begun.is_some();
     let key = match begun {
@@ -136,7 +137,7 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
             let others = said.iter().flat_map(|(_, body)| Says::read(body).keys().collect::<Vec<_>>());
             match others.into_iter().find(|key| !ids.contains(key)) {
                 Some(key) => return Err(RotationError::OtherFile(key)),
-                None => keys.add_next().map_err(RotationError::Keys)?,
+                None => keys.add_next().await.map_err(RotationError::Keys)?,
             }
         }
     };

@@ -24,7 +24,7 @@ use crate::observed::Observed;
 use crate::options::Options;
 use crate::request::{Method, Request, Response};
 use crate::view::{Namespaces, Version};
-use crate::{controllers, custom_provider, enrolment, errors, routes, sessions};
+use crate::{controllers, custom_provider, enrolment, errors, routes, secrets, sessions};
 
 /// Why a provider does not start.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +148,7 @@ impl Provider {
         tasks.spawn(controllers::keep_reports(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::keep_series(Arc::clone(&core), cancel.clone()));
         tasks.spawn(controllers::keep_house(Arc::clone(&core), own_request(&core), cancel.clone()));
+        tasks.spawn(secrets::keep_keys(Arc::clone(&core), cancel.clone()));
         tasks.spawn(sessions::run(core, identity, cancel.clone()));
         tracing::info!(%arm_address, %enrolment_address, "the resource provider listens");
         Ok(Running {

@@ -1,9 +1,14 @@
 //! Secrets of resources: sealed before they are stored, bound to their resource, never written to a client.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livedata_model::spec::Secret;
 use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::errors::{self, Outcome};
@@ -61,4 +66,42 @@ pub fn open(core: &Core, context: Context<'_>, sealed: &Sealed) -> Outcome<Secre
     let sealed = STANDARD.decode(&sealed.0).map_err(|_| damaged())?;
     let plain = core.sealing_keys.open(&context.text(), &sealed)?;
     Ok(Secret(String::from_utf8(plain).map_err(|_| damaged())?))
+}
+
+/// Follows the file of sealing keys until it is cancelled: has keys in it unwrapped, and tells agents what could not be read
+/// before.
+pub async fn keep_keys(core: Arc<Core>, cancel: CancellationToken) {
+    const EVERY: Duration = Duration::from_secs(2);
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = core.sealing_keys.open_ids();
+    let mut told: Option<String> = None;
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let refreshed = tokio::select! {
+            () = cancel.cancelled() => return,
+            refreshed = core.sealing_keys.refresh() => refreshed,
+        };
+        let trouble = refreshed.err().map(|error| error.to_string());
+        if trouble != told {
+            match &trouble {
+                Some(error) => {
+                    tracing::error!(
+                        error,
+                        "sealing keys cannot be read; what they seal is withheld from agents"
+                    )
+                }
+                None => tracing::info!("all sealing keys can be read again"),
+            }
+            told = trouble;
+        }
+        let now = core.sealing_keys.open_ids();
+        if now != known {
+            core.all_desired_changed();
+            known = now;
+        }
+    }
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use livedata_entra::Identity;
 use livedata_pki::file;
 use livedata_provider::Rule;
-use livedata_storage_account::{Cloud, Identity};
+use livedata_storage_account::Cloud;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -33,6 +34,10 @@ pub struct ProviderConfig {
     pub store: String,
     #[serde(default = "default_sealing_key")]
     pub sealing_key: PathBuf,
+    /// `https://VAULT.vault.azure.net/keys/NAME`: a key of Azure Key Vault that wraps the keys in that file. `None`: they lie there as
+    /// they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_vault_key: Option<Url>,
     #[serde(default = "default_agent_authority")]
     pub agent_authority: PathBuf,
     pub arm: Arm,
@@ -143,8 +148,8 @@ pub struct CloudAddresses {
     pub storage_suffix: String,
 }
 
-/// Whose rights a look-up has: the role Reader on the accounts is enough.
-#[derive(Serialize, Deserialize)]
+/// Whose rights a look-up has: the role Reader on the accounts is enough. The same one asks Azure Key Vault.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum AzureIdentity {
     ServicePrincipal {
@@ -302,6 +307,7 @@ mod tests {
             ("ManagedIdentity", "Password", "see line 6"),
             ("{ \"name\": \"agents\", \"key\": \"k\" }", "\"sesame\"", "see line 5"),
             ("\"store\":", "\"retryAfterSeconds\": 0, \"store\":", "1 to 600"),
+            ("\"store\":", "\"keyVaultKey\": \"a vault\", \"store\":", "see line 3"),
         ] {
             let told_really = cause(load(&DOCUMENTED.replace(from, to)));
             assert!(told_really.contains(told) && !told_really.contains("sesame"), "{told_really}");

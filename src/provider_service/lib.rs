@@ -22,6 +22,7 @@ mod config;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use livedata_key_vault::KeyVaultKey;
 use livedata_pki::{self as pki, Clients, Identity, PublishedCertificates, inspect, trust};
 use livedata_provider::{
     self as provider, AuditLog, Clock, CustomProviderListener, HealthListener, PathSecret, Provider,
@@ -31,7 +32,7 @@ use livedata_session::AgentAuthority;
 use livedata_storage_account::{LookUpError, ManagementClient, Settings, StorageAccounts};
 use livedata_store::Store;
 use livedata_store::postgres::PostgresStore;
-use livedata_store::sealed::SealingKeys;
+use livedata_store::sealed::{SealingKeys, WrappingKey};
 use livedata_store::sqlite::SqliteStore;
 
 use arm_certificates::{ArmCertificates, Pace};
@@ -73,6 +74,8 @@ pub enum Error {
         "the secret path of custom providers cannot be used; give customProviders.secret at least 32 random characters"
     )]
     CustomProviders(#[from] provider::WeakSecret),
+    #[error("Azure Key Vault cannot be asked")]
+    KeyVault(#[from] livedata_key_vault::SetUpError),
     #[error("the look-up of storage accounts cannot be set up")]
     StorageAccounts(#[from] LookUpError),
     #[error("the client that fetches ARM's certificates cannot be set up")]
@@ -115,16 +118,14 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
     let server =
         Identity::load(folder, "server")?.ok_or_else(|| Error::NoCertificate(folder.join("server.pem")))?;
     let authorities = pki::file::read(&folder.join("authorities.pem"))?;
-    let tls = || match &authorities {
-        Some(pem) => trust::system_and(pem),
-        None => trust::system(),
-    };
+    let tls = || trusted(authorities.as_deref());
     let (clients, arm_certificates) = clients(folder, &config, tls)?;
     let cloud = config.azure.cloud()?;
     let store = open_store(folder, &config.store).await?;
     // Others may be on the same database; a file is for one.
     let store_is_shared = config.store.contains("://");
     check_keys(folder, &config, store.as_ref()).await?;
+    let sealing_keys = sealing_keys(folder, &config).await?;
     let custom_provider = match config.custom_providers {
         None => None,
         Some(custom) => Some(CustomProviderListener {
@@ -146,7 +147,7 @@ pub async fn start(folder: &Path) -> Result<Running, Error> {
     let provider = Provider::start(provider::Options {
         store,
         store_is_shared,
-        sealing_keys: SealingKeys::load_or_create(folder.join(&config.sealing_key))?,
+        sealing_keys,
         namespace: config.namespace,
         compatible: config.compat.wandisco_fusion,
         arm_listen: config.arm.listen,
@@ -232,6 +233,61 @@ fn clients(
         .map_err(Error::ArmCertificates)?;
     let arm = Clients::published(list);
     Ok((front_doors.map_or(arm.clone(), |front_doors| front_doors.or(arm)), Some(kept)))
+}
+
+/// The system's authorities and the folder's.
+fn trusted(authorities: Option<&str>) -> Result<rustls::ClientConfig, pki::Error> {
+    match authorities {
+        Some(pem) => trust::system_and(pem),
+        None => trust::system(),
+    }
+}
+
+/// The key of Azure Key Vault that wraps the provider's, if there is to be one.
+fn wrapping_key(folder: &Path, config: &ProviderConfig) -> Result<Option<Arc<dyn WrappingKey>>, Error> {
+    let Some(key) = config.key_vault_key.clone() else { return Ok(None) };
+    let authorities = pki::file::read(&folder.join("authorities.pem"))?;
+    let key = KeyVaultKey::new(livedata_key_vault::Settings {
+        key,
+        identity: config.azure.identity.clone().into(),
+        authority: config.azure.cloud()?.authority,
+        tls: trusted(authorities.as_deref())?,
+    })?;
+    Ok(Some(Arc::new(key)))
+}
+
+/// The provider's file of keys, made if it is missing. A vault that does not answer keeps nobody from everything else: what is
+/// wrapped is asked for again and again.
+async fn sealing_keys(folder: &Path, config: &ProviderConfig) -> Result<SealingKeys, Error> {
+    let path = folder.join(&config.sealing_key);
+    let Some(wrapping) = wrapping_key(folder, config)? else { return Ok(SealingKeys::load_or_create(path)?) };
+    let keys = SealingKeys::load_or_create_wrapped(&path, wrapping).await?;
+    if let Err(error) = keys.refresh().await {
+        tracing::error!(%error, "the provider starts without its sealing keys: no secret can be stored or read");
+    }
+    if !keys.unwrapped_in_file().is_empty() {
+        tracing::warn!(
+            file = %path.display(),
+            "keys lie in the file as they are, not wrapped by Azure Key Vault: `livedata store rotate-key` replaces them"
+        );
+    }
+    Ok(keys)
+}
+
+/// What an operator's commands need of a provider's folder: its file of keys, which must be there, and is not refreshed yet, and the
+/// address of its store.
+pub fn keys_and_store(folder: &Path) -> Result<(SealingKeys, String), Error> {
+    let config = ProviderConfig::load(folder)?;
+    let path = folder.join(&config.sealing_key);
+    let keys = match wrapping_key(folder, &config)? {
+        None => SealingKeys::load(path)?,
+        Some(wrapping) => SealingKeys::load_wrapped(path, wrapping)?,
+    };
+    let store = match config.store {
+        address if address.contains("://") => address,
+        file => folder.join(file).display().to_string(),
+    };
+    Ok((keys, store))
 }
 
 /// A store that holds something was sealed with a key and knows agents of an authority: new ones would be of no use there,

@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use azure_core_021::error::ErrorKind;
 use azure_core_021::{RetryOptions, StatusCode, TransportOptions};
 use azure_mgmt_storage::package_2023_05::{Client, models};
+use livedata_entra::Identity;
 use url::Url;
 
+use crate::credential::Bridge;
 use crate::transport::Transport;
-use crate::{Account, Cloud, Identity, LookUpError, NetworkRules, StorageAccounts, identity};
+use crate::{Account, Cloud, LookUpError, NetworkRules, StorageAccounts};
 
 /// Where the resource manager is and who asks it.
 pub struct Settings {
@@ -40,10 +42,10 @@ impl ManagementClient {
         let Cloud { endpoint, authority, audience, storage_suffix } = settings.cloud;
         let transport = Transport::new(settings.tls.clone())
             .map_err(|error| unusable("the HTTP client cannot be set up", &error))?;
-        let credential = identity::credential(settings.identity, &authority, settings.tls)
+        let credential = livedata_entra::credential(settings.identity, &authority, settings.tls)
             .map_err(|error| unusable("the identity cannot be used", &error))?;
         let scope = format!("{audience}/.default");
-        let client = Client::builder(credential)
+        let client = Client::builder(Arc::new(Bridge(credential)))
             .endpoint(endpoint)
             .scopes(&[scope.as_str()])
             .retry(RetryOptions::none())

@@ -6,6 +6,9 @@
 //! first: it opens and does not seal until everybody has it ([`SealingKeys::promote`]). Nothing is sealed while the file says
 //! something that cannot be read: what the newest key is, is not known then, and the one from before may be about to go.
 //!
+//! The file may hold keys as they are, or wrapped by a key that is kept elsewhere ([`WrappingKey`]). Those that are wrapped are known
+//! when [`SealingKeys::refresh`] has had them unwrapped; they never leave this process's memory.
+//!
 //! A sealed body is bound to a *context* (by convention what it is and whose): moved to another record, changed, or opened with
 //! another key, it is [`Error::Damaged`] instead of a wrong secret. Losing the key file loses the secrets, not the rest of
 //! the store.
@@ -21,6 +24,7 @@ mod key;
 mod key_file;
 #[cfg(test)]
 mod tests;
+mod wrapping;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +32,8 @@ use std::time::{Duration, Instant};
 
 pub use key::KeyId;
 use key::{Key, LENGTH, random};
-use key_file::{Keys, Stamp};
+use key_file::{Line, Lines, Stamp};
+pub use wrapping::{Wrapped, WrappingKey};
 
 use crate::{Error, Result};
 
@@ -41,6 +46,7 @@ const WRAPPED: usize = key::OVERHEAD + LENGTH;
 /// found sealed with a key that is not known yet.
 pub struct SealingKeys {
     path: PathBuf,
+    wrapping: Option<Arc<dyn WrappingKey>>,
     known: Mutex<Known>,
 }
 
@@ -50,54 +56,177 @@ struct Known {
     stamp: Stamp,
     /// When the newest was first known to be it.
     since: Instant,
+    /// Why keys could not be unwrapped when that was last tried.
+    trouble: Option<String>,
+}
+
+/// What the file says, and as much of it as can be used.
+struct Keys {
+    lines: Lines,
+    /// In the order of the file; those that are still wrapped are missing.
+    open: Vec<Key>,
+}
+
+impl Keys {
+    /// Lines that are wrapped are known by those that were unwrapped before: an id is of one key.
+    fn new(lines: Lines, unwrapped: &[Key]) -> Self {
+        let open = |line: &Line| match line {
+            Line::Plain(key) => Some(key.clone()),
+            Line::Wrapped(id, _) => unwrapped.iter().find(|key| key.id() == *id).cloned(),
+        };
+        let open = lines.all.iter().filter_map(open).collect();
+        Self { lines, open }
+    }
+
+    fn newest_id(&self) -> Option<KeyId> {
+        self.lines.all.last().map(Line::id)
+    }
+
+    fn get(&self, id: KeyId) -> Option<&Key> {
+        self.open.iter().find(|key| key.id() == id)
+    }
+
+    fn wrapped(&self) -> impl Iterator<Item = (KeyId, &Wrapped)> {
+        self.lines.all.iter().filter_map(|line| match line {
+            Line::Wrapped(id, wrapped) if self.get(*id).is_none() => Some((*id, wrapped)),
+            _ => None,
+        })
+    }
 }
 
 impl SealingKeys {
     /// The keys in this file; a missing file is made with one, mode 0600. A file that others may read is refused.
     pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        key_file::create_if_missing(path)?;
+        if key_file::is_missing(path)? {
+            key_file::create(path, &Line::Plain(new_key(path)?))?;
+        }
         Self::load(path)
     }
 
-    /// The keys in this file, which must be there.
+    /// The keys in this file, which must be there and not be wrapped.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_owned();
-        let (keys, stamp) = read(&path)?;
-        let known = Mutex::new(Known { keys, stamp, since: Instant::now() });
-        Ok(Self { path, known })
+        let keys = Self::new(path.as_ref(), None)?;
+        match keys.keys().wrapped().next() {
+            None => Ok(keys),
+            Some((id, _)) => Err(keys.still_wrapped(id)),
+        }
+    }
+
+    /// As [`Self::load_or_create`], with keys that are or will be wrapped. Only a file that must be made needs the wrapping key
+    /// now; what is in one comes with [`Self::refresh`].
+    pub async fn load_or_create_wrapped(
+        path: impl AsRef<Path>,
+        wrapping: Arc<dyn WrappingKey>,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        if key_file::is_missing(path)? {
+            key_file::create(path, &wrapped(wrapping.as_ref(), &new_key(path)?).await?)?;
+        }
+        Self::load_wrapped(path, wrapping)
+    }
+
+    /// As [`Self::load`]; what is wrapped comes with [`Self::refresh`].
+    pub fn load_wrapped(path: impl AsRef<Path>, wrapping: Arc<dyn WrappingKey>) -> Result<Self> {
+        Self::new(path.as_ref(), Some(wrapping))
+    }
+
+    fn new(path: &Path, wrapping: Option<Arc<dyn WrappingKey>>) -> Result<Self> {
+        let (lines, stamp) = read(path)?;
+        let keys = Arc::new(Keys::new(lines, &[]));
+        let known = Mutex::new(Known { keys, stamp, since: Instant::now(), trouble: None });
+        Ok(Self { path: path.to_owned(), wrapping, known })
+    }
+
+    /// Looks at the file again and has unwrapped what is in it and is not known yet. [`Error::Unavailable`] if some could not be
+    /// unwrapped; the others are known then all the same.
+    pub async fn refresh(&self) -> Result<()> {
+        self.look_again()?;
+        let keys = self.keys();
+        let (mut unwrapped, mut trouble) = (Vec::new(), None);
+        for (id, wrapped) in keys.wrapped() {
+            match self.unwrap(id, wrapped).await {
+                Ok(key) => unwrapped.push(key),
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        let mut known = self.known();
+        known.trouble = trouble.as_ref().map(ToString::to_string);
+        unwrapped.extend(known.keys.open.iter().cloned());
+        known.keys = Arc::new(Keys::new(known.keys.lines.clone(), &unwrapped));
+        trouble.map_or(Ok(()), Err)
+    }
+
+    async fn unwrap(&self, id: KeyId, wrapped: &Wrapped) -> Result<Key> {
+        let wrapping = self.wrapping.as_ref().ok_or_else(|| self.still_wrapped(id))?;
+        let key = wrapping.unwrap(wrapped).await?.try_into().ok().map(Key::new);
+        key.filter(|key| key.id() == id).ok_or_else(|| {
+            Error::Damaged(format!(
+                "what {} has unwrapped is not key {id} of {}: restore the file from a backup",
+                wrapped.by,
+                self.path.display()
+            ))
+        })
+    }
+
+    fn still_wrapped(&self, id: KeyId) -> Error {
+        let path = self.path.display();
+        Error::Unavailable(match (&self.wrapping, &self.known().trouble) {
+            (None, _) => format!(
+                "key {id} in {path} is wrapped by a key of Azure Key Vault, and none is set up: `keyVaultKey` in provider.json says which"
+            ),
+            (Some(_), Some(trouble)) => format!("key {id} in {path} could not be unwrapped: {trouble}"),
+            (Some(_), None) => format!("key {id} in {path} is being unwrapped; repeat the request"),
+        })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The one that seals is the last.
+    /// All of the file. The one that seals is the last.
     pub fn ids(&self) -> Vec<KeyId> {
-        self.keys().all.iter().map(Key::id).collect()
+        self.keys().lines.all.iter().map(Line::id).collect()
+    }
+
+    /// Those that are not still wrapped.
+    pub fn open_ids(&self) -> Vec<KeyId> {
+        self.keys().open.iter().map(Key::id).collect()
+    }
+
+    /// Keys that lie in the file as they are, although there is a key to wrap them.
+    pub fn unwrapped_in_file(&self) -> Vec<KeyId> {
+        let keys = self.keys();
+        let plain = keys.lines.all.iter().filter(|line| matches!(line, Line::Plain(_)));
+        plain.filter(|_| self.wrapping.is_some()).map(Line::id).collect()
     }
 
     /// The one that shall seal when everybody has it.
     pub fn next(&self) -> Option<KeyId> {
-        self.keys().next
+        self.keys().lines.next
     }
 
-    /// The key that seals, and how long this process has known that, as the file says now.
+    /// The key that seals, and how long this process has known that, as the file says now. [`Error::Unavailable`] while it cannot
+    /// be used.
     pub fn newest(&self) -> Result<(KeyId, Duration)> {
         self.look_again()?;
-        let known = self.known();
-        let newest = known.keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
-        Ok((newest.id(), known.since.elapsed()))
+        let id = self.newest_key()?.id();
+        Ok((id, self.known().since.elapsed()))
+    }
+
+    fn newest_key(&self) -> Result<Key> {
+        let keys = self.keys();
+        let id = keys.newest_id().ok_or_else(|| key_file::empty(&self.path))?;
+        keys.get(id).cloned().ok_or_else(|| self.still_wrapped(id))
     }
 
     /// [`Error::Unavailable`] while the file cannot be read.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>> {
         self.look_again()?;
-        let keys = self.keys();
-        let newest = keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let newest = self.newest_key()?;
         let data_key = random().map_err(|error| Error::Unavailable(error.to_string()))?;
         let data_key = Key::new(data_key);
-        let mut sealed = wrap(newest, &data_key);
+        let mut sealed = wrap(&newest, &data_key);
         sealed.extend(data_key.seal(context.as_bytes(), plain));
         Ok(sealed)
     }
@@ -108,7 +237,7 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Bare(text) => {
                 let keys = self.keys();
-                keys.all.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
+                keys.open.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
             }
             Sealed::Envelope { id, wrapped, text } => {
                 let key = self.find(context, id)?;
@@ -121,8 +250,7 @@ impl SealingKeys {
 
     /// The same secret under the newest key; `None`: it is already.
     pub fn rewrap(&self, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>> {
-        let keys = self.keys();
-        let newest = keys.all.last().ok_or_else(|| key_file::empty(&self.path))?;
+        let newest = self.newest_key()?;
         match Sealed::of(context, sealed)? {
             Sealed::Bare(_) => self.seal(context, &self.open(context, sealed)?).map(Some),
             Sealed::Envelope { id, .. } if id == newest.id() => Ok(None),
@@ -131,7 +259,7 @@ impl SealingKeys {
                 let data_key = data_key.ok_or_else(|| {
                     Error::Damaged(format!("the secret of {context} has a data key that was changed"))
                 })?;
-                Ok(Some([wrap(newest, &data_key), text.to_vec()].concat()))
+                Ok(Some([wrap(&newest, &data_key), text.to_vec()].concat()))
             }
         }
     }
@@ -141,7 +269,7 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Envelope { id, .. } => Ok(id),
             Sealed::Bare(text) => {
-                let keys = &self.keys().all;
+                let keys = &self.keys().open;
                 let key = keys.iter().find(|key| key.open(context.as_bytes(), text).is_some());
                 let known = || keys.iter().map(|key| key.id().to_string()).collect::<Vec<_>>().join(", ");
                 key.map(Key::id).ok_or_else(|| {
@@ -155,27 +283,31 @@ impl SealingKeys {
         }
     }
 
-    /// Makes the next key, in the file first; if there is one already, that is it.
-    pub fn add_next(&self) -> Result<KeyId> {
-        let key = Key::new(random().map_err(|error| key_file::unavailable(&self.path, "add to", &error))?);
-        key_file::change(&self.path, |keys| {
-            if keys.next.is_none() {
-                keys.next = Some(key.id());
-                keys.all.insert(0, key);
+    /// Makes the next key, in the file first; if there is one already, that is it. It is wrapped if there is a key for that.
+    pub async fn add_next(&self) -> Result<KeyId> {
+        let key = new_key(&self.path)?;
+        let line = match &self.wrapping {
+            Some(wrapping) => wrapped(wrapping.as_ref(), &key).await?,
+            None => Line::Plain(key),
+        };
+        key_file::change(&self.path, |lines| {
+            if lines.next.is_none() {
+                lines.next = Some(line.id());
+                lines.all.insert(0, line);
             }
         })?;
-        self.reload()?;
+        self.refresh().await?;
         self.next().ok_or_else(|| key_file::empty(&self.path))
     }
 
     /// The next key seals from now on. That everybody has it, the caller has made sure of.
     pub fn promote(&self, id: KeyId) -> Result<()> {
-        key_file::change(&self.path, |keys| {
-            if keys.next.take_if(|next| *next == id).is_some() {
-                let (next, mut all): (Vec<Key>, Vec<Key>) =
-                    keys.all.drain(..).partition(|key| key.id() == id);
+        key_file::change(&self.path, |lines| {
+            if lines.next.take_if(|next| *next == id).is_some() {
+                let (next, mut all): (Vec<Line>, Vec<Line>) =
+                    lines.all.drain(..).partition(|line| line.id() == id);
                 all.extend(next);
-                keys.all = all;
+                lines.all = all;
             }
         })?;
         self.reload()
@@ -183,26 +315,28 @@ impl SealingKeys {
 
     /// Takes a key out of the file. That nothing needs it, the caller has made sure of.
     pub fn remove(&self, id: KeyId) -> Result<()> {
-        key_file::change(&self.path, |keys| {
-            keys.all.retain(|key| key.id() != id);
-            keys.next.take_if(|next| *next == id);
+        key_file::change(&self.path, |lines| {
+            lines.all.retain(|line| line.id() != id);
+            lines.next.take_if(|next| *next == id);
         })?;
         self.reload()
     }
 
     fn find(&self, context: &str, id: KeyId) -> Result<Key> {
-        let of = |keys: &Keys| keys.all.iter().find(|key| key.id() == id).cloned();
-        if let Some(key) = of(&self.keys()) {
-            return Ok(key);
+        if let Some(key) = self.keys().get(id) {
+            return Ok(key.clone());
         }
         self.look_again()?;
-        of(&self.keys()).ok_or_else(|| {
-            Error::Damaged(format!(
+        let keys = self.keys();
+        match keys.get(id) {
+            Some(key) => Ok(key.clone()),
+            None if keys.lines.all.iter().any(|line| line.id() == id) => Err(self.still_wrapped(id)),
+            None => Err(Error::Damaged(format!(
                 "the secret of {context} is sealed with key {id}, which is not in {}: put that key back into the file, above the last \
                  line (the last key seals), from where it was made or from a copy of the file",
                 self.path.display()
-            ))
-        })
+            ))),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -220,12 +354,13 @@ impl SealingKeys {
     }
 
     fn reload(&self) -> Result<()> {
-        let (keys, stamp) = read(&self.path)?;
+        let (lines, stamp) = read(&self.path)?;
         let mut known = self.known();
-        if known.keys.all.last().map(Key::id) != keys.all.last().map(Key::id) {
+        let keys = Keys::new(lines, &known.keys.open);
+        if known.keys.newest_id() != keys.newest_id() {
             known.since = Instant::now();
         }
-        (known.keys, known.stamp) = (keys, stamp);
+        (known.keys, known.stamp) = (Arc::new(keys), stamp);
         Ok(())
     }
 }
@@ -237,9 +372,17 @@ impl std::fmt::Debug for SealingKeys {
 }
 
 /// The stamp is that of before: what changes while it is read is read again.
-fn read(path: &Path) -> Result<(Arc<Keys>, Stamp)> {
+fn read(path: &Path) -> Result<(Lines, Stamp)> {
     let stamp = Stamp::of(path).map_err(|error| key_file::unavailable(path, "read", &error))?;
-    Ok((Arc::new(key_file::load(path)?), stamp))
+    Ok((key_file::load(path)?, stamp))
+}
+
+fn new_key(path: &Path) -> Result<Key> {
+    random().map(Key::new).map_err(|error| key_file::unavailable(path, "make a key for", &error))
+}
+
+async fn wrapped(wrapping: &dyn WrappingKey, key: &Key) -> Result<Line> {
+    Ok(Line::Wrapped(key.id(), wrapping.wrap(key.bytes()).await?))
 }
 
 /// The parts of what is stored.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use livedata_entra::Identity;
 use livedata_pki::{Authority, trust};
 use livedata_storage_account::{
-    Cloud, Identity, LookUpError, ManagementClient, NetworkRules, Settings, StorageAccounts,
+    Cloud, LookUpError, ManagementClient, NetworkRules, Settings, StorageAccounts,
 };
 use url::Url;
 

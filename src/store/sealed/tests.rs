@@ -12,9 +12,13 @@ fn reason<T: std::fmt::Debug>(result: crate::Result<T>) -> String {
     result.unwrap_err().to_string()
 }
 
+fn add_next(keys: &SealingKeys) -> crate::Result<super::KeyId> {
+    futures::executor::block_on(keys.add_next())
+}
+
 /// A key that seals from now on.
 fn renew(keys: &SealingKeys) -> super::KeyId {
-    let id = keys.add_next().unwrap();
+    let id = add_next(keys).unwrap();
     keys.promote(id).unwrap();
     id
 }
@@ -160,9 +164,9 @@ fn the_next_key_opens_and_does_not_seal() {
     let path = folder.path().join("seal.key");
     let keys = SealingKeys::load_or_create(&path).unwrap();
     let first = keys.ids()[0];
-    let next = keys.add_next().unwrap();
+    let next = add_next(&keys).unwrap();
     assert_eq!((keys.ids(), keys.next()), (vec![next, first], Some(next)));
-    assert_eq!(keys.add_next().unwrap(), next, "there is one at a time");
+    assert_eq!(add_next(&keys).unwrap(), next, "there is one at a time");
     let early = keys.seal("c", b"secret").unwrap();
     assert_eq!(keys.needed("c", &early).unwrap(), first);
     assert_eq!(keys.newest().unwrap().0, first);
@@ -195,7 +199,7 @@ fn there_is_one_next_key_whoever_makes_it() {
     SealingKeys::load_or_create(&path).unwrap();
     let made: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| SealingKeys::load(&path).unwrap().add_next().unwrap())).collect();
+            (0..8).map(|_| scope.spawn(|| add_next(&SealingKeys::load(&path).unwrap()).unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(SealingKeys::load(&path).unwrap().ids().len(), 2);
@@ -231,7 +235,7 @@ fn a_damaged_key_file_is_not_replaced() {
     for bad in ["short", "", "# none\n", &good.replace(last, "nonsense"), &good.replace(last, &swapped)] {
         std::fs::write(&path, bad).unwrap();
         assert!(damaged(SealingKeys::load_or_create(&path)), "{bad}");
-        assert!(damaged(keys.add_next()), "{bad}");
+        assert!(damaged(add_next(&keys)), "{bad}");
         assert_eq!(std::fs::read(&path).unwrap(), bad.as_bytes());
         // Who runs opens with what it has; what would be sealed now might not be opened by anybody later.
         assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");

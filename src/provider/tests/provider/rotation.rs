@@ -159,7 +159,7 @@ async fn a_key_that_is_or_may_be_needed_is_not_removed() {
     let (store, keys) = (world.store.as_ref(), SealingKeys::load(file(&world)).unwrap());
     let first = keys.ids()[0];
     assert!(matches!(remove(store, &keys, first).await, Err(RotationError::Newest(_))));
-    let second = keys.add_next().unwrap();
+    let second = keys.add_next().await.unwrap();
     keys.promote(second).unwrap();
     make_older(&world);
     let needed = remove(store, &keys, first).await;

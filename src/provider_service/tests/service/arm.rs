@@ -1,7 +1,5 @@
 //! Who may call the ARM listener of a provider that runs from its folder, with ARM's list on a real HTTPS server.
 
-#![expect(clippy::unwrap_used, reason = "a failed set-up fails the test")]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use livedata_pki::{Authority, Identity, PublishedCertificates, file, trust};
 use livedata_provider_service::arm_certificates::{ArmCertificates, FetchError, Pace, fetch};
-use livedata_provider_service::{
-    Arm, Azure, AzureIdentity, Compat, Enrolment, Error, FRONT_DOOR_URI, ProviderConfig, Relay, RelayRule,
-    start,
-};
+use livedata_provider_service::{Error, FRONT_DOOR_URI, start};
 use tempfile::TempDir;
 use url::Url;
 
@@ -111,33 +106,7 @@ impl Site {
     /// A provider's folder.
     fn provider(&self, certificates_from: Option<Url>) -> std::path::PathBuf {
         let folder = self.folder.path().join("provider");
-        let rule = |name: &str| RelayRule { name: name.to_owned(), key: "key".to_owned() };
-        let any = "127.0.0.1:0".parse().unwrap();
-        ProviderConfig {
-            namespace: "LiveData.Platform".to_owned(),
-            compat: Compat::default(),
-            store: "provider.db".to_owned(),
-            sealing_key: "sealing.key".into(),
-            agent_authority: "agents".into(),
-            arm: Arm { listen: any, certificates_from },
-            enrolment: Enrolment { listen: any, url: "https://localhost:1/".parse().unwrap() },
-            custom_providers: None,
-            relay: Relay {
-                url: "wss://localhost:1".parse().unwrap(),
-                send_rule: rule("send"),
-                listen_rule: rule("listen"),
-            },
-            azure: Azure {
-                cloud: Some("AzureChinaCloud".to_owned()),
-                addresses: None,
-                identity: AzureIdentity::ManagedIdentity { client_id: None },
-            },
-            retry_after_seconds: 10,
-            health: None,
-            audit_log: "audit.log".into(),
-        }
-        .save(&folder)
-        .unwrap();
+        crate::config(certificates_from).save(&folder).unwrap();
         self.servers.issue_server(&["localhost"], &[]).unwrap().save(&folder, "server").unwrap();
         file::write(&folder.join("authorities.pem"), self.servers.certificate_pem(), file::PUBLIC).unwrap();
         folder

@@ -3,18 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::Headers;
 use azure_core::http::{
-    AsyncRawResponse, Body, ClientOptions, HttpClient, Request, RetryOptions, Transport as CoreTransport,
+    AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, Transport as CoreTransport,
 };
-use azure_core_021::auth::AccessToken;
-use azure_core_021::error::{Error as ManagementError, ErrorKind as ManagementErrorKind};
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
@@ -23,10 +19,9 @@ use azure_identity::{
 use serde::Deserialize;
 use url::Url;
 
-/// Time for one request of a token.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::transport::Transport;
 
-/// Whose token goes with a look-up.
+/// Whose token goes with a request.
 #[derive(Clone)]
 pub enum Identity {
     /// An application, which proves itself by a secret.
@@ -48,27 +43,23 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The identity's credential, as `azure_mgmt_storage` takes it.
-pub(crate) fn credential(
+/// The identity's credential. Asks for no token yet. `authority`: where tokens come from, e.g. `https://login.microsoftonline.com`.
+pub fn credential(
     identity: Identity,
     authority: &Url,
     tls: rustls::ClientConfig,
-) -> azure_core::Result<Arc<dyn azure_core_021::auth::TokenCredential>> {
-    let builder =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(REQUEST_TIMEOUT);
-    let builder = match &identity {
+) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    let transport = match &identity {
         // Its tokens come from an address of this machine, without TLS, which no proxy knows.
-        Identity::Managed { .. } => builder.no_proxy(),
-        _ => builder.tls_backend_preconfigured(tls),
+        Identity::Managed { .. } => Transport::to_this_machine()?,
+        _ => Transport::new(tls)?,
     };
-    let http =
-        builder.build().map_err(|error| Error::with_error(ErrorKind::Other, error, "no HTTP client"))?;
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = authority.to_string();
     let client_options = ClientOptions {
-        transport: Some(CoreTransport::new(Arc::new(TokenTransport(http)))),
+        transport: Some(CoreTransport::new(Arc::new(TokenTransport(transport)))),
         cloud: Some(Arc::new(cloud.into())),
-        // Whoever asks for an account decides about repeating.
+        // Whoever asks decides about repeating.
         retry: RetryOptions::none(),
         ..ClientOptions::default()
     };
@@ -91,41 +82,7 @@ pub(crate) fn credential(
             }))?
         }
     };
-    Ok(Arc::new(Bridge(made)))
-}
-
-/// A credential of azure_core 1 where azure_core 0.21 wants its own kind.
-#[derive(Debug)]
-struct Bridge(Arc<dyn TokenCredential>);
-
-#[async_trait]
-impl azure_core_021::auth::TokenCredential for Bridge {
-    async fn get_token(&self, scopes: &[&str]) -> azure_core_021::Result<AccessToken> {
-        let token = self.0.get_token(scopes, None).await.map_err(refusal)?;
-        Ok(AccessToken::new(token.token.secret().to_owned(), token.expires_on))
-    }
-
-    /// Nothing to clear: a token is kept until shortly before it ends, and rights are looked up with each request.
-    async fn clear_cache(&self) -> azure_core_021::Result<()> {
-        Ok(())
-    }
-}
-
-/// An authority that knows us and says no is the same as a 401 of the service itself.
-fn refusal(error: Error) -> ManagementError {
-    let cause = error.downcast_ref::<Error>().unwrap_or(&error);
-    match cause.kind() {
-        ErrorKind::HttpResponse { status, .. } if status.is_client_error() => ManagementError::message(
-            ManagementErrorKind::http_response(azure_core_021::StatusCode::Unauthorized, None),
-            format!("no token was granted: {cause}"),
-        ),
-        // Set up in a way that can never work, e.g. a token file that is not there.
-        ErrorKind::Credential => ManagementError::message(
-            ManagementErrorKind::http_response(azure_core_021::StatusCode::Unauthorized, None),
-            format!("no token could be asked for: {cause}"),
-        ),
-        _ => ManagementError::new(ManagementErrorKind::Io, error),
-    }
+    Ok(made)
 }
 
 #[derive(Default, Deserialize)]
@@ -138,32 +95,12 @@ struct Refusal {
 /// Carries requests of tokens. A refusal becomes an error here, with the authority's reason: azure_identity 1.0 cannot read
 /// one whose description holds an escape, as Entra ID's do.
 #[derive(Debug)]
-struct TokenTransport(reqwest::Client);
+struct TokenTransport(Transport);
 
 #[async_trait]
 impl HttpClient for TokenTransport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let io = |error: reqwest::Error| {
-            Error::with_error(ErrorKind::Io, error.without_url(), "the authority did not answer")
-        };
-        let Body::Bytes(body) = request.body() else {
-            return Err(Error::with_message(ErrorKind::Other, "requests of tokens are not streamed"));
-        };
-        let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes())
-            .map_err(|error| Error::with_error(ErrorKind::Other, error, "not an HTTP method"))?;
-        let mut outgoing = self.0.request(method, request.url().clone()).body(body.clone());
-        for (name, value) in request.headers().iter() {
-            outgoing = outgoing.header(name.as_str(), value.as_str());
-        }
-        let response = outgoing.send().await.map_err(io)?;
-        let status = response.status().as_u16();
-        let mut headers = Headers::new();
-        for (name, value) in response.headers() {
-            if let Ok(value) = value.to_str() {
-                headers.insert(name.as_str().to_owned(), value.to_owned());
-            }
-        }
-        let body = response.bytes().await.map_err(io)?;
+        let (status, headers, body) = self.0.send(request).await?;
         if matches!(status, 400 | 401 | 403) {
             let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
             let kind =
