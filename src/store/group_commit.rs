@@ -21,10 +21,7 @@ const BATCH: usize = 256;
 pub trait Committer: Send + 'static {
     /// One outcome per change, in order, known to be durable. `Err`: the transaction as a whole failed, and none of the changes
     /// happened as far as can be told; the next call begins on a new connection.
-    fn commit(
-        &mut self,
-        changes: &[Change],
-    ) -> impl Future<Output = std::result::Result<Vec<Result<()>>, sqlx::Error>> + Send;
+    fn commit(&mut self, changes: Vec<Change>) -> impl Future<Output = Result<Vec<Result<()>>>> + Send;
 
     /// Nothing more will come.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -96,14 +93,15 @@ async fn run(mut committer: impl Committer, mut queue: mpsc::Receiver<Request>, 
     while queue.recv_many(&mut requests, BATCH).await > 0 {
         let (changes, replies): (Vec<_>, Vec<_>) =
             requests.drain(..).map(|request| (request.change, request.reply)).unzip();
-        let outcomes = match committer.commit(&changes).await {
+        let count = changes.len();
+        let outcomes = match committer.commit(changes).await {
             Ok(outcomes) => {
                 counters.count(outcomes.iter().filter(|outcome| outcome.is_ok()).count());
                 outcomes
             }
             Err(error) => {
-                tracing::error!(%error, changes = changes.len(), "a transaction of the store failed");
-                changes.iter().map(|_| Err(crate::failed(&error))).collect()
+                tracing::error!(%error, changes = count, "a transaction of the store failed");
+                std::iter::repeat_with(|| Err(error.clone())).take(count).collect()
             }
         };
         for (reply, outcome) in replies.into_iter().zip(outcomes) {

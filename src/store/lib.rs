@@ -36,7 +36,7 @@ pub struct Record {
     pub body: Vec<u8>,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// An expectation did not hold; nothing was written.
     #[error("{collection}/{key} has changed since it was read")]

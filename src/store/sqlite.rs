@@ -5,8 +5,12 @@
 //!
 //! [`GroupCommit`] owns the only writing connection. Readers use a small pool; the write-ahead log lets them read while the
 //! writer writes. The file is readable by its owner only; secrets in it are [`crate::sealed`] besides.
+//!
+//! Both go through rusqlite: a statement takes microseconds, and sqlx hands each to a thread of its own and back, which takes many
+//! times that (docs/decisions). Schema, backup and restore go through sqlx, as PostgreSQL does.
 
 mod batch;
+mod readers;
 #[cfg(test)]
 mod tests;
 
@@ -15,25 +19,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
+use rusqlite::types::Value;
+use rusqlite::{ErrorCode, OpenFlags, OptionalExtension, named_params};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection, Row};
 
 use crate::group_commit::{Counters, GroupCommit};
 use crate::schema::{self, Schema};
-use crate::{Change, Error, Record, Result, Store, failed, range};
+use crate::{Change, Error, Record, Result, Store, range};
 use batch::Writer;
+use readers::Readers;
 
-/// Reads are short and served from the page cache: more readers than this only compete for the processor.
-const READERS: u32 = 4;
 /// How long a statement waits for a lock that another process holds, for example a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct SqliteStore {
-    readers: SqlitePool,
+    readers: Readers,
     writer: GroupCommit,
     path: PathBuf,
 }
@@ -43,24 +45,18 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let (connection, _) = connect_or_create(path).await?;
-        Self::with(path, connection, options(path)).await
+        let store = Self::with(&File { path: path.to_owned(), most_pages: None });
+        // Not before: the last connection to leave takes the log away.
+        connection.close().await.map_err(|error| unusable(path, &error))?;
+        store
     }
 
-    async fn with(path: &Path, connection: SqliteConnection, options: SqliteConnectOptions) -> Result<Self> {
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .min_connections(1)
-            // A connection to a file does not go stale.
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone().pragma("query_only", "on"))
-            .await
-            .map_err(|error| unusable(path, &error))?;
+    fn with(file: &File) -> Result<Self> {
+        let opened = |error: rusqlite::Error| unusable(&file.path, &error);
         Ok(Self {
-            readers,
-            writer: GroupCommit::start(Writer::new(options, connection)),
-            path: path.to_owned(),
+            readers: Readers::open(file).map_err(opened)?,
+            writer: GroupCommit::start(Writer::open(file.clone()).map_err(opened)?),
+            path: file.path.clone(),
         })
     }
 
@@ -74,17 +70,16 @@ impl SqliteStore {
     }
 }
 
+/// On the caller's thread: a page comes from the cache in less time than another thread takes to wake.
 #[async_trait]
 impl Store for SqliteStore {
     async fn get(&self, collection: &str, key: &str) -> Result<Option<Record>> {
-        sqlx::query("SELECT key, version, body FROM records WHERE collection = ? AND key = ?")
-            .bind(collection)
-            .bind(key)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(|error| failed(&error))?
-            .map(|row| record(&row))
-            .transpose()
+        self.readers.with(|connection| {
+            connection
+                .prepare_cached("SELECT key, version, body FROM records WHERE collection = ? AND key = ?")?
+                .query_row((collection, key), read)
+                .optional()
+        })
     }
 
     async fn list(
@@ -95,28 +90,61 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Record>> {
         let range = range::of(prefix, after);
-        let query = sqlx::query(
-            "SELECT key, version, body FROM records WHERE collection = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
-        )
-        .bind(collection)
-        .bind(range.start);
-        let query = match range.end {
-            Some(end) => query.bind(end),
-            // In SQLite every text sorts before every blob: this bound lets all keys through and still uses the index.
-            None => query.bind(Vec::<u8>::new()),
-        };
-        query
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| failed(&error))?
-            .iter()
-            .map(record)
-            .collect()
+        // In SQLite every text sorts before every blob: that bound lets all keys through and still uses the index.
+        let end = range.end.map_or_else(|| Value::Blob(Vec::new()), Value::Text);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT key, version, body FROM records \
+                     WHERE collection = :collection AND key >= :start AND key < :end ORDER BY key LIMIT :limit",
+                )?
+                .query_map(
+                    named_params! { ":collection": collection, ":start": range.start, ":end": end, ":limit": limit },
+                    read,
+                )?
+                .collect()
+        })
     }
 
     async fn commit(&self, change: Change) -> Result<()> {
         self.writer.commit(change).await
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record { key: row.get(0)?, version: row.get::<_, i64>(1)?.cast_unsigned(), body: row.get(2)? })
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    let told = error.to_string();
+    match error {
+        error if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Error::Full(told),
+        rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) => Error::Damaged(told),
+        _ => Error::Unavailable(told),
+    }
+}
+
+/// A file that has its schema.
+#[derive(Clone, Debug)]
+struct File {
+    path: PathBuf,
+    /// Tests give it no more.
+    most_pages: Option<u32>,
+}
+
+impl File {
+    fn connect(&self) -> rusqlite::Result<rusqlite::Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        if let Some(pages) = self.most_pages {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        Ok(connection)
     }
 }
 

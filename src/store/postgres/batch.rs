@@ -57,12 +57,12 @@ impl Writer {
 impl Committer for Writer {
     /// A server that refuses what a change holds means that one: then each is tried by itself. After any other failure nobody
     /// knows whether the batch took effect, and it must not take effect twice.
-    async fn commit(&mut self, changes: &[Change]) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
-        let refused = match self.transact(changes).await {
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<Vec<Result<()>>> {
+        let refused = match self.transact(&changes).await {
             Err(sqlx::Error::Database(refused)) if changes.len() > 1 && is_about_content(&*refused) => {
                 refused
             }
-            done => return done,
+            done => return done.map_err(|error| failed(&error)),
         };
         tracing::warn!(%refused, changes = changes.len(), "a batch was refused; its changes are tried one by one");
         let mut outcomes = Vec::with_capacity(changes.len());

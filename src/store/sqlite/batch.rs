@@ -1,37 +1,45 @@
 //! One transaction for many changes.
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::{File, failed};
 use crate::group_commit::Committer;
-use crate::{Change, Error, Expectation, Result, Write, failed};
+use crate::{Change, Error, Expectation, Result, Write};
 
 pub struct Writer {
-    options: SqliteConnectOptions,
+    file: File,
     /// `None` after a transaction failed as a whole: the next batch starts on a new connection.
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
 }
 
 impl Writer {
-    pub fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, connection: Some(connection) }
+    pub fn open(file: File) -> rusqlite::Result<Self> {
+        Ok(Self { connection: Some(file.connect()?), file })
     }
 }
 
 impl Committer for Writer {
-    async fn commit(&mut self, changes: &[Change]) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => SqliteConnection::connect_with(&self.options).await?,
-        };
-        let outcomes = commit(&mut connection, changes).await?;
+    /// On a thread that may wait for the disk.
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<Vec<Result<()>>> {
+        let (file, connection) = (self.file.clone(), self.connection.take());
+        let committed = tokio::task::spawn_blocking(move || {
+            let connection = match connection {
+                Some(connection) => connection,
+                None => file.connect()?,
+            };
+            let outcomes = commit(&connection, &changes)?;
+            Ok((connection, outcomes))
+        });
+        let committed =
+            committed.await.map_err(|_| Error::Unavailable("the store's writer broke".to_owned()))?;
+        let (connection, outcomes) = committed.map_err(|error: rusqlite::Error| failed(&error))?;
         self.connection = Some(connection);
         Ok(outcomes)
     }
 
     async fn close(self) {
         if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
+            && let Err((_, error)) = connection.close()
         {
             tracing::warn!(%error, "the store's file did not close cleanly; its log is replayed at the next start");
         }
@@ -39,80 +47,64 @@ impl Committer for Writer {
 }
 
 /// One outcome per change, in order, known to be on disk. `Err`: the transaction as a whole failed and none of the changes
-/// happened.
-async fn commit(
-    connection: &mut SqliteConnection,
-    changes: &[Change],
-) -> std::result::Result<Vec<Result<()>>, sqlx::Error> {
+/// happened, as soon as the connection is closed.
+fn commit(connection: &Connection, changes: &[Change]) -> rusqlite::Result<Vec<Result<()>>> {
     // Immediate: the lock is taken at once, so that no expectation is checked against a state that could still move.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    run(connection, "BEGIN IMMEDIATE")?;
     let mut outcomes = Vec::with_capacity(changes.len());
     for change in changes {
-        outcomes.push(apply(&mut transaction, change).await?);
+        outcomes.push(apply(connection, change)?);
     }
-    transaction.commit().await?;
+    run(connection, "COMMIT")?;
     Ok(outcomes)
 }
 
 /// Applies one change, or leaves no trace of it. `Err`: its traces could not be undone, so nothing may be committed.
-async fn apply(
-    connection: &mut SqliteConnection,
-    change: &Change,
-) -> std::result::Result<Result<()>, sqlx::Error> {
+fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<Result<()>> {
     for expectation in &change.expectations {
-        if version(connection, expectation).await? != expectation.version.map(u64::cast_signed) {
+        if version(connection, expectation)? != expectation.version.map(u64::cast_signed) {
             let Expectation { collection, key, .. } = expectation;
             return Ok(Err(Error::Conflict { collection: (*collection).to_owned(), key: key.clone() }));
         }
     }
-    // A nested transaction is a savepoint: a write that fails takes back only the writes of its own change.
-    let mut savepoint = connection.begin().await?;
+    // A write that fails takes back only the writes of its own change.
+    run(connection, "SAVEPOINT change")?;
     for one in &change.writes {
-        if let Err(error) = write(&mut savepoint, one).await {
+        if let Err(error) = write(connection, one) {
             // A full disk may have taken back the whole transaction already: then its reason counts.
-            return match savepoint.rollback().await {
-                Ok(()) => Ok(Err(failed(&error))),
-                Err(_) => Err(error),
-            };
+            if connection.is_autocommit() || run(connection, "ROLLBACK TO change").is_err() {
+                return Err(error);
+            }
+            run(connection, "RELEASE change")?;
+            return Ok(Err(failed(&error)));
         }
     }
-    savepoint.commit().await?;
+    run(connection, "RELEASE change")?;
     Ok(Ok(()))
 }
 
-async fn version(
-    connection: &mut SqliteConnection,
-    expectation: &Expectation,
-) -> std::result::Result<Option<i64>, sqlx::Error> {
-    sqlx::query("SELECT version FROM records WHERE collection = ? AND key = ?")
-        .bind(expectation.collection)
-        .bind(expectation.key.as_str())
-        .fetch_optional(connection)
-        .await?
-        .map(|row| row.try_get(0))
-        .transpose()
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute(()).map(drop)
 }
 
-async fn write(connection: &mut SqliteConnection, write: &Write) -> std::result::Result<(), sqlx::Error> {
+fn version(connection: &Connection, expectation: &Expectation) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT version FROM records WHERE collection = ? AND key = ?")?
+        .query_row((expectation.collection, expectation.key.as_str()), |row| row.get(0))
+        .optional()
+}
+
+fn write(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
     match write {
-        Write::Put { collection, key, body } => {
-            sqlx::query(
+        Write::Put { collection, key, body } => connection
+            .prepare_cached(
                 "INSERT INTO records (collection, key, version, body) VALUES (?, ?, 1, ?) \
                  ON CONFLICT (collection, key) DO UPDATE SET version = version + 1, body = excluded.body",
-            )
-            .bind(*collection)
-            .bind(key.as_str())
-            .bind(body.as_slice())
-            .execute(connection)
-            .await?;
-        }
-        Write::Remove { collection, key } => {
-            sqlx::query("DELETE FROM records WHERE collection = ? AND key = ?")
-                .bind(*collection)
-                .bind(key.as_str())
-                .execute(connection)
-                .await?;
-        }
+            )?
+            .execute(params![collection, key, body]),
+        Write::Remove { collection, key } => connection
+            .prepare_cached("DELETE FROM records WHERE collection = ? AND key = ?")?
+            .execute(params![collection, key]),
     }
-    Ok(())
+    .map(drop)
 }

@@ -172,8 +172,10 @@ async fn a_copy_taken_while_writing_opens_with_all_that_was_acknowledged() {
             assert!(before_copy.iter().all(|key| left.contains(key)), "an acknowledged change is missing");
         }
         reopened.commit(Change::new().put("left", "after", "crash")).await.unwrap();
-        let check: String =
-            sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&reopened.readers).await.unwrap();
+        let check: String = reopened
+            .readers
+            .with(|connection| connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)))
+            .unwrap();
         assert_eq!(check, "ok");
     }
 }
@@ -185,9 +187,7 @@ async fn a_full_store_says_so_reads_go_on_and_nothing_is_half_written() {
     let path = folder.path().join("store.db");
     let (connection, _) = super::connect_or_create(&path).await.unwrap();
     connection.close().await.unwrap();
-    let options = super::options(&path).pragma("max_page_count", "40");
-    let connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    let store = SqliteStore::with(&path, connection, options).await.unwrap();
+    let store = SqliteStore::with(&super::File { path: path.clone(), most_pages: Some(40) }).unwrap();
     let put = |number: u32| {
         let key = format!("{number:03}");
         store.commit(Change::new().put("left", &key, [7; 2000]).put("right", &key, [7; 2000]))
