@@ -71,7 +71,7 @@ enum Command {
 struct Of {
     /// The folder of `livedata provider`, whose configuration says all that the next two do, and which key of Azure Key Vault
     /// wraps the keys
-    #[arg(long, value_name = "FOLDER", conflicts_with = "sealing_key")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["store", "sealing_key"])]
     data: Option<PathBuf>,
     /// The store: an SQLite file (of `livedata dev`: FOLDER/provider.db), or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(
@@ -174,6 +174,12 @@ async fn rotate(location: &Location, store: &dyn Store, keys: &SealingKeys) -> a
     let begun = if done.resumed { "goes on; its key is" } else { "made key" };
     println!("{}: this rotation {begun} {}", keys.path().display(), done.key);
     println!("{location}: {} secrets, {} of them put under it now", done.secrets, done.rewrapped);
+    if keys.unwrapped_in_file().contains(&done.key) {
+        println!(
+            "Key {} was made before Azure Key Vault was set up and lies in the file as it is: run the same command again for one that is wrapped.",
+            done.key
+        );
+    }
     for key in done.unneeded {
         println!(
             "No secret needs key {key} any more. When every provider has the new file, and two minutes have passed, the same command with --remove {key}"

@@ -223,6 +223,7 @@ fn config(arm: u16, enrolment: u16, store: String) -> Result<ProviderConfig> {
         store,
         sealing_key: "sealing.key".into(),
         key_vault_key: None,
+        former_key_vault_keys: Vec::new(),
         agent_authority: "agents".into(),
         arm: Arm { listen: ([127, 0, 0, 1], arm).into(), certificates_from: None },
         enrolment: Enrolment { listen: ([127, 0, 0, 1], enrolment).into(), url: nowhere.clone() },

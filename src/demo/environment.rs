@@ -141,6 +141,7 @@ fn provider_config(
         store: options.provider_store.clone().unwrap_or_else(|| "../provider.db".to_owned()),
         sealing_key: "../sealing.key".into(),
         key_vault_key: None,
+        former_key_vault_keys: Vec::new(),
         agent_authority: "../agents".into(),
         arm: Arm { listen: loopback(ports.provider), certificates_from: None },
         enrolment: Enrolment {

@@ -122,6 +122,13 @@ impl From<Failure> for ArmError {
                 tracing::error!(%error, "store unavailable");
                 SERVICE_UNAVAILABLE.error("The provider cannot reach its store. Repeat the request later.")
             }
+            Failure::Store(error @ livedata_store::Error::KeyUnavailable(_)) => {
+                tracing::error!(%error, "a secret cannot be sealed or opened");
+                SERVICE_UNAVAILABLE.error(
+                    "The provider cannot use the keys that seal secrets, so nothing secret can be stored or read now; its log says why. \
+                     Repeat the request later.",
+                )
+            }
             Failure::Store(error @ livedata_store::Error::Full(_)) => {
                 tracing::error!(%error, "store full");
                 SERVICE_UNAVAILABLE.error(

@@ -127,6 +127,10 @@ impl Health {
     fn sealing_keys(&self) -> Check {
         let trouble = match self.core.sealing_keys.newest() {
             Err(error) => Some(format!("nothing can be sealed: {error}")),
+            Ok(_) if !self.core.sealing_keys.closed_ids().is_empty() => {
+                let ids = self.core.sealing_keys.closed_ids();
+                ids.first().and_then(|id| self.core.sealing_keys.must_be_open(*id).err()).map(|error| error.to_string())
+            }
             Ok(_) => self.core.leases.lacking_keys().map(|keys| {
                 format!("the file lacks keys with which others on this store seal: {keys}; copy the file from their machine")
             }),

@@ -94,7 +94,7 @@ impl MeasuredStore {
         let outcome = match result {
             Ok(_) => "ok",
             Err(Error::Conflict { .. }) => "conflict",
-            Err(Error::Unavailable(_)) => "unavailable",
+            Err(Error::Unavailable(_) | Error::KeyUnavailable(_)) => "unavailable",
             Err(Error::Full(_)) => "full",
             Err(Error::Damaged(_)) => "damaged",
             Err(Error::Newer { .. }) => "newer",

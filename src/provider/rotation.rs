@@ -33,8 +33,8 @@ pub enum RotationError {
     Keys(#[source] livedata_store::Error),
     #[error(
         "the file has the next key {key}, and {count} of the providers on this store do not have it yet, so nothing is sealed with it: \
-         copy the file to their machines (they notice it by themselves; one of an older version is brought to this one or stopped), \
-         then run the same command again"
+         copy the file to their machines (they notice it by themselves; what one has that cannot use it, its log and /readyz say; one of an \
+         older version is brought to this one or stopped), then run the same command again"
     )]
     NotEverywhere { key: KeyId, count: usize },
     #[error(
@@ -126,8 +126,11 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
     let ids = keys.ids();
     let newest = ids.last().copied();
     // A secret whose key is lost does not count: no rotation can help it.
-    let known = keys.open_ids();
-    let left = before.by_key.keys().any(|id| Some(*id) != newest && known.contains(id));
+    let left = before.by_key.keys().any(|id| Some(*id) != newest && ids.contains(id));
+    // One that is in the file and does not open now is not lost, and what it seals cannot be put under another one before it does.
+    for id in before.by_key.keys().filter(|id| ids.contains(id)) {
+        keys.must_be_open(*id).map_err(RotationError::Keys)?;
+    }
     let begun = keys.next().or(newest.filter(|_| left));
     let resumed = begun.is_some();
     let key = match begun {
@@ -145,6 +148,8 @@ pub async fn rotate(store: &dyn Store, keys: &SealingKeys) -> Result<Rotated, Ro
     if lacking > 0 {
         return Err(RotationError::NotEverywhere { key, count: lacking });
     }
+    // Also when an earlier rotation has made it, or another process: it must open here before anything is put under it.
+    keys.must_be_open(key).map_err(RotationError::Keys)?;
     keys.promote(key).map_err(RotationError::Keys)?;
     let mut rewrapped = 0;
     // A secret that was stored behind the walk, by a request that began before, is found by the next one.
@@ -183,8 +188,9 @@ pub async fn remove(store: &dyn Store, keys: &SealingKeys, key: KeyId) -> Result
     }
     let needed = survey(store, keys, Pass::Look).await?;
     // What cannot be read may need it.
-    if let Some(first) = needed.damaged.first() {
-        return Err(RotationError::Unreadable { count: needed.damaged.len(), first: first.clone() });
+    let closed = needed.damaged.len() + needed.unreadable.len();
+    if let Some(first) = needed.damaged.iter().chain(&needed.unreadable).next() {
+        return Err(RotationError::Unreadable { count: closed, first: first.clone() });
     }
     match needed.needs(key) {
         0 => keys.remove(key).map_err(RotationError::Keys),

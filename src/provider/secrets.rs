@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
-use crate::errors::{self, Outcome};
+use crate::errors::Outcome;
 
 /// Base64 of a sealed secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -50,13 +50,12 @@ pub fn seal(
     Ok(Some(Sealed(STANDARD.encode(sealed))))
 }
 
-/// Refused while the file of sealing keys cannot be read, whatever is wrong with it: that passes.
+/// Refused while the keys cannot be used, whatever is wrong with them: that passes.
 pub fn sealed(core: &Core, context: &str, plain: &[u8]) -> Outcome<Vec<u8>> {
-    core.sealing_keys.seal(context, plain).map_err(|error| {
-        tracing::error!(%error, "nothing can be sealed");
-        let message = "The provider's file of sealing keys cannot be read, so nothing secret can be stored now; its log says why. \
-                       Repeat the request later.";
-        errors::SERVICE_UNAVAILABLE.error(message).into()
+    core.sealing_keys.seal(context, plain).map_err(|error| match error {
+        // Of the file, not of a secret.
+        livedata_store::Error::Damaged(told) => livedata_store::Error::KeyUnavailable(told).into(),
+        error => error.into(),
     })
 }
 
@@ -75,7 +74,7 @@ pub async fn keep_keys(core: Arc<Core>, cancel: CancellationToken) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = core.sealing_keys.open_ids();
-    let mut told: Option<String> = None;
+    let mut told = None;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -85,16 +84,14 @@ pub async fn keep_keys(core: Arc<Core>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             refreshed = core.sealing_keys.refresh() => refreshed,
         };
-        let trouble = refreshed.err().map(|error| error.to_string());
+        // What an authority says has the time in it, and is another one each time.
+        let trouble = refreshed.as_ref().err().map(|_| core.sealing_keys.closed_ids());
         if trouble != told {
-            match &trouble {
-                Some(error) => {
-                    tracing::error!(
-                        error,
-                        "sealing keys cannot be read; what they seal is withheld from agents"
-                    )
+            match refreshed {
+                Err(error) => {
+                    tracing::error!(%error, "sealing keys cannot be used; what they seal is withheld from agents")
                 }
-                None => tracing::info!("all sealing keys can be read again"),
+                Ok(()) => tracing::info!("all sealing keys can be used again"),
             }
             told = trouble;
         }

@@ -38,6 +38,9 @@ pub struct ProviderConfig {
     /// they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_vault_key: Option<Url>,
+    /// Keys of Azure Key Vault that wrapped some of them before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_key_vault_keys: Vec<Url>,
     #[serde(default = "default_agent_authority")]
     pub agent_authority: PathBuf,
     pub arm: Arm,

@@ -74,6 +74,8 @@ pub enum Error {
         "the secret path of custom providers cannot be used; give customProviders.secret at least 32 random characters"
     )]
     CustomProviders(#[from] provider::WeakSecret),
+    #[error("the file of sealing keys cannot be used")]
+    Keys(#[source] livedata_store::Error),
     #[error("Azure Key Vault cannot be asked")]
     KeyVault(#[from] livedata_key_vault::SetUpError),
     #[error("the look-up of storage accounts cannot be set up")]
@@ -249,8 +251,10 @@ fn wrapping_key(folder: &Path, config: &ProviderConfig) -> Result<Option<Arc<dyn
     let authorities = pki::file::read(&folder.join("authorities.pem"))?;
     let key = KeyVaultKey::new(livedata_key_vault::Settings {
         key,
+        former: config.former_key_vault_keys.clone(),
         identity: config.azure.identity.clone().into(),
         authority: config.azure.cloud()?.authority,
+        named_cloud: config.azure.addresses.is_none(),
         tls: trusted(authorities.as_deref())?,
     })?;
     Ok(Some(Arc::new(key)))
@@ -260,15 +264,18 @@ fn wrapping_key(folder: &Path, config: &ProviderConfig) -> Result<Option<Arc<dyn
 /// wrapped is asked for again and again.
 async fn sealing_keys(folder: &Path, config: &ProviderConfig) -> Result<SealingKeys, Error> {
     let path = folder.join(&config.sealing_key);
-    let Some(wrapping) = wrapping_key(folder, config)? else { return Ok(SealingKeys::load_or_create(path)?) };
-    let keys = SealingKeys::load_or_create_wrapped(&path, wrapping).await?;
+    let Some(wrapping) = wrapping_key(folder, config)? else {
+        return SealingKeys::load_or_create(path).map_err(Error::Keys);
+    };
+    let keys = SealingKeys::load_or_create_wrapped(&path, wrapping).await.map_err(Error::Keys)?;
     if let Err(error) = keys.refresh().await {
-        tracing::error!(%error, "the provider starts without its sealing keys: no secret can be stored or read");
+        tracing::error!(%error, "the provider starts without all of its sealing keys; what they seal cannot be read, and is withheld from agents");
     }
     if !keys.unwrapped_in_file().is_empty() {
         tracing::warn!(
             file = %path.display(),
-            "keys lie in the file as they are, not wrapped by Azure Key Vault: `livedata store rotate-key` replaces them"
+            "keys lie in the file as they are, not wrapped by Azure Key Vault: `livedata store rotate-key --data` replaces them, and takes them \
+             away with --remove"
         );
     }
     Ok(keys)
@@ -280,9 +287,10 @@ pub fn keys_and_store(folder: &Path) -> Result<(SealingKeys, String), Error> {
     let config = ProviderConfig::load(folder)?;
     let path = folder.join(&config.sealing_key);
     let keys = match wrapping_key(folder, &config)? {
-        None => SealingKeys::load(path)?,
-        Some(wrapping) => SealingKeys::load_wrapped(path, wrapping)?,
+        None => SealingKeys::load(path),
+        Some(wrapping) => SealingKeys::load_wrapped(path, wrapping),
     };
+    let keys = keys.map_err(Error::Keys)?;
     let store = match config.store {
         address if address.contains("://") => address,
         file => folder.join(file).display().to_string(),

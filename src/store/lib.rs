@@ -47,6 +47,9 @@ pub enum Error {
     /// The medium has no room left: nothing can be written, reading goes on.
     #[error("the store is full; make room for it: {0}")]
     Full(String),
+    /// A key that seals secrets cannot be had now: the file of keys cannot be read, or what wraps them does not answer.
+    #[error("the keys of secrets cannot be used: {0}")]
+    KeyUnavailable(String),
     /// Another program has migrated the store.
     #[error(
         "the store's schema has version {found}, and this program knows versions up to {known}: use the version of livedata \

@@ -57,25 +57,40 @@ struct Known {
     /// When the newest was first known to be it.
     since: Instant,
     /// Why keys could not be unwrapped when that was last tried.
-    trouble: Option<String>,
+    trouble: Vec<(KeyId, String)>,
 }
 
 /// What the file says, and as much of it as can be used.
 struct Keys {
     lines: Lines,
     /// In the order of the file; those that are still wrapped are missing.
-    open: Vec<Key>,
+    open: Vec<Open>,
+}
+
+#[derive(Clone)]
+struct Open {
+    key: Key,
+    /// What it was unwrapped from.
+    wrapped: Option<Wrapped>,
 }
 
 impl Keys {
-    /// Lines that are wrapped are known by those that were unwrapped before: an id is of one key.
-    fn new(lines: Lines, unwrapped: &[Key]) -> Self {
+    /// A line that is wrapped is open when just that was unwrapped before. A line that says something else now may open no
+    /// more at the next start, so nothing may be sealed on the strength of its id.
+    fn new(lines: Lines, unwrapped: &[Open]) -> Self {
         let open = |line: &Line| match line {
-            Line::Plain(key) => Some(key.clone()),
-            Line::Wrapped(id, _) => unwrapped.iter().find(|key| key.id() == *id).cloned(),
+            Line::Plain(key) => Some(Open { key: key.clone(), wrapped: None }),
+            Line::Wrapped(id, wrapped) => unwrapped
+                .iter()
+                .find(|open| open.key.id() == *id && open.wrapped.as_ref() == Some(wrapped))
+                .cloned(),
         };
         let open = lines.all.iter().filter_map(open).collect();
         Self { lines, open }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.open.iter().map(|open| &open.key)
     }
 
     fn newest_id(&self) -> Option<KeyId> {
@@ -83,7 +98,7 @@ impl Keys {
     }
 
     fn get(&self, id: KeyId) -> Option<&Key> {
-        self.open.iter().find(|key| key.id() == id)
+        self.keys().find(|key| key.id() == id)
     }
 
     fn wrapped(&self) -> impl Iterator<Item = (KeyId, &Wrapped)> {
@@ -121,7 +136,8 @@ impl SealingKeys {
     ) -> Result<Self> {
         let path = path.as_ref();
         if key_file::is_missing(path)? {
-            key_file::create(path, &wrapped(wrapping.as_ref(), &new_key(path)?).await?)?;
+            let (line, _) = wrap_with(wrapping.as_ref(), &new_key(path)?).await?;
+            key_file::create(path, &line)?;
         }
         Self::load_wrapped(path, wrapping)
     }
@@ -134,50 +150,60 @@ impl SealingKeys {
     fn new(path: &Path, wrapping: Option<Arc<dyn WrappingKey>>) -> Result<Self> {
         let (lines, stamp) = read(path)?;
         let keys = Arc::new(Keys::new(lines, &[]));
-        let known = Mutex::new(Known { keys, stamp, since: Instant::now(), trouble: None });
+        let known = Mutex::new(Known { keys, stamp, since: Instant::now(), trouble: Vec::new() });
         Ok(Self { path: path.to_owned(), wrapping, known })
     }
 
-    /// Looks at the file again and has unwrapped what is in it and is not known yet. [`Error::Unavailable`] if some could not be
+    /// Looks at the file again and has unwrapped what is in it and is not known yet. [`Error::KeyUnavailable`] if some could not be
     /// unwrapped; the others are known then all the same.
     pub async fn refresh(&self) -> Result<()> {
         self.look_again()?;
         let keys = self.keys();
-        let (mut unwrapped, mut trouble) = (Vec::new(), None);
+        let (mut unwrapped, mut trouble) = (Vec::new(), Vec::new());
         for (id, wrapped) in keys.wrapped() {
             match self.unwrap(id, wrapped).await {
-                Ok(key) => unwrapped.push(key),
-                Err(error) => trouble = trouble.or(Some(error)),
+                Ok(key) => unwrapped.push(Open { key, wrapped: Some(wrapped.clone()) }),
+                Err(error) => trouble.push((id, error)),
             }
         }
+        self.add(unwrapped);
+        let first = trouble.first().map(|(_, error)| error.clone());
+        self.known().trouble = trouble.into_iter().map(|(id, error)| (id, reason(error))).collect();
+        first.map_or(Ok(()), Err)
+    }
+
+    fn add(&self, mut unwrapped: Vec<Open>) {
         let mut known = self.known();
-        known.trouble = trouble.as_ref().map(ToString::to_string);
         unwrapped.extend(known.keys.open.iter().cloned());
         known.keys = Arc::new(Keys::new(known.keys.lines.clone(), &unwrapped));
-        trouble.map_or(Ok(()), Err)
     }
 
     async fn unwrap(&self, id: KeyId, wrapped: &Wrapped) -> Result<Key> {
         let wrapping = self.wrapping.as_ref().ok_or_else(|| self.still_wrapped(id))?;
-        let key = wrapping.unwrap(wrapped).await?.try_into().ok().map(Key::new);
-        key.filter(|key| key.id() == id).ok_or_else(|| {
-            Error::Damaged(format!(
-                "what {} has unwrapped is not key {id} of {}: restore the file from a backup",
-                wrapped.by,
-                self.path.display()
-            ))
-        })
+        unwrap_with(wrapping.as_ref(), id, wrapped).await
     }
 
     fn still_wrapped(&self, id: KeyId) -> Error {
         let path = self.path.display();
-        Error::Unavailable(match (&self.wrapping, &self.known().trouble) {
+        let trouble = self.known().trouble.iter().find(|(of, _)| *of == id).map(|(_, why)| why.clone());
+        Error::KeyUnavailable(match (&self.wrapping, trouble) {
             (None, _) => format!(
-                "key {id} in {path} is wrapped by a key of Azure Key Vault, and none is set up: `keyVaultKey` in provider.json says which"
+                "key {id} in {path} is wrapped by a key of Azure Key Vault, and this program was started without one: set `keyVaultKey` in \
+                 provider.json and restart the provider; `livedata store rotate-key` reads it with --data"
             ),
-            (Some(_), Some(trouble)) => format!("key {id} in {path} could not be unwrapped: {trouble}"),
-            (Some(_), None) => format!("key {id} in {path} is being unwrapped; repeat the request"),
+            (Some(_), Some(why)) => format!("key {id} in {path} could not be unwrapped: {why}"),
+            (Some(_), None) => format!("key {id} in {path} is being unwrapped"),
         })
+    }
+
+    /// Why a key of the file cannot be used.
+    pub fn must_be_open(&self, id: KeyId) -> Result<()> {
+        self.keys().get(id).map(drop).ok_or_else(|| self.still_wrapped(id))
+    }
+
+    /// Those that are still wrapped.
+    pub fn closed_ids(&self) -> Vec<KeyId> {
+        self.keys().wrapped().map(|(id, _)| id).collect()
     }
 
     pub fn path(&self) -> &Path {
@@ -191,7 +217,7 @@ impl SealingKeys {
 
     /// Those that are not still wrapped.
     pub fn open_ids(&self) -> Vec<KeyId> {
-        self.keys().open.iter().map(Key::id).collect()
+        self.keys().keys().map(Key::id).collect()
     }
 
     /// Keys that lie in the file as they are, although there is a key to wrap them.
@@ -206,8 +232,8 @@ impl SealingKeys {
         self.keys().lines.next
     }
 
-    /// The key that seals, and how long this process has known that, as the file says now. [`Error::Unavailable`] while it cannot
-    /// be used.
+    /// The key that seals, and how long this process has known that, as the file says now. [`Error::KeyUnavailable`] while it
+    /// cannot be used.
     pub fn newest(&self) -> Result<(KeyId, Duration)> {
         self.look_again()?;
         let id = self.newest_key()?.id();
@@ -220,11 +246,11 @@ impl SealingKeys {
         keys.get(id).cloned().ok_or_else(|| self.still_wrapped(id))
     }
 
-    /// [`Error::Unavailable`] while the file cannot be read.
+    /// [`Error::KeyUnavailable`] while the file cannot be read, or its newest key is still wrapped.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>> {
         self.look_again()?;
         let newest = self.newest_key()?;
-        let data_key = random().map_err(|error| Error::Unavailable(error.to_string()))?;
+        let data_key = random().map_err(|error| Error::KeyUnavailable(error.to_string()))?;
         let data_key = Key::new(data_key);
         let mut sealed = wrap(&newest, &data_key);
         sealed.extend(data_key.seal(context.as_bytes(), plain));
@@ -237,7 +263,7 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Bare(text) => {
                 let keys = self.keys();
-                keys.open.iter().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
+                keys.keys().find_map(|key| key.open(context.as_bytes(), text)).ok_or_else(other)
             }
             Sealed::Envelope { id, wrapped, text } => {
                 let key = self.find(context, id)?;
@@ -269,9 +295,9 @@ impl SealingKeys {
         match Sealed::of(context, sealed)? {
             Sealed::Envelope { id, .. } => Ok(id),
             Sealed::Bare(text) => {
-                let keys = &self.keys().open;
-                let key = keys.iter().find(|key| key.open(context.as_bytes(), text).is_some());
-                let known = || keys.iter().map(|key| key.id().to_string()).collect::<Vec<_>>().join(", ");
+                let keys = self.keys();
+                let key = keys.keys().find(|key| key.open(context.as_bytes(), text).is_some());
+                let known = || keys.keys().map(|key| key.id().to_string()).collect::<Vec<_>>().join(", ");
                 key.map(Key::id).ok_or_else(|| {
                     Error::Damaged(format!(
                         "the secret of {context} opens with none of the keys in {} ({})",
@@ -283,12 +309,16 @@ impl SealingKeys {
         }
     }
 
-    /// Makes the next key, in the file first; if there is one already, that is it. It is wrapped if there is a key for that.
+    /// Makes the next key, in the file first; if there is one already, that is it. It is wrapped if there is a key for that, and
+    /// then it was seen to open again.
     pub async fn add_next(&self) -> Result<KeyId> {
         let key = new_key(&self.path)?;
-        let line = match &self.wrapping {
-            Some(wrapping) => wrapped(wrapping.as_ref(), &key).await?,
-            None => Line::Plain(key),
+        let (line, made) = match &self.wrapping {
+            Some(wrapping) => {
+                let (line, open) = wrap_with(wrapping.as_ref(), &key).await?;
+                (line, vec![open])
+            }
+            None => (Line::Plain(key), Vec::new()),
         };
         key_file::change(&self.path, |lines| {
             if lines.next.is_none() {
@@ -296,7 +326,8 @@ impl SealingKeys {
                 lines.all.insert(0, line);
             }
         })?;
-        self.refresh().await?;
+        self.reload()?;
+        self.add(made);
         self.next().ok_or_else(|| key_file::empty(&self.path))
     }
 
@@ -381,8 +412,30 @@ fn new_key(path: &Path) -> Result<Key> {
     random().map(Key::new).map_err(|error| key_file::unavailable(path, "make a key for", &error))
 }
 
-async fn wrapped(wrapping: &dyn WrappingKey, key: &Key) -> Result<Line> {
-    Ok(Line::Wrapped(key.id(), wrapping.wrap(key.bytes()).await?))
+/// A key that does not open again is none: nothing is written before that is known.
+async fn wrap_with(wrapping: &dyn WrappingKey, key: &Key) -> Result<(Line, Open)> {
+    let wrapped = wrapping.wrap(key.bytes()).await?;
+    let key = unwrap_with(wrapping, key.id(), &wrapped).await?;
+    Ok((Line::Wrapped(key.id(), wrapped.clone()), Open { key, wrapped: Some(wrapped) }))
+}
+
+async fn unwrap_with(wrapping: &dyn WrappingKey, id: KeyId, wrapped: &Wrapped) -> Result<Key> {
+    let key = wrapping.unwrap(wrapped).await?.try_into().ok().map(Key::new);
+    key.filter(|key| key.id() == id).ok_or_else(|| {
+        let told = format!(
+            "what {} has unwrapped is not key {id}: restore the file of keys from a backup",
+            wrapped.by
+        );
+        Error::KeyUnavailable(told)
+    })
+}
+
+/// Without what an outer message says again.
+fn reason(error: Error) -> String {
+    match error {
+        Error::KeyUnavailable(reason) => reason,
+        error => error.to_string(),
+    }
 }
 
 /// The parts of what is stored.

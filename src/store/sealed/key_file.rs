@@ -94,7 +94,7 @@ pub fn load(path: &Path) -> Result<Lines> {
     if mode & 0o077 != 0 {
         let advice =
             format!("others may read {}: run `chmod 600` on it, and replace it if it leaked", path.display());
-        return Err(Error::Unavailable(advice));
+        return Err(Error::KeyUnavailable(advice));
     }
     let bytes = std::fs::read(path).map_err(|error| unavailable(path, "read", &error))?;
     if let Ok(key) = <[u8; LENGTH]>::try_from(bytes.as_slice()) {
@@ -218,5 +218,5 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 }
 
 pub fn unavailable(path: &Path, verb: &str, error: &std::io::Error) -> Error {
-    Error::Unavailable(format!("cannot {verb} the sealing key {}: {error}", path.display()))
+    Error::KeyUnavailable(format!("cannot {verb} the sealing key {}: {error}", path.display()))
 }

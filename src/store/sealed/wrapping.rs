@@ -15,7 +15,7 @@ pub struct Wrapped {
 }
 
 /// A key in a service (Azure Key Vault) that wraps and unwraps the keys of a file. Calls go over the network and are not
-/// repeated here; their errors are [`crate::Error::Unavailable`], with what to do.
+/// repeated here; their errors are [`crate::Error::KeyUnavailable`], with what to do.
 #[async_trait]
 pub trait WrappingKey: fmt::Debug + Send + Sync {
     async fn wrap(&self, key: &[u8]) -> Result<Wrapped>;

@@ -14,7 +14,7 @@ use livedata_store::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::vault::{TENANT, Vault};
+use crate::vault::{Counts, TENANT, Vault};
 
 struct Site {
     home: TempDir,
@@ -160,7 +160,11 @@ async fn what_lies_on_disk_opens_only_with_the_vault() {
     let lines = site.lines();
     assert_eq!((lines.len(), lines[0].len()), (1, 3), "{lines:?}");
     assert_eq!(lines[0][2], format!("{}/0", site.vault.key()), "the version is named");
-    assert_eq!(site.vault.counts().0, 1);
+    assert_eq!(
+        (site.vault.counts().wrapped, site.vault.counts().unwrapped),
+        (1, 2),
+        "seen to open, and opened"
+    );
 
     // What was sealed opens after a start, for then the vault unwraps: the same secret again changes nothing.
     let running = start(&site.folder()).await.unwrap();
@@ -183,7 +187,15 @@ async fn what_lies_on_disk_opens_only_with_the_vault() {
         refused.contains(site.vault.key().as_str()) && refused.contains(other.key().as_str()),
         "{refused}"
     );
-    assert_eq!(other.counts(), (0, 0, 0));
+    assert_eq!(other.counts(), Counts::default());
+
+    // A key of another vault takes over when the former one is known still.
+    site.configure(|config| config.former_key_vault_keys = vec![site.vault.key()]);
+    let admin = keys(&site.folder()).await;
+    let store: &dyn Store = &site.store().await;
+    let done = rotation::rotate(store, &admin).await.unwrap();
+    assert_eq!((done.secrets, done.rewrapped), (1, 1));
+    assert_eq!(site.lines().last().unwrap()[2], format!("{}/0", other.key()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,11 +302,73 @@ async fn what_was_changed_by_hand_or_cannot_be_is_told() {
         assert!(keys.open_ids().is_empty() && keys.newest().is_err());
     }
     std::fs::write(site.key_file(), &good).unwrap();
-    for address in
-        ["http://localhost/keys/livedata", "https://localhost/secrets/livedata", "https://localhost/"]
-    {
+    // A process that has the key does not go on with a line that opens no more.
+    let (keys, _) = keys_and_store(&site.folder()).unwrap();
+    keys.refresh().await.unwrap();
+    keys.seal("context", b"secret").unwrap();
+    std::fs::write(site.key_file(), good.replace(line[1].as_str(), "AAAA")).unwrap();
+    let refused = keys.seal("context", b"secret").unwrap_err().to_string();
+    assert!(refused.contains("being unwrapped"), "{refused}");
+    keys.refresh().await.unwrap_err();
+    assert!(keys.seal("context", b"secret").unwrap_err().to_string().contains("cannot unwrap"));
+    std::fs::write(site.key_file(), &good).unwrap();
+
+    for address in [
+        "http://localhost/keys/livedata",
+        "https://localhost/secrets/livedata",
+        "https://localhost/",
+        "https://localhost/keys/livedata/1/2",
+    ] {
         site.configure(|config| config.key_vault_key = Some(address.parse().unwrap()));
         let refused = told(keys_and_store(&site.folder()));
         assert!(refused.contains("https://VAULT/keys/NAME"), "{refused}");
     }
+    // In a cloud that has a name a mistyped host is sent nothing.
+    site.configure(|config| {
+        config.azure.cloud = Some("AzureCloud".to_owned());
+        config.azure.addresses = None;
+    });
+    for (address, good) in [
+        ("https://contoso.vault.azure.net/keys/livedata", true),
+        ("https://contoso.managedhsm.azure.net/keys/livedata", true),
+        ("https://contoso.vault.azure.cm/keys/livedata", false),
+        ("https://vault.azure.net/keys/livedata", false),
+    ] {
+        site.configure(|config| config.key_vault_key = Some(address.parse().unwrap()));
+        match (keys_and_store(&site.folder()), good) {
+            (Ok(_), true) => {}
+            (refused, false) => assert!(told(refused).contains("is in no vault of a cloud")),
+            (refused, true) => panic!("{}", told(refused)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_put_under_a_key_that_does_not_open() {
+    let site = Site::new();
+    let running = start(&site.folder()).await.unwrap();
+    site.make_migrator(&running).await;
+    assert_eq!(site.put_secret(&running, "a token").await.status, 201);
+    running.stop().await;
+    let admin = keys(&site.folder()).await;
+    let first = admin.ids()[0];
+    // Who may wrap and not unwrap makes no key.
+    site.vault.refuse_unwrap(true);
+    let refused = admin.add_next().await.unwrap_err().to_string();
+    assert!(refused.contains("cannot unwrap"), "{refused}");
+    assert_eq!((admin.ids(), admin.next()), (vec![first], None));
+    site.vault.refuse_unwrap(false);
+    // One that another process has made is not gone on with before it opens here.
+    let next = admin.add_next().await.unwrap();
+    let (late, _) = keys_and_store(&site.folder()).unwrap();
+    site.vault.refuse(Some((503, "ServiceUnavailable")));
+    late.refresh().await.unwrap_err();
+    let store: &dyn Store = &site.store().await;
+    let refused = rotation::rotate(store, &late).await.unwrap_err();
+    assert!(matches!(refused, rotation::RotationError::Keys(_)), "{refused:?}");
+    assert_eq!(late.next(), Some(next), "it does not seal");
+    site.vault.refuse(None);
+    late.refresh().await.unwrap();
+    let done = rotation::rotate(store, &late).await.unwrap();
+    assert_eq!((done.key, done.resumed, done.rewrapped), (next, true, 1));
 }

@@ -21,6 +21,7 @@ fn config(certificates_from: Option<Url>) -> ProviderConfig {
         store: "provider.db".to_owned(),
         sealing_key: "sealing.key".into(),
         key_vault_key: None,
+        former_key_vault_keys: Vec::new(),
         agent_authority: "agents".into(),
         arm: Arm { listen: any, certificates_from },
         enrolment: Enrolment { listen: any, url: "https://localhost:1/".parse().unwrap() },

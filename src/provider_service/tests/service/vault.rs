@@ -24,9 +24,18 @@ struct State {
     versions: Vec<PrivateDecryptingKey>,
     /// What it answers instead.
     refusal: Option<(u16, &'static str)>,
-    wrapped: usize,
-    unwrapped: usize,
-    tokens: usize,
+    refuses_unwrap: bool,
+    counts: Counts,
+}
+
+/// What it was asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    pub requests: usize,
+    /// Requests that showed a token.
+    pub with_token: usize,
+    pub wrapped: usize,
+    pub unwrapped: usize,
 }
 
 #[derive(Clone)]
@@ -72,10 +81,13 @@ impl Vault {
         self.state.lock().unwrap().refusal = refusal;
     }
 
-    /// How often it has wrapped, unwrapped, and given a token.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let state = self.state.lock().unwrap();
-        (state.wrapped, state.unwrapped, state.tokens)
+    /// As to who may wrap only.
+    pub fn refuse_unwrap(&self, refuse: bool) {
+        self.state.lock().unwrap().refuses_unwrap = refuse;
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.state.lock().unwrap().counts
     }
 
     pub fn address(&self) -> Url {
@@ -87,9 +99,8 @@ impl Vault {
     }
 }
 
-async fn token(form: String, state: web::Data<Mutex<State>>) -> HttpResponse {
+async fn token(form: String) -> HttpResponse {
     assert!(form.contains("scope=https%3A%2F%2Fvault.azure.net%2F.default"), "{form}");
-    state.lock().unwrap().tokens += 1;
     HttpResponse::Ok().json(json!({"token_type": "Bearer", "expires_in": 3600, "access_token": TOKEN}))
 }
 
@@ -105,6 +116,7 @@ async fn operate(
     state: web::Data<Mutex<State>>,
 ) -> HttpResponse {
     let mut state = state.lock().unwrap();
+    state.counts.requests += 1;
     match request.headers().get("authorization") {
         None => {
             let challenge = format!(
@@ -112,12 +124,18 @@ async fn operate(
             );
             return HttpResponse::Unauthorized().insert_header(("www-authenticate", challenge)).finish();
         }
-        Some(shown) => assert_eq!(shown, &format!("Bearer {TOKEN}")),
+        Some(shown) => {
+            state.counts.with_token += 1;
+            assert_eq!(shown, &format!("Bearer {TOKEN}"));
+        }
     }
     if let Some((status, code)) = state.refusal {
         return refused(status, code);
     }
     let (name, version, operation) = path.into_inner();
+    if operation == "unwrapkey" && state.refuses_unwrap {
+        return refused(403, "Forbidden");
+    }
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["alg"], "RSA-OAEP-256");
     let value = URL_SAFE_NO_PAD.decode(body["value"].as_str().unwrap()).unwrap();
@@ -142,9 +160,9 @@ async fn operate(
     };
     let Ok(done) = done else { return refused(400, "BadParameter") };
     if operation == "wrapkey" {
-        state.wrapped += 1
+        state.counts.wrapped += 1;
     } else {
-        state.unwrapped += 1
+        state.counts.unwrapped += 1;
     }
     let host = request.connection_info().host().to_owned();
     let kid = format!("https://{host}/keys/{name}/{version}");
