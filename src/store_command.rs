@@ -117,8 +117,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Restore { at, from } => {
             let store = at.location()?;
-            let contents = maintenance::restore(&store, &from).await?;
-            println!("{store}: {} records restored from {}", contents.records, from.display());
+            let done = maintenance::restore(&store, &from, &[livedata_provider::COMMANDS]).await?;
+            println!(
+                "{store}: {} records restored from {}",
+                done.contents.records - done.left_out,
+                from.display()
+            );
+            if done.left_out > 0 {
+                println!(
+                    "{} commands (rescan, approveDeletes, …) waited for their agents at that moment and are left out, for nobody knows \
+                     whether they have had them since: give those that are still wanted again.",
+                    done.left_out
+                );
+            }
             Ok(())
         }
         Command::RotateKey { of, remove } => {

@@ -203,8 +203,24 @@ async fn the_whole_job_by_az() {
     az.resource("delete", &TARGETS, &["-n", "t"]).await.done();
     az.resource("delete", &MIGRATORS, &["-n", "m"]).await.done();
     assert_eq!(az.resource("show", &MIGRATORS, &["-n", "m"]).await.code, 3);
+    moves_by_az(&az, &body).await;
     az.run(&["group", "delete", "-n", "rg", "--yes"]).await.done();
     assert_eq!(az.run(&["group", "exists", "-n", "rg"]).await.json(), false);
+}
+
+/// A migrator that has no agent goes to another resource group.
+async fn moves_by_az(az: &Az, body: &str) {
+    let made =
+        az.resource("create", &MIGRATORS, &["-n", "wanderer", "--is-full-object", "-p", body]).await.json();
+    az.run(&["group", "create", "-n", "elsewhere", "-l", "westeurope"]).await.done();
+    let id = made["id"].as_str().unwrap();
+    az.run(&["resource", "move", "--destination-group", "elsewhere", "--ids", id]).await.done();
+    assert_eq!(az.resource("show", &MIGRATORS, &["-n", "wanderer"]).await.code, 3);
+    let there = id.replace("/resourceGroups/rg/", "/resourceGroups/elsewhere/");
+    let moved = az.run(&["resource", "show", "--ids", &there]).await.json();
+    assert_eq!((&moved["id"], &moved["tags"]), (&json!(there), &made["tags"]));
+    az.run(&["group", "delete", "-n", "elsewhere", "--yes"]).await.done();
+    assert_eq!(az.run(&["resource", "show", "--ids", &there]).await.code, 3);
 }
 
 /// What the agent reported, as dashboards and alerts read it.

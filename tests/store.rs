@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use livedata_testkit::SmallDisk;
 use serde_json::{Value, json};
 
-use crate::site::{LIVEDATA, Process, Site};
+use crate::site::{LIVEDATA, Process, Site, until};
 
 /// What it said, and whether it went well.
 async fn store(arguments: &[&str]) -> (bool, String) {
@@ -40,6 +41,9 @@ async fn make_target(site: &Site) -> (String, Value) {
 async fn what_is_backed_up_while_a_control_plane_runs_comes_back_after_a_loss() {
     let mut site = Site::start().await;
     let (target, made) = make_target(&site).await;
+    // A command waits for an agent that is not there.
+    let migration = site.start_migration(target.split("/targets/").next().unwrap(), "lake", "/lake").await;
+    site.arm().post(&format!("{migration}/rescan")).await.unwrap();
     let (database, backup) = (site.data().join("provider.db"), site.beside("backup"));
     let said = done(&["backup", "--store", text(&database), "--to", text(&backup)]).await;
     assert!(said.contains("records") && said.contains("The sealing key is not in it"), "{said}");
@@ -58,7 +62,8 @@ async fn what_is_backed_up_while_a_control_plane_runs_comes_back_after_a_loss() 
     let said = refused(&["restore", "--store", text(&database), "--from", text(&bad)]).await;
     assert!(said.contains("cut short") && said.contains("nothing was written"), "{said}");
     assert!(!database.exists());
-    done(&["restore", "--store", text(&database), "--from", text(&backup)]).await;
+    let said = done(&["restore", "--store", text(&database), "--from", text(&backup)]).await;
+    assert!(said.contains("1 commands (rescan"), "{said}");
     site.bring_up().await;
     assert_eq!(site.arm().get(&target).await.unwrap()["etag"], made["etag"]);
     // Its secret, too, opens: the same one again changes nothing.
@@ -113,4 +118,42 @@ async fn the_key_of_secrets_is_replaced_while_a_control_plane_runs() {
     site.kill().await;
     site.bring_up().await;
     assert_eq!(site.arm().patch(&target, &body).await.unwrap()["etag"], made["etag"]);
+}
+
+/// The store's disk is a file system of its own that has no room left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_reads_go_on_and_so_does_everything_when_there_is_room() {
+    let disk = SmallDisk::new(8);
+    let site = Site::start_with(&["--store", text(&disk.path().join("provider.db"))]).await;
+    let body = json!({"location": "westeurope", "tags": {"t": "x".repeat(200)},
+        "properties": {"source": {"kind": "LocalDirectory", "uri": "file:///srv"}}});
+    let mut made = vec![site.migrator_id("first")];
+    site.arm().put(&made[0], &body).await.unwrap();
+    let ballast = disk.fill();
+    let mut number = 0;
+    let refused = loop {
+        let id = site.migrator_id(&format!("m{number}"));
+        match site.arm().begin_put(&id, &body).await {
+            Ok(_) => made.push(id),
+            Err(refused) => break refused,
+        }
+        number += 1;
+        assert!(number < 10_000, "the disk is not full");
+    };
+    assert_eq!(refused.code(), Some("ServiceUnavailable"), "{refused}");
+    assert!(refused.to_string().contains("The provider's store is full"), "{refused}");
+    assert_eq!(site.arm().get(&made[0]).await.unwrap()["name"], "first");
+    let late = site.migrator_id("late");
+    site.arm().begin_put(&late, &body).await.unwrap_err();
+
+    std::fs::remove_file(ballast).unwrap();
+    made.push(late);
+    until(async || site.arm().put(made.last().unwrap(), &body).await.ok()).await.unwrap();
+    for id in &made {
+        let found = async || {
+            let found = site.arm().get(id).await.unwrap();
+            (found["properties"]["provisioningState"] == "Succeeded").then_some(())
+        };
+        until(found).await.unwrap();
+    }
 }

@@ -64,6 +64,7 @@ mod wire;
 
 pub use audit::AuditLog;
 pub use clock::Clock;
+pub use commands::COLLECTION as COMMANDS;
 pub use custom_provider::{PathSecret, WeakSecret};
 pub use options::{Certificate, CustomProviderListener, HealthListener, Options, RelaySettings, Rule};
 pub use registry::{API_VERSIONS, resource_types};

@@ -1,13 +1,16 @@
 //! A TLS listener: reads a request with bounds, hands it on, and gives every reply the headers that the contract wants.
 //!
-//! The web framework's workers are single-threaded; requests are answered on the caller's runtime, where store and
-//! controllers live, and go on to their end even when the client hangs up.
+//! The web framework's workers are single-threaded. What only reads is answered on the worker's thread, for another one would take
+//! longer to wake than an answer takes. What may change something is answered by a task of the caller's runtime, where store and
+//! controllers live, and goes on to its end even when the client hangs up.
 
 use std::any::Any;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -16,7 +19,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use livedata_arm::{ArmError, headers as arm};
 use livedata_pki::{Admission, Clients};
 use livedata_telemetry::trace;
@@ -257,19 +260,26 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
             response
         }
         Ok(body) => {
-            let answered = {
+            let only_reads = matches!(incoming.method.as_str(), "GET" | "HEAD");
+            let answer = {
                 let record = Arc::clone(&record);
-                let answer = async move {
+                async move {
                     let response = service(Incoming { body, ..incoming }).await;
                     tracing::info!(status = response.status, "answered");
                     // Here, because nobody waits any more when the client has hung up.
                     record.of(&response);
                     response
-                };
-                runtime.spawn(answer.instrument(span))
+                }
+                .instrument(span)
             };
-            // The task panicked: the log has it.
-            answered.await.unwrap_or_else(|_| {
+            let answered = if only_reads {
+                let within = Within { runtime, future: Box::pin(answer) };
+                AssertUnwindSafe(within).catch_unwind().await.ok()
+            } else {
+                runtime.spawn(answer).await.ok()
+            };
+            // It panicked: the log has it.
+            answered.unwrap_or_else(|| {
                 let error =
                     errors::INTERNAL_SERVER_ERROR.error("The provider failed; its log has the cause.");
                 let response = Response::error(&error);
@@ -296,6 +306,23 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
             if is_head { reply.finish() } else { reply.body(body.to_string()) }
         }
         None => reply.finish(),
+    }
+}
+
+/// A future that is polled elsewhere as if it ran on this runtime: tasks that it spawns, connections that it opens and times that it
+/// waits for are this runtime's, and outlive whoever polls it.
+struct Within<F> {
+    runtime: Handle,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { runtime, future } = &mut *self;
+        let _entered = runtime.enter();
+        future.as_mut().poll(context)
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub use backup::backup;
 pub use file::Contents;
 pub use location::Location;
-pub use restore::restore;
+pub use restore::{Restored, restore};
 
 use crate::schema::{self, Schema};
 use crate::{postgres, sqlite};

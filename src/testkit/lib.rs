@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests: a failed set-up fails the test")]
 
+mod disk;
 pub mod gate;
 
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ use livedata_workload::{SourceSide, TargetSide, compare};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+pub use disk::SmallDisk;
 
 const KEY: &str = "bGl2ZWRhdGEgdGVzdHMgdXNlIHRoaXMga2V5IGFuZCBub2JvZHkgZWxzZSBldmVyIGRvZXM=";
 

@@ -57,7 +57,7 @@ async fn a_backup_of_either_database_is_restored_into_the_other() {
 
     // The database has no schema yet.
     let url = database().await;
-    assert_eq!(restore(&at(&url), &first).await.unwrap(), contents);
+    assert_eq!(restore(&at(&url), &first, &[]).await.unwrap().contents, contents);
     let postgres = open(&url).await;
     assert!(everything(&postgres).await == everything(&sqlite).await, "records, with their versions");
     assert_eq!(backup(&at(&url), &second).await.unwrap(), contents);
@@ -67,11 +67,11 @@ async fn a_backup_of_either_database_is_restored_into_the_other() {
     );
 
     let back = folder.path().join("back.db");
-    restore(&file(&back), &second).await.unwrap();
+    restore(&file(&back), &second, &[]).await.unwrap();
     backup(&file(&back), &third).await.unwrap();
     assert!(std::fs::read(&third).unwrap() == std::fs::read(&first).unwrap());
     postgres.commit(Change::new().expect("odd", "ä", Some(3)).put("odd", "ä", "4")).await.unwrap();
-    let taken = restore(&at(&url), &first).await;
+    let taken = restore(&at(&url), &first, &[]).await;
     assert!(matches!(taken, Err(Error::NotEmpty(_))), "{taken:?}");
 }
 
@@ -117,7 +117,7 @@ async fn a_backup_is_of_one_moment_while_several_providers_write() {
         let to = folder.path().join(format!("backup-{number}"));
         backup(&at(&url), &to).await.unwrap();
         let copy = folder.path().join(format!("copy-{number}.db"));
-        restore(&file(&copy), &to).await.unwrap();
+        restore(&file(&copy), &to, &[]).await.unwrap();
         let records =
             SqliteStore::open(&copy).await.unwrap().list("accounts", "", None, 10_000).await.unwrap();
         let units: Vec<u64> = records
@@ -145,7 +145,7 @@ async fn what_is_damaged_does_not_touch_the_database() {
     flipped[middle] ^= 1;
     for damaged in [&flipped[..], &bytes[..bytes.len() - 1], b"livedata-backup 2\n"] {
         std::fs::write(&bad, damaged).unwrap();
-        assert!(restore(&at(&url), &bad).await.is_err());
+        assert!(restore(&at(&url), &bad, &[]).await.is_err());
         assert_eq!(schema(&at(&url)).await.unwrap().found, None, "not even a schema");
     }
 }

@@ -1,5 +1,7 @@
-//! The database cannot be reached for a while: the connections of a control plane break, and new ones are refused.
+//! The database is gone for a while: the connections of a control plane break, and new ones are refused. Once because the network is
+//! cut, once because the server itself is stopped as a crash would, and recovers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use livedata_store::{Record, Store};
@@ -56,12 +58,59 @@ fn migrator(tag: &str) -> Value {
     json!({"location": "westeurope", "tags": {"t": tag}, "properties": {"source": source}})
 }
 
+/// A server of its own, which may be stopped.
+struct Server {
+    control: PathBuf,
+}
+
+impl Server {
+    async fn control(&self, what: &str) {
+        let done = tokio::process::Command::new(&self.control).arg(what).status().await.unwrap();
+        assert!(done.success(), "{what}: {done}");
+    }
+}
+
+/// What is cut and mended.
+enum Way {
+    Network(Wire),
+    Server(Server),
+}
+
+impl Way {
+    async fn cut(&mut self) {
+        match self {
+            Self::Network(wire) => wire.cut().await,
+            Self::Server(server) => server.control("stop").await,
+        }
+    }
+
+    async fn mend(&mut self) {
+        match self {
+            Self::Network(wire) => wire.mend().await,
+            Self::Server(server) => server.control("start").await,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_told_so_and_everything_goes_on_when_it_is_back() {
     let url = database().await;
-    let mut wire = Wire::to(&url).await;
+    let wire = Wire::to(&url).await;
     let mut through = url.clone();
     through.set_port(Some(wire.port)).unwrap();
+    goes_on_after(Way::Network(wire), &through, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_stopped_and_started_again_is_gone_on_with() {
+    let variable =
+        |name| std::env::var(name).unwrap_or_else(|_| panic!("{name}; `cargo xtask test postgres` sets it"));
+    let url: Url = variable("LIVEDATA_POSTGRES_STOPPABLE").parse().unwrap();
+    let control = variable("LIVEDATA_POSTGRES_CONTROL").into();
+    goes_on_after(Way::Server(Server { control }), &url, &url).await;
+}
+
+async fn goes_on_after(mut way: Way, through: &Url, url: &Url) {
     let site = Site::start_with(&["--store", through.as_str()]).await;
     let mut made = Vec::new();
     for number in 0..20 {
@@ -70,7 +119,7 @@ async fn requests_are_told_so_and_everything_goes_on_when_it_is_back() {
         made.push(id);
     }
     // Some of their operations are under way.
-    wire.cut().await;
+    way.cut().await;
     let id = site.migrator_id("late");
     let since = std::time::Instant::now();
     // Longer than a lease lasts.
@@ -78,11 +127,11 @@ async fn requests_are_told_so_and_everything_goes_on_when_it_is_back() {
         let refused = site.arm().begin_put(&id, &migrator("late")).await.unwrap_err();
         assert_eq!(refused.code(), Some("ServiceUnavailable"), "{refused}");
     }
-    wire.mend().await;
+    way.mend().await;
     // Each broken connection of the pool costs one request more: they are repeated, as their answers say.
     until(async || site.arm().get(&made[0]).await.ok()).await.unwrap();
     until(async || site.arm().put(&id, &migrator("late")).await.ok()).await.unwrap();
-    let store = open(&url).await;
+    let store = open(url).await;
     let all_ended = until(async || {
         let operations = store.list("operations", "", None, 1000).await.unwrap();
         let open =

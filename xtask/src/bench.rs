@@ -51,7 +51,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         }
         Bench::Provider { on_postgres: false, arguments } => command::run(&mut provider(arguments)?),
         Bench::Provider { on_postgres: true, arguments } => {
-            let postgres = Postgres::start()?;
+            let postgres = Postgres::start("bench")?;
             let mut program = provider(arguments)?;
             let outcome = command::run(program.env("LIVEDATA_POSTGRES", postgres.url()));
             postgres.stop(outcome)

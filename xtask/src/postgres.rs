@@ -27,9 +27,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    pub fn start() -> Result<Self> {
+    /// Of several each has another name.
+    pub fn start(name: &str) -> Result<Self> {
         let programs = installed()?;
-        let folder = std::env::temp_dir().join(format!("livedata-postgres-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("livedata-postgres-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         // Free a moment ago; the server says so when somebody was faster.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -66,11 +67,37 @@ impl Postgres {
         make.arg("-D").arg(self.data()).args(["-U", USER, "-E", "UTF8", "--locale=C.UTF-8"]);
         make.args(["--auth=scram-sha-256", "--pwfile"]).arg(&password);
         command::output(&mut make)?;
-        let options = format!("-c listen_addresses=127.0.0.1 -c unix_socket_directories= -p {}", self.port);
-        let mut start = self.control("start");
-        command::output(start.arg("-w").arg("-l").arg(self.log()).args(["-o", &options]))?;
+        command::output(&mut self.start_again())?;
         println!("postgres: {}", self.url().replace(PASSWORD, "…"));
         Ok(())
+    }
+
+    fn start_again(&self) -> Command {
+        let options = format!("-c listen_addresses=127.0.0.1 -c unix_socket_directories= -p {}", self.port);
+        let mut start = self.control("start");
+        start.arg("-w").arg("-l").arg(self.log()).args(["-o", &options]);
+        start
+    }
+
+    /// A program that stops the server as a crash would (`stop`), and starts it again (`start`).
+    pub fn control_program(&self) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.join("control");
+        let mut stop = self.control("stop");
+        stop.args(["-w", "-m", "immediate"]);
+        let line = |command: &Command| {
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            words.map(|word| format!("'{}'", word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        };
+        let script = format!(
+            "#!/bin/sh\ncd '{}' || exit 1\ncase $1 in\nstop) exec {} ;;\nstart) exec {} >/dev/null ;;\nesac\nexit 1\n",
+            self.folder.display(),
+            line(&stop),
+            line(&self.start_again())
+        );
+        std::fs::write(&path, script)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(path)
     }
 
     fn control(&self, what: &str) -> Command {

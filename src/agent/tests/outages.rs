@@ -3,9 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed set-up fails the test")]
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use livedata_model::condition::Truth;
@@ -13,7 +11,7 @@ use livedata_model::report::MigrationReport;
 use livedata_model::spec::RunState;
 use livedata_model::state::MigrationState;
 use livedata_testkit::gate::{Gate, Mode};
-use livedata_testkit::{Agent, World, live_migration, migration};
+use livedata_testkit::{Agent, SmallDisk, World, live_migration, migration};
 use livedata_workload::SourceSide;
 
 /// A lake with one file, and a world that migrates it.
@@ -99,45 +97,9 @@ async fn a_target_that_is_busy_is_said_and_the_changes_are_read_on() {
     bears(Mode::Busy, "TargetThrottled").await;
 }
 
-/// A file system of a few megabytes of its own, which only root may make.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=24m", "livedata-test"])
-            .arg(folder.path())
-            .status()
-            .unwrap();
-        assert!(mounted.success(), "this test mounts a file system of its own: run it as root");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Until nothing fits any more.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("ballast");
-        let mut ballast = std::fs::File::create(&path).unwrap();
-        for piece in [1 << 20, 4096, 1] {
-            while ballast.write_all(&vec![7; piece]).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_in_the_middle_of_a_copy_pauses_it_and_loses_nothing() {
-    let disk = SmallDisk::new();
+    let disk = SmallDisk::new(24);
     let mut scene = Scene::new().await;
     scene.world.keep_in(disk.path());
     scene.write(0..5_000);
@@ -246,7 +208,7 @@ async fn a_folder_of_the_agent_that_cannot_be_written_is_said_until_it_can() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_changes_is_said_and_when_there_is_room_they_arrive() {
-    let disk = SmallDisk::new();
+    let disk = SmallDisk::new(24);
     let mut scene = Scene::new().await;
     scene.world.keep_in(disk.path());
     let mut agent = scene.live().await;

@@ -13,14 +13,30 @@ const ANY: &str = "SELECT EXISTS (SELECT 1 FROM records)";
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 1 << 20;
 
-/// All of the backup, with the versions that the records had, or nothing. The store must be empty or not there yet.
-pub async fn restore(to: &Location, from: &Path) -> Result<Contents> {
+/// What a restore has done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Restored {
+    /// Of the backup.
+    pub contents: Contents,
+    /// Records of the collections that were to be left out.
+    pub left_out: u64,
+}
+
+/// All of the backup but these collections, with the versions that the records had, or nothing. The store must be empty or not
+/// there yet.
+pub async fn restore(to: &Location, from: &Path, leave_out: &[&str]) -> Result<Restored> {
     // Before anything is made or written.
     file::verify(from).await?;
     // It is read again while it is written; what it says at its end decides whether that stays.
     let mut backup = Reader::begin(from).await?;
     let of = |source| Error::Store { location: to.clone(), source };
     let broken = |error: sqlx::Error| of(failed(&error));
+    let mut left_out = 0;
+    let mut is_left_out = |entry: &Entry| {
+        let found = leave_out.contains(&entry.collection.as_str());
+        left_out += u64::from(found);
+        found
+    };
     match to {
         Location::Sqlite(path) => {
             let (mut connection, _) = sqlite::connect_or_create(path).await.map_err(of)?;
@@ -29,7 +45,9 @@ pub async fn restore(to: &Location, from: &Path) -> Result<Contents> {
                 return Err(Error::NotEmpty(to.clone()));
             }
             while let Some(entry) = backup.next().await? {
-                insert_sqlite(&mut transaction, entry).await.map_err(broken)?;
+                if !is_left_out(&entry) {
+                    insert_sqlite(&mut transaction, entry).await.map_err(broken)?;
+                }
             }
             transaction.commit().await.map_err(broken)?;
             connection.close().await.map_err(broken)?;
@@ -46,7 +64,9 @@ pub async fn restore(to: &Location, from: &Path) -> Result<Contents> {
             }
             let mut batch = Batch::default();
             while let Some(entry) = backup.next().await? {
-                batch.add(entry);
+                if !is_left_out(&entry) {
+                    batch.add(entry);
+                }
                 if batch.is_full() {
                     batch.insert(&mut transaction).await.map_err(broken)?;
                 }
@@ -55,7 +75,7 @@ pub async fn restore(to: &Location, from: &Path) -> Result<Contents> {
             transaction.commit().await.map_err(broken)?;
         }
     }
-    Ok(backup.contents())
+    Ok(Restored { contents: backup.contents(), left_out })
 }
 
 async fn insert_sqlite(

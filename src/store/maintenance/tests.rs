@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Contents, Error, Location, backup, migrate, restore, schema};
+use super::{Contents, Error, Location, Restored, backup, migrate, restore, schema};
 use crate::sqlite::SqliteStore;
 use crate::{Change, Record, Store};
 
@@ -48,7 +48,7 @@ async fn what_is_restored_is_what_was_there() {
     let (store, file, contents) = made(folder.path()).await;
     assert_eq!(contents.records, 7 + 3000 + 2);
     let copy = folder.path().join("copy.db");
-    assert_eq!(restore(&at(&copy), &file).await.unwrap(), contents);
+    assert_eq!(restore(&at(&copy), &file, &[]).await.unwrap().contents, contents);
     let copy = SqliteStore::open(&copy).await.unwrap();
     let all = everything(&copy).await;
     assert_eq!(all.len(), 3009);
@@ -61,12 +61,27 @@ async fn what_is_restored_is_what_was_there() {
 }
 
 #[tokio::test]
+async fn what_is_left_out_is_not_there_and_everything_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, file, contents) = made(folder.path()).await;
+    let copy = folder.path().join("copy.db");
+    let done = restore(&at(&copy), &file, &["many", "none"]).await.unwrap();
+    assert_eq!(done, Restored { contents, left_out: 3000 });
+    let copy = SqliteStore::open(&copy).await.unwrap();
+    assert!(copy.list("many", "", None, 10).await.unwrap().is_empty());
+    for collection in ["a", "odd", "z"] {
+        let all = copy.list(collection, "", None, 100).await.unwrap();
+        assert!(all == store.list(collection, "", None, 100).await.unwrap() && !all.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_empty_store_has_a_backup() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("store.db")).await.unwrap();
     let file = folder.path().join("backup");
     assert_eq!(backup(&at(store.path()), &file).await.unwrap().records, 0);
-    assert_eq!(restore(&at(&folder.path().join("copy.db")), &file).await.unwrap().records, 0);
+    assert_eq!(restore(&at(&folder.path().join("copy.db")), &file, &[]).await.unwrap().contents.records, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -108,7 +123,7 @@ async fn a_backup_is_of_one_moment_while_others_write() {
         let file = folder.path().join(format!("backup-{number}"));
         backup(&at(store.path()), &file).await.unwrap();
         let copy = folder.path().join(format!("copy-{number}.db"));
-        restore(&at(&copy), &file).await.unwrap();
+        restore(&at(&copy), &file, &[]).await.unwrap();
         let copy = SqliteStore::open(&copy).await.unwrap();
         let units: Vec<u64> = copy
             .list("accounts", "", None, 1000)
@@ -136,7 +151,7 @@ async fn what_is_damaged_is_refused_and_nothing_is_written() {
     let mut refused = async |bytes: &[u8], what: &str| {
         let bad = folder.path().join("bad");
         std::fs::write(&bad, bytes).unwrap();
-        let error = restore(&at(&target), &bad).await.unwrap_err();
+        let error = restore(&at(&target), &bad, &[]).await.unwrap_err();
         assert!(matches!(error, Error::Damaged { .. }), "{what}: {error}");
         assert!(error.to_string().contains("nothing was written"), "{error}");
         assert!(!target.exists(), "{what}");
@@ -154,7 +169,7 @@ async fn what_is_damaged_is_refused_and_nothing_is_written() {
         refused(&bytes, &format!("byte {position}")).await;
     }
     assert!(tried > 90, "{tried}");
-    restore(&at(&target), &file).await.unwrap();
+    restore(&at(&target), &file, &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +177,7 @@ async fn a_backup_of_a_newer_format_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let (file, target) = (folder.path().join("backup"), folder.path().join("target.db"));
     std::fs::write(&file, "livedata-backup 2\nwhatever").unwrap();
-    let error = restore(&at(&target), &file).await.unwrap_err();
+    let error = restore(&at(&target), &file, &[]).await.unwrap_err();
     assert!(matches!(error, Error::NewerFormat { format: 2, .. }), "{error}");
     assert!(error.to_string().contains("the version that made it, or a newer one"), "{error}");
     assert!(!target.exists());
@@ -173,7 +188,7 @@ async fn a_store_that_holds_records_is_not_restored_into() {
     let folder = tempfile::tempdir().unwrap();
     let (store, file, _) = made(folder.path()).await;
     let before = everything(&store).await;
-    let error = restore(&at(store.path()), &file).await.unwrap_err();
+    let error = restore(&at(store.path()), &file, &[]).await.unwrap_err();
     assert!(matches!(error, Error::NotEmpty(_)), "{error}");
     assert!(everything(&store).await == before);
 }

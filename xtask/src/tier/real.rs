@@ -5,6 +5,7 @@
 //! | `LIVEDATA_PYTHON` | a Python that has the data lake SDK and azure-identity |
 //! | `LIVEDATA_AZ` | the Azure CLI |
 //! | `LIVEDATA_POSTGRES` | address of a PostgreSQL in which databases may be made |
+//! | `LIVEDATA_POSTGRES_STOPPABLE`, `LIVEDATA_POSTGRES_CONTROL` | address of another one, and the program that stops and starts it |
 //! | `LIVEDATA_HADOOP`, and for the tests of `livedata-hdfs` `LIVEDATA_TEST_HDFS` | `cluster.json` of a running Hadoop |
 
 use std::path::{Path, PathBuf};
@@ -90,16 +91,26 @@ pub fn rename(entries: u64) -> Result<()> {
 }
 
 pub fn postgres() -> Result<()> {
-    let server = Postgres::start()?;
-    let mut tests = integration_tests()?;
-    tests.arg(Stage::Postgres.module()).env("LIVEDATA_POSTGRES", server.url());
-    let outcome = counted::run(&mut tests);
+    let server = Postgres::start("shared")?;
+    let outcome = Postgres::start("stoppable").and_then(|stoppable| {
+        let tests = || {
+            let mut tests = integration_tests()?;
+            tests
+                .arg(Stage::Postgres.module())
+                .env("LIVEDATA_POSTGRES", server.url())
+                .env("LIVEDATA_POSTGRES_STOPPABLE", stoppable.url())
+                .env("LIVEDATA_POSTGRES_CONTROL", stoppable.control_program()?);
+            counted::run(&mut tests)
+        };
+        let outcome = tests();
+        stoppable.stop(outcome)
+    });
     server.stop(outcome)
 }
 
 /// As a test of the stage does with two of this version: the other one's program is given.
 pub fn adjacent_versions(program: &Path) -> Result<()> {
-    let server = Postgres::start()?;
+    let server = Postgres::start("shared")?;
     let mut tests = integration_tests()?;
     tests
         .args(["postgres::providers::one_of_two_is_killed", "--nocapture"])
