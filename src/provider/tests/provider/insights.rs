@@ -51,6 +51,8 @@ async fn what_an_agent_reports_is_a_metric_and_survives_a_restart() {
             last_error: None,
             estimated_seconds: None,
             lag: None,
+            run: None,
+            sent: None,
         })
         .unwrap();
     let names = "FileMigrationCount,bytesMigratedByMigration,NumberOfExcludedPaths,DirectoriesCreatedCount";
