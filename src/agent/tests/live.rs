@@ -123,8 +123,8 @@ async fn what_is_sent_while_live_has_a_rate_and_a_run_its_name() {
     let count = u64::try_from(small().files).unwrap();
     assert_eq!((sent.files, before.progress.files_migrated), (count, count));
     agent.wait("at rest", |report| report.progress.bytes_per_second == 0).await;
-    for file in std::fs::read_dir(live.lake()).unwrap().flatten().filter(|entry| entry.path().is_file()) {
-        std::fs::write(file.path(), vec![7; 100_000]).unwrap();
+    for number in 0..50 {
+        std::fs::write(live.lake().join(format!("new-{number}")), vec![7; 10_000]).unwrap();
     }
     let flows = |report: &MigrationReport| {
         report.state == MigrationState::Live
