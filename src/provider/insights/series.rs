@@ -5,7 +5,8 @@
 //! aggregation over any time grain follows.
 //!
 //! *What survives.* The hour that is going on is in memory and is stored once a minute, and at the end in good order. Points are kept
-//! for [`KEPT`]. Each provider process writes records of its own, which a reader adds up: so a session may move from one provider to another within an hour.
+//! for [`KEPT`]. Each provider process writes records of its own, which a reader adds up: so a session may move from one
+//! provider to another within an hour.
 //!
 //! *Counted once.* One transaction stores points and up to where they count ([`Baselines`], a record for each migrator), and does so
 //! only if that record is as this process left it. Whoever begins a session writes it anew, so that nobody else can store points that count from
