@@ -14,6 +14,7 @@ mod principals;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod transfer;
 mod view;
 
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use principals::{Principal, Unmapped};
+pub use traffic::Traffic;
 pub use view::{Failures, Fault, Progress, View};
 
 use crate::feed::Feed;
@@ -74,6 +76,8 @@ pub struct Plan {
     pub consumer: String,
     /// Number of the operator's start to answer; one that was answered by a finished run is not repeated.
     pub start: u64,
+    /// Outlives this life of the migration.
+    pub traffic: Arc<Traffic>,
 }
 
 pub struct Migration {

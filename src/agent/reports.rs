@@ -2,12 +2,13 @@
 
 mod lag;
 mod live;
+mod rate;
 mod squeeze;
 
 use livedata_engine::Phase;
 use livedata_filesystem::ErrorKind;
 use livedata_model::condition::{self, Condition, Truth};
-use livedata_model::report::{FailedPath, FailedPaths, MOST_FAILED_PATHS, MigrationReport, Progress};
+use livedata_model::report::{FailedPath, FailedPaths, MOST_FAILED_PATHS, MigrationReport, Progress, Sent};
 use livedata_model::spec::{MigrationSpec, RunState};
 use livedata_model::state::MigrationState;
 
@@ -17,6 +18,7 @@ use crate::feed::{Feed, JournalFault};
 use crate::journal;
 use crate::migration::{Failures, Fault, View};
 use lag::Follower;
+use rate::{Flow, Rate};
 
 /// Why a migration that should run does not, apart from what its view says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +55,10 @@ pub struct Situation<'a> {
     pub started: bool,
     /// `None` while no engine runs.
     pub view: Option<&'a View>,
+    /// What its journal is of and of nothing else, if that is known: passes are numbered within it.
+    pub route: Option<&'a str>,
+    /// `None`: not of a migration.
+    pub sent: Option<Sent>,
     /// It was stopped, and what was on its way still arrives.
     pub drains: bool,
     /// Of a migration that follows its source.
@@ -85,12 +91,14 @@ impl Reporter {
         let view = situation.view.unwrap_or(&empty);
         let counters = view.counters;
         let bytes_migrated = counters.bytes_migrated + view.bytes_in_flight;
-        let (bytes_per_second, files_per_second) = self.rate.update(
-            situation.now_ms,
-            bytes_migrated,
-            counters.files_migrated,
-            state == MigrationState::Running,
-        );
+        let flow = match state {
+            MigrationState::Running => Some(Flow::Arriving),
+            MigrationState::Live | MigrationState::Stopping => Some(Flow::Sent),
+            _ => None,
+        };
+        let arrived = (bytes_migrated, counters.files_migrated);
+        let sent = situation.sent.map_or((0, 0), |sent| (sent.bytes, sent.files));
+        let (bytes_per_second, files_per_second) = self.rate.look(situation.now_ms, arrived, sent, flow);
         let remaining = view.found.bytes.saturating_sub(bytes_migrated);
         let estimated_seconds = (state == MigrationState::Running && bytes_per_second > 0)
             .then(|| remaining.div_ceil(bytes_per_second));
@@ -113,6 +121,8 @@ impl Reporter {
             last_error: last_error(situation, view),
             estimated_seconds,
             lag: self.follower.now,
+            run: run_of(situation),
+            sent: situation.sent,
         }
     }
 
@@ -245,6 +255,12 @@ fn state_of(situation: &Situation<'_>) -> MigrationState {
     }
 }
 
+/// Another name for each pass of each journal.
+fn run_of(situation: &Situation<'_>) -> Option<String> {
+    let pass = situation.view.map(|view| view.pass).filter(|pass| *pass > 0)?;
+    Some(format!("{}/{pass}", situation.route?))
+}
+
 fn last_error(situation: &Situation<'_>, view: &View) -> Option<String> {
     match situation.blocked {
         Some(
@@ -313,34 +329,6 @@ impl Lister {
     }
 }
 
-/// Bytes and files per second over about the last five seconds.
-#[derive(Debug, Default)]
-struct Rate {
-    samples: std::collections::VecDeque<(i64, u64, u64)>,
-}
-
-const RATE_WINDOW_MS: i64 = 5_000;
-
-impl Rate {
-    fn update(&mut self, now_ms: i64, bytes: u64, files: u64, running: bool) -> (u64, u64) {
-        if !running {
-            self.samples.clear();
-            return (0, 0);
-        }
-        self.samples.push_back((now_ms, bytes, files));
-        while self.samples.len() > 2
-            && self.samples.get(1).is_some_and(|sample| now_ms - sample.0 >= RATE_WINDOW_MS)
-        {
-            self.samples.pop_front();
-        }
-        let Some((then_ms, bytes_then, files_then)) = self.samples.front().copied() else { return (0, 0) };
-        let elapsed_ms = u64::try_from(now_ms - then_ms).unwrap_or(0);
-        let per_second =
-            |now: u64, then: u64| (now.saturating_sub(then) * 1_000).checked_div(elapsed_ms).unwrap_or(0);
-        (per_second(bytes, bytes_then), per_second(files, files_then))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use livedata_engine::Counters;
@@ -363,6 +351,8 @@ mod tests {
             run_state: RunState::Running,
             started: true,
             view,
+            route: Some("route"),
+            sent: None,
             drains: false,
             feed: None,
             blocked: None,
@@ -380,6 +370,38 @@ mod tests {
         assert_eq!(reporter.report(&situation(Some(&view(Phase::Running, 0)), 0)).estimated_seconds, None);
         let report = reporter.report(&situation(Some(&view(Phase::Running, 200)), 2_000));
         assert_eq!((report.progress.bytes_per_second, report.estimated_seconds), (100, Some(8)));
+    }
+
+    #[test]
+    fn what_is_live_has_the_rate_of_what_is_sent_though_the_run_counts_nothing_again() {
+        let mut reporter = Reporter::default();
+        let running = view(Phase::Running, 1_000);
+        let mut at = |view: &View, seconds: i64, bytes: u64, files: u64| {
+            let sent = Some(Sent { since_ms: 7, bytes, files });
+            let report = reporter.report(&Situation { sent, ..situation(Some(view), seconds * 1_000) });
+            assert_eq!(report.sent, sent);
+            (report.progress.bytes_per_second, report.progress.files_per_second)
+        };
+        assert_eq!(at(&running, 0, 1_000, 1), (0, 0));
+        assert_eq!(at(&running, 1, 5_000, 5), (0, 0), "nothing more has arrived");
+        let live = view(Phase::Live, 1_000);
+        assert_eq!(at(&live, 2, 9_000, 9), (4_000, 4), "at the first look, too");
+        assert_eq!(at(&live, 4, 9_000, 9), (2_000, 2));
+        assert_eq!(at(&live, 10, 9_000, 9), (0, 0));
+        assert_eq!(at(&view(Phase::Completed, 1_000), 11, 19_000, 19), (0, 0));
+    }
+
+    #[test]
+    fn a_report_names_its_run_while_the_journal_can_be_read() {
+        let mut reporter = Reporter::default();
+        let mut run = |view: Option<&View>, route: Option<&str>| {
+            reporter.report(&Situation { route, ..situation(view, 0) }).run
+        };
+        let second = View { pass: 2, ..view(Phase::Live, 0) };
+        assert_eq!(run(Some(&second), Some("route")).as_deref(), Some("route/2"));
+        assert_eq!(run(None, Some("route")), None);
+        assert_eq!(run(Some(&second), None), None);
+        assert_eq!(run(Some(&View::default()), Some("route")), None, "of a journal that says nothing");
     }
 
     #[test]

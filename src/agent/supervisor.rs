@@ -22,7 +22,7 @@ use crate::backoff::Backoff;
 use crate::feed::Feed;
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::migration::{self, Migration, Plan, View};
+use crate::migration::{self, Migration, Plan, Traffic, View};
 use crate::preflight;
 use crate::reports::{Blocked, Lister, Reporter, Situation, Squeeze};
 use crate::support;
@@ -70,10 +70,21 @@ struct Supervised {
     failure: Option<Blocked>,
     /// Where its data comes from and goes to, if known: the journal is of that and of nothing else.
     route: Option<String>,
+    /// Of this incarnation of it.
+    traffic: Option<(String, Arc<Traffic>)>,
     reporter: Reporter,
     failed_paths: Lister,
     /// To clean up behind it once it is removed.
     leftovers: Option<(Arc<dyn Target>, TargetPath)>,
+}
+
+impl Supervised {
+    /// One that is made anew under its old id has an account of its own.
+    fn traffic(&mut self, incarnation: &str) -> &Arc<Traffic> {
+        let known = self.traffic.take().filter(|(known, _)| known == incarnation);
+        let begun = || (incarnation.to_owned(), Arc::new(Traffic::since(crate::clock::now_ms())));
+        &self.traffic.insert(known.unwrap_or_else(begun)).1
+    }
 }
 
 struct Running {
@@ -232,12 +243,15 @@ impl Supervisor {
                 .as_ref()
                 .and_then(|migrator| migrator.max_bytes_per_second)
                 .filter(|_| limits);
+            let sent = spec.as_ref().ok().map(|spec| supervised.traffic(&spec.incarnation).so_far());
             reports.push(supervised.reporter.report(&Situation {
                 id,
                 generation: *generation,
                 run_state: spec.as_ref().map_or(RunState::Stopped, |spec| spec.run),
                 started: spec.as_ref().is_ok_and(|spec| spec.start_count > 0),
                 view: view.as_ref(),
+                route: supervised.route.as_deref(),
+                sent,
                 drains: supervised.running.as_ref().is_some_and(|running| running.drains),
                 feed: supervised.running.as_ref().and_then(|running| running.feed.as_deref()),
                 blocked: blocked.as_ref(),
@@ -543,6 +557,7 @@ impl Supervisor {
             leftovers,
             trash,
             start: recipe.migration.start_count,
+            traffic: Arc::clone(supervised.traffic(&recipe.migration.incarnation)),
             feed: feed.clone(),
             consumer: consumer(id, &route),
         };

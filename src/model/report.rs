@@ -49,6 +49,24 @@ wire_struct! {
         /// Seconds until the copy is complete at the present rate, if that can be said.
         7 => estimated_seconds: Option<u64>,
         8 => lag: Option<Lag>,
+        /// Names the run that the counters of `progress` are of; they can be compared with those of the same name only. `None`:
+        /// with those of none, because nothing has begun yet or what the agent keeps of it cannot be read.
+        9 => run: Option<String>,
+        /// Of a migration always, except by older agents, which name no runs either.
+        10 => sent: Option<Sent>,
+    }
+}
+
+wire_struct! {
+    /// What has gone to the target, whatever run it was for, and each time that it was sent.
+    #[derive(Copy)]
+    pub struct Sent {
+        /// When the agent began to count, milliseconds since 1970. Another one: it has begun anew.
+        1 => since_ms: i64,
+        /// Contents of files that the target accepted.
+        2 => bytes: u64,
+        /// Files that became visible, one that changes again each time.
+        3 => files: u64,
     }
 }
 

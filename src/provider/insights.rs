@@ -5,6 +5,7 @@
 //! the public names of `Wandisco.Fusion` ([`catalogue`]) and adds its own. What is asked for is read by [`query`], the numbers come
 //! from [`series`].
 
+mod baseline;
 mod catalogue;
 mod query;
 pub mod series;

@@ -235,6 +235,8 @@ mod tests {
             last_error: Some(error.to_owned()),
             estimated_seconds: None,
             lag: None,
+            run: None,
+            sent: None,
         }
     }
 

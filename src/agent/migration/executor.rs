@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use livedata_engine::{
     Applied, AttributesOutcome, Cause, Edge, Effect, Failure, FailureKind, Input, MakeOutcome, Place,
-    UNKNOWN, attributes,
+    PublishOutcome, UNKNOWN, attributes,
 };
 use livedata_filesystem::{
     Attributes, Condition, Entry, EntryKind, Error, ErrorKind, Etag, Extras, TargetPath, xattr_properties,
@@ -258,6 +258,9 @@ impl Context {
                 let outcome = self
                     .publish(&edge, &entry, (&staging, &staged), &path, &expected, replaces.as_ref())
                     .await;
+                if matches!(outcome, PublishOutcome::Done) {
+                    self.plan.traffic.published();
+                }
                 Input::Published { edge, entry, outcome }
             }
             Effect::Move { node, from, to, etag, expected, replaces } => {

@@ -209,6 +209,7 @@ struct Scene {
     _emulator: livedata_adls_emulator::Running,
     endpoint: url::Url,
     filesystem: Filesystem,
+    traffic: Arc<Traffic>,
 }
 
 impl Scene {
@@ -230,7 +231,8 @@ impl Scene {
         let credential = Credential::SharedKey(AccountKey::from_base64(KEY).unwrap());
         let filesystem = Filesystem::new(Config::new(endpoint.clone(), "lake", "data", credential)).unwrap();
         filesystem.create_filesystem().await.unwrap();
-        Self { folder, _emulator: emulator, endpoint, filesystem }
+        let traffic = Arc::new(Traffic::since(0));
+        Self { folder, _emulator: emulator, endpoint, filesystem, traffic }
     }
 
     fn lake(&self) -> PathBuf {
@@ -254,6 +256,7 @@ impl Scene {
             feed: None,
             consumer: "test".into(),
             start: 1,
+            traffic: Arc::clone(&self.traffic),
         }
     }
 
@@ -358,6 +361,38 @@ async fn a_file_that_is_replaced_before_its_publication_arrives_as_its_replaceme
         std::fs::rename(beside, file).unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_again_is_sent_again_and_counts_again_in_what_is_sent() {
+    let scene = Scene::new().await;
+    std::fs::write(scene.lake().join("file"), "first").unwrap();
+    let lake = scene.lake();
+    let open: crate::feed::Open = Box::new(move || {
+        let lake = lake.clone();
+        Box::pin(async move {
+            let feed = livedata_filesystem::LocalFeed::start(lake, Default::default()).await?;
+            Ok(Arc::new(feed) as Arc<dyn livedata_filesystem::ChangeFeed>)
+        })
+    });
+    let feed = Feed::start(open, &scene.folder.path().join("feed"), CancellationToken::new()).unwrap();
+    let plan = Plan { feed: Some(Arc::new(feed)), ..scene.plan(Arc::new(LocalSource::new(scene.lake()))) };
+    let migration = Migration::start(plan, View::default(), CancellationToken::new()).unwrap();
+    let mut view = migration.view();
+    let sent = || (scene.traffic.so_far().bytes, scene.traffic.so_far().files);
+    becomes(&mut view, "Live", |view| view.phase == Phase::Live).await;
+    assert_eq!(sent(), (5, 1));
+    std::fs::write(scene.lake().join("file"), "the second").unwrap();
+    let again = async {
+        while sent() != (15, 2) {
+            view.changed().await.unwrap();
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, again).await.is_ok(), "{:?}", sent());
+    let counters = view.borrow().counters;
+    assert_eq!((counters.files_migrated, counters.bytes_migrated), (1, 5), "as it was first found equal");
+    drop(view);
+    migration.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

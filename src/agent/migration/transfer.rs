@@ -214,10 +214,12 @@ impl<'a> Transfer<'a> {
     }
 
     async fn append(&self, position: u64, data: Bytes, flush: bool) -> Result<Option<Etag>> {
-        self.at_target(|| {
-            self.context.plan.target.append(self.staging, Upload { position, data: data.clone() }, flush)
-        })
-        .await
+        let plan = &self.context.plan;
+        let etag = self
+            .at_target(|| plan.target.append(self.staging, Upload { position, data: data.clone() }, flush))
+            .await?;
+        plan.traffic.accepted(data.len() as u64);
+        Ok(etag)
     }
 
     async fn at_target<T, Attempt>(&self, attempt: impl FnMut() -> Attempt) -> Result<T>

@@ -89,6 +89,8 @@ pub struct Failures {
 pub struct View {
     /// The operator's start that everything here answers; 0 before the first.
     pub start: u64,
+    /// The pass that the counters are of; 0 before the first, and while the journal has not been read.
+    pub pass: u64,
     pub phase: Phase,
     pub counters: Counters,
     /// What is at the source. (The engine's own counts of that grow with each look.)
@@ -122,6 +124,7 @@ impl View {
     pub(super) fn progressed(&mut self, now: &Progress) {
         let Progress { run, found, bytes_in_flight, watermark, deletes_held, listing, surveying, .. } = now;
         self.start = run.start;
+        self.pass = run.number;
         self.phase = run.phase;
         self.counters = run.counters;
         self.found = *found;

@@ -114,6 +114,35 @@ async fn an_agent_that_dies_again_and_again_under_change_ends_equal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_while_live_has_a_rate_and_a_run_its_name() {
+    let live = Live::new(&small()).await;
+    let mut agent = live.start(1);
+    let before = agent.wait("caught up", caught_up).await;
+    let sent = before.sent.unwrap();
+    assert_eq!(sent.bytes, live.world.ingress_bytes().await);
+    let count = u64::try_from(small().files).unwrap();
+    assert_eq!((sent.files, before.progress.files_migrated), (count, count));
+    agent.wait("at rest", |report| report.progress.bytes_per_second == 0).await;
+    for number in 0..50 {
+        std::fs::write(live.lake().join(format!("new-{number}")), vec![7; 10_000]).unwrap();
+    }
+    let flows = |report: &MigrationReport| {
+        report.state == MigrationState::Live
+            && report.progress.bytes_per_second > 0
+            && report.progress.files_per_second > 0
+    };
+    let flowing = agent.wait("at work", flows).await;
+    assert_eq!((flowing.run.as_ref(), flowing.run.is_some()), (before.run.as_ref(), true));
+    agent.wait("over", |report| caught_up(report) && report.progress.bytes_per_second == 0).await;
+    agent.stop().await;
+    let mut agent = live.start(2);
+    let again = agent.wait("caught up", caught_up).await;
+    assert_eq!(again.run, before.run, "a gap is looked at within the run");
+    assert_ne!(again.sent.unwrap().since_ms, sent.since_ms);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_looks_at_everything_and_sends_nothing_again() {
     let live = Live::new(&small()).await;
     let mut agent = live.start(1);

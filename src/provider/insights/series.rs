@@ -4,24 +4,35 @@
 //! last one, and its gauges as they stand. A minute is kept as sum, least, greatest and number of its samples, from which every
 //! aggregation over any time grain follows.
 //!
-//! *What survives.* The hour that is going on is in memory and is stored once a minute, and at the end in good order; kill -9
-//! loses what was sampled since. Points are kept for [`KEPT`]. Each provider process writes records of its own, which a reader adds up: so a
-//! session may move from one provider to another within an hour, and no write needs to know what another has written.
+//! *What survives.* The hour that is going on is in memory and is stored once a minute, and at the end in good order. Points are kept
+//! for [`KEPT`]. Each provider process writes records of its own, which a reader adds up: so a session may move from one
+//! provider to another within an hour.
+//!
+//! *Counted once.* One transaction stores points and up to where they count ([`Baselines`], a record for each migrator), and does so
+//! only if that record is as this process left it. Whoever begins a session writes it anew, so that nobody else can store points that count from
+//! there, and counts on from what it says: what was sampled elsewhere and not stored, by a process that was killed or has lost the migrator,
+//! is counted again and its points are dropped. With them go their samples of gauges, of a minute at most.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod claim;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use livedata_model::report::{Load, MigrationReport, Progress};
+use livedata_model::cbor;
+use livedata_model::report::{Load, MigrationReport};
 use livedata_model::state::MigrationState;
-use livedata_store::{Change, Store};
+use livedata_store::{Change, Error, Store};
 use time::{Duration, OffsetDateTime};
 
+use super::baseline::{Baseline, Baselines, Movement};
 use super::catalogue::Quantity;
 use crate::document;
 use crate::errors::Outcome;
 
 /// Keys `{hours since 1970, 10 digits}|{GUID of the resource}|{provider process}`.
 pub const COLLECTION: &str = "metric_points";
+/// [`Baselines`], CBOR, by the migrator's GUID.
+pub const BASELINES: &str = "metric_baselines";
 pub const KEPT: Duration = Duration::days(7);
 const MINUTES: i64 = 60;
 /// Provider processes that may have written one hour of one resource.
@@ -61,20 +72,37 @@ pub struct Series {
     /// Of this process.
     writer: String,
     inner: Mutex<Inner>,
+    /// Held by who writes baselines, so that a version that has changed is another process's doing.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// By the migrator's GUID.
+    /// By the migrator's GUID: of those whose counters this process counts.
     sessions: HashMap<String, Session>,
-    hours: HashMap<(i64, String), Hour>,
-    /// Not stored yet.
-    changed: HashSet<(i64, String)>,
+    /// As they are stored.
+    hours: HashMap<Key, Hour>,
+    /// Being stored.
+    pending: Samples,
+    /// Sampled since.
+    fresh: Samples,
 }
+
+/// The number of the hour, and the GUID of the resource.
+type Key = (i64, String);
+
+/// With the GUID of the migrator.
+type Samples = HashMap<Key, (String, Hour)>;
 
 /// What the agent of one migrator said last.
 #[derive(Default)]
 struct Session {
+    /// Of the stored [`Baselines`].
+    version: u64,
+    /// Up to where the samples count, by the migration's GUID.
+    counted: BTreeMap<String, Baseline>,
+    /// Whether a migration that is not in `counted` is one that nobody has counted.
+    complete: bool,
     connected: bool,
     round_trip_ms: Option<u64>,
     /// Told since the last sample.
@@ -85,13 +113,16 @@ struct Session {
 
 struct Followed {
     last: MigrationReport,
+    /// Up to where `moved` counts.
+    baseline: Baseline,
     /// How far the counters have moved since the last sample.
-    moved: BTreeMap<Quantity, f64>,
+    moved: Movement,
 }
 
 impl Series {
     pub fn new() -> Self {
-        Self { writer: uuid::Uuid::new_v4().simple().to_string(), inner: Mutex::default() }
+        let writer = uuid::Uuid::new_v4().simple().to_string();
+        Self { writer, inner: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     /// Every change is complete before the next statement can fail.
@@ -99,16 +130,19 @@ impl Series {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn connected(&self, migrator: &str, connected: bool) {
-        let mut inner = self.lock();
-        let session = inner.sessions.entry(migrator.to_owned()).or_default();
-        session.connected = connected;
-        session.round_trip_ms = None;
+    /// The session with the migrator's agent is over.
+    pub fn disconnected(&self, migrator: &str) {
+        if let Some(session) = self.lock().sessions.get_mut(migrator) {
+            session.connected = false;
+            session.round_trip_ms = None;
+        }
     }
 
     /// Nobody will hear of this migrator again.
     pub fn forget(&self, migrator: &str) {
-        self.lock().sessions.remove(migrator);
+        let mut inner = self.lock();
+        inner.sessions.remove(migrator);
+        inner.drop_samples(migrator);
     }
 
     pub fn round_trip(&self, migrator: &str, ms: u64) {
@@ -123,12 +157,16 @@ impl Series {
         }
     }
 
-    /// Whether a report of this migration can be compared with an earlier one.
+    /// Whether it is known up to where this migration has been counted, even if that is nowhere.
     pub fn follows(&self, migrator: &str, migration: &str) -> bool {
-        self.lock().sessions.get(migrator).is_some_and(|session| session.migrations.contains_key(migration))
+        self.lock().sessions.get(migrator).is_some_and(|session| {
+            session.complete
+                || session.counted.contains_key(migration)
+                || session.migrations.contains_key(migration)
+        })
     }
 
-    /// `before`: what stood in the store, when this process has not heard of the migration yet.
+    /// Within a session. `before`: what was reported last, when that is all that is known of what has been counted.
     pub fn reported(
         &self,
         migrator: &str,
@@ -137,15 +175,19 @@ impl Series {
         before: Option<&MigrationReport>,
     ) {
         let mut inner = self.lock();
-        let session = inner.sessions.entry(migrator.to_owned()).or_default();
-        let (mut moved, last) = match session.migrations.remove(migration) {
-            Some(Followed { moved, last }) => (moved, Some(last)),
-            None => (BTreeMap::new(), before.cloned()),
+        let Some(session) = inner.sessions.get_mut(migrator) else { return };
+        let (mut moved, baseline) = match session.migrations.remove(migration) {
+            Some(Followed { moved, baseline, .. }) => (moved, Some(baseline)),
+            None => {
+                let counted = session.counted.get(migration).cloned();
+                (Movement::new(), counted.or_else(|| before.map(Baseline::of)))
+            }
         };
-        for (quantity, by) in movement(last.as_ref(), report) {
+        let (baseline, movement) = Baseline::advance(baseline, report);
+        for (quantity, by) in movement {
             *moved.entry(quantity).or_default() += by;
         }
-        let followed = Followed { last: report.clone(), moved };
+        let followed = Followed { last: report.clone(), baseline, moved };
         session.migrations.insert(migration.to_owned(), followed);
     }
 
@@ -153,6 +195,7 @@ impl Series {
     pub fn keep(&self, migrator: &str, is_there: impl Fn(&str) -> bool) {
         if let Some(session) = self.lock().sessions.get_mut(migrator) {
             session.migrations.retain(|migration, _| is_there(migration));
+            session.counted.retain(|migration, _| is_there(migration));
         }
     }
 
@@ -161,12 +204,13 @@ impl Series {
         let minute = now.unix_timestamp().div_euclid(60);
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let mut points: Vec<(String, Quantity, f64)> = Vec::new();
+        let mut points: Vec<(&str, String, Quantity, f64)> = Vec::new();
         for (migrator, session) in inner.sessions.iter_mut().filter(|(_, session)| session.connected) {
             let mut whole: BTreeMap<Quantity, f64> = BTreeMap::new();
             let mut running = 0.0;
             for (migration, followed) in &mut session.migrations {
                 let moved = std::mem::take(&mut followed.moved);
+                session.counted.insert(migration.clone(), followed.baseline.clone());
                 if followed.last.state.is_settled() && moved.is_empty() {
                     continue;
                 }
@@ -176,11 +220,11 @@ impl Series {
                 )));
                 for quantity in COUNTERS {
                     let by = moved.get(&quantity).copied().unwrap_or(0.0);
-                    points.push((migration.clone(), quantity, by));
+                    points.push((migrator, migration.clone(), quantity, by));
                     *whole.entry(quantity).or_default() += by;
                 }
                 for (quantity, value) in gauges(&followed.last) {
-                    points.push((migration.clone(), quantity, value));
+                    points.push((migrator, migration.clone(), quantity, value));
                     match quantity {
                         Quantity::BytesPerSecond | Quantity::FilesPerSecond => {
                             *whole.entry(quantity).or_default() += value;
@@ -194,54 +238,87 @@ impl Series {
                     }
                 }
             }
-            points.extend(whole.into_iter().map(|(quantity, value)| (migrator.clone(), quantity, value)));
-            points.push((migrator.clone(), Quantity::MigrationsRunning, running));
+            let mut push = |quantity, value| points.push((migrator, migrator.clone(), quantity, value));
+            whole.into_iter().for_each(|(quantity, value)| push(quantity, value));
+            push(Quantity::MigrationsRunning, running);
             if let Some(load) = session.load.take() {
                 let percent = |permille: u32| f64::from(permille) / 10.0;
-                points.push((migrator.clone(), Quantity::AgentLoad, percent(load.process_permille)));
-                points.push((migrator.clone(), Quantity::MachineLoad, percent(load.machine_permille)));
+                push(Quantity::AgentLoad, percent(load.process_permille));
+                push(Quantity::MachineLoad, percent(load.machine_permille));
             }
             if let Some(ms) = session.round_trip_ms {
-                points.push((migrator.clone(), Quantity::RoundTrip, ms as f64));
+                push(Quantity::RoundTrip, ms as f64);
             }
         }
-        for (guid, quantity, value) in points {
+        let within = u8::try_from(minute.rem_euclid(MINUTES)).unwrap_or(0);
+        for (migrator, guid, quantity, value) in points {
             let key = (minute.div_euclid(MINUTES), guid);
-            let hour = inner.hours.entry(key.clone()).or_default();
-            let within = u8::try_from(minute.rem_euclid(MINUTES)).unwrap_or(0);
-            let point = hour.entry(quantity as u16).or_default().entry(within);
-            point
-                .and_modify(|kept| *kept = stored(of_stored(*kept).and(Point::of(value))))
-                .or_insert_with(|| stored(Point::of(value)));
-            inner.changed.insert(key);
+            let (_, hour) = inner.fresh.entry(key).or_insert_with(|| (migrator.to_owned(), Hour::new()));
+            add(hour, quantity as u16, within, Point::of(value));
         }
     }
 
-    /// Stores what was sampled since the last time, in one transaction. What cannot be stored stays due.
+    /// Stores what was sampled since the last time, in one transaction. What cannot be stored stays due; what is another
+    /// process's to count is dropped.
     pub async fn store(&self, store: &dyn Store, now: OffsetDateTime) -> Outcome<()> {
-        let (change, stored) = {
-            let mut inner = self.lock();
-            let changed = std::mem::take(&mut inner.changed);
-            let mut change = Change::new();
-            for (key, hour) in changed.iter().filter_map(|key| inner.hours.get_key_value(key)) {
-                change = document::put(change, COLLECTION, &self.key(key), hour)?;
+        let _turn = self.turn.lock().await;
+        let mut lost = BTreeSet::new();
+        loop {
+            let (change, migrators) = self.due(&lost)?;
+            if migrators.is_empty() {
+                break;
             }
-            (change, changed)
-        };
-        if !change.writes.is_empty()
-            && let Err(error) = store.commit(change).await
-        {
-            self.lock().changed.extend(stored);
-            return Err(error.into());
+            match store.commit(change).await {
+                Err(Error::Conflict { collection, key })
+                    if collection == BASELINES && lost.insert(key.clone()) =>
+                {
+                    lost.extend(self.counted_elsewhere(store, migrators).await?);
+                }
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    self.lock().stored(&migrators, now);
+                    break;
+                }
+            }
         }
-        let mut guard = self.lock();
-        let inner = &mut *guard;
-        let hour = now.unix_timestamp().div_euclid(60 * MINUTES);
-        inner.hours.retain(|key, _| key.0 >= hour || inner.changed.contains(key));
+        for migrator in lost {
+            tracing::info!(migrator, "its migrations are counted from what is stored");
+            self.begin_anew(store, &migrator).await?;
+        }
         Ok(())
     }
 
-    fn key(&self, (hour, guid): &(i64, String)) -> String {
+    /// What is to be stored, and of which migrators it is; these not.
+    fn due(&self, without: &BTreeSet<String>) -> Outcome<(Change, BTreeSet<String>)> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        // What is pending from before was not heard to be stored.
+        for (key, (migrator, samples)) in std::mem::take(&mut inner.fresh) {
+            let (_, pending) = inner.pending.entry(key).or_insert_with(|| (migrator, Hour::new()));
+            merge(pending, &samples);
+        }
+        let (mut change, mut migrators) = (Change::new(), BTreeSet::new());
+        for (key, (migrator, samples)) in &inner.pending {
+            if without.contains(migrator) {
+                continue;
+            }
+            let mut hour = inner.hours.get(key).cloned().unwrap_or_default();
+            merge(&mut hour, samples);
+            change = document::put(change, COLLECTION, &self.key(key), &hour)?;
+            migrators.insert(migrator.clone());
+        }
+        for (migrator, session) in migrators.iter().filter_map(|known| inner.sessions.get_key_value(known)) {
+            let baselines = cbor::encode(&Baselines::of(&session.counted));
+            change = change.expect(BASELINES, migrator.as_str(), Some(session.version)).put(
+                BASELINES,
+                migrator.as_str(),
+                baselines,
+            );
+        }
+        Ok((change, migrators))
+    }
+
+    fn key(&self, (hour, guid): &Key) -> String {
         format!("{hour:010}|{guid}|{}", self.writer)
     }
 
@@ -254,7 +331,7 @@ impl Series {
         end: i64,
     ) -> Outcome<BTreeMap<u16, Minutes>> {
         let mut found: BTreeMap<u16, Minutes> = BTreeMap::new();
-        let mut add = |number: i64, hour: &Hour| {
+        let mut take = |number: i64, hour: &Hour| {
             for (quantity, minutes) in hour {
                 for (within, point) in minutes {
                     let minute = number * MINUTES + i64::from(*within);
@@ -268,20 +345,70 @@ impl Series {
         };
         for number in first.div_euclid(MINUTES)..=(end - 1).div_euclid(MINUTES) {
             let key = (number, guid.to_owned());
-            let open = self.lock().hours.get(&key).cloned();
+            let open = self.lock().open(&key);
             let own = self.key(&key);
             for record in store.list(COLLECTION, &format!("{number:010}|{guid}|"), None, MOST_WRITERS).await?
             {
                 // What is in memory is all of it.
                 if open.is_none() || record.key != own {
-                    add(number, &serde_json::from_slice(&record.body)?);
+                    take(number, &serde_json::from_slice(&record.body)?);
                 }
             }
             if let Some(open) = &open {
-                add(number, open);
+                take(number, open);
             }
         }
         Ok(found)
+    }
+}
+
+impl Inner {
+    /// What is known here of an hour that is going on.
+    fn open(&self, key: &Key) -> Option<Hour> {
+        let parts =
+            [self.hours.get(key), self.pending.get(key).map(samples), self.fresh.get(key).map(samples)];
+        parts.into_iter().flatten().cloned().reduce(|mut hour, more| {
+            merge(&mut hour, &more);
+            hour
+        })
+    }
+
+    /// What was pending of these migrators is stored.
+    fn stored(&mut self, migrators: &BTreeSet<String>, now: OffsetDateTime) {
+        for (key, (_, samples)) in self.pending.extract_if(|_, (migrator, _)| migrators.contains(migrator)) {
+            merge(self.hours.entry(key).or_default(), &samples);
+        }
+        for (_, session) in self.sessions.iter_mut().filter(|(migrator, _)| migrators.contains(*migrator)) {
+            session.version += 1;
+            session.complete = true;
+        }
+        let hour = now.unix_timestamp().div_euclid(60 * MINUTES);
+        let Self { hours, pending, fresh, .. } = self;
+        hours.retain(|key, _| key.0 >= hour || pending.contains_key(key) || fresh.contains_key(key));
+    }
+
+    /// What was sampled of a migrator and is not stored.
+    fn drop_samples(&mut self, dropped: &str) {
+        for samples in [&mut self.pending, &mut self.fresh] {
+            samples.retain(|_, (migrator, _)| migrator != dropped);
+        }
+    }
+}
+
+fn samples((_, hour): &(String, Hour)) -> &Hour {
+    hour
+}
+
+fn add(hour: &mut Hour, quantity: u16, within: u8, point: Point) {
+    let kept = hour.entry(quantity).or_default().entry(within);
+    kept.and_modify(|kept| *kept = stored(of_stored(*kept).and(point))).or_insert_with(|| stored(point));
+}
+
+fn merge(hour: &mut Hour, more: &Hour) {
+    for (quantity, minutes) in more {
+        for (within, point) in minutes {
+            add(hour, *quantity, *within, of_stored(*point));
+        }
     }
 }
 
@@ -322,34 +449,6 @@ fn gauges(report: &MigrationReport) -> Vec<(Quantity, f64)> {
     gauges
 }
 
-/// How far the counters have moved between two reports. They start over with each run, which shows in the files that arrived:
-/// what was scanned goes back within a run, too, when a directory vanishes from the source; so do the migrated bytes, when a file
-/// that was partly uploaded has changed.
-fn movement(before: Option<&MigrationReport>, after: &MigrationReport) -> Vec<(Quantity, f64)> {
-    let now = &after.progress;
-    let is_same_run = before.is_some_and(|before| now.files_migrated >= before.progress.files_migrated);
-    let nothing = Progress::default();
-    let then = before.filter(|_| is_same_run).map_or(&nothing, |before| &before.progress);
-    let up = |then: u64, now: u64| now.saturating_sub(then) as f64;
-    let bytes = now.bytes_migrated as f64 - then.bytes_migrated as f64;
-    // What happened before a report happened in the state that the report before it named.
-    let was_live = is_same_run && before.is_some_and(|before| before.state == MigrationState::Live);
-    let (initial, live) = if was_live { (0.0, bytes) } else { (bytes, 0.0) };
-    let all = [
-        (Quantity::BytesMigrated, bytes),
-        (Quantity::BytesTransferred, bytes.max(0.0)),
-        (Quantity::BytesOfInitialScan, initial),
-        (Quantity::BytesLive, live),
-        (Quantity::FilesMigrated, up(then.files_migrated, now.files_migrated)),
-        (Quantity::PathsExcluded, up(then.files_excluded, now.files_excluded)),
-        (Quantity::PathsFailed, up(then.files_failed, now.files_failed)),
-        (Quantity::DirectoriesScanned, up(then.directories_scanned, now.directories_scanned)),
-        (Quantity::FilesScanned, up(then.files_scanned, now.files_scanned)),
-        (Quantity::BytesScanned, up(then.bytes_scanned, now.bytes_scanned)),
-    ];
-    all.into_iter().filter(|(_, by)| *by != 0.0).collect()
-}
-
 /// Removes a batch of points that are older than [`KEPT`]; `true`: there may be more.
 pub async fn remove_expired(store: &dyn Store, now: OffsetDateTime) -> Outcome<bool> {
     const BATCH: usize = 200;
@@ -368,137 +467,4 @@ pub async fn remove_expired(store: &dyn Store, now: OffsetDateTime) -> Outcome<b
 }
 
 #[cfg(test)]
-mod tests {
-    use livedata_store::memory::MemoryStore;
-    use time::macros::datetime;
-
-    use super::*;
-
-    const NOON: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
-
-    fn report(state: MigrationState, files: u64, bytes: u64) -> MigrationReport {
-        MigrationReport {
-            id: "/m".into(),
-            observed_generation: 1,
-            state,
-            progress: Progress {
-                directories_scanned: 1,
-                files_scanned: files,
-                files_migrated: files,
-                bytes_migrated: bytes,
-                bytes_per_second: bytes,
-                ..Progress::default()
-            },
-            conditions: Vec::new(),
-            last_error: None,
-            estimated_seconds: None,
-            lag: None,
-        }
-    }
-
-    fn sums(points: &BTreeMap<u16, Minutes>, quantity: Quantity) -> Vec<f64> {
-        points.get(&(quantity as u16)).into_iter().flatten().map(|(_, point)| point.sum).collect()
-    }
-
-    async fn all(series: &Series, store: &dyn Store, guid: &str) -> BTreeMap<u16, Minutes> {
-        let minute = NOON.unix_timestamp() / 60;
-        series.read(store, guid, minute - 120, minute + 120).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn counters_are_movements_and_gauges_are_held() {
-        let (series, store) = (Series::new(), MemoryStore::new());
-        series.connected("r", true);
-        series.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
-        series.sample(NOON);
-        // Nothing was said meanwhile.
-        series.sample(NOON + Duration::seconds(10));
-        series.reported("r", "m", &report(MigrationState::Live, 12, 130), None);
-        series.sample(NOON + Duration::MINUTE);
-        series.reported("r", "m", &report(MigrationState::Live, 12, 150), None);
-        series.sample(NOON + Duration::MINUTE);
-        let points = all(&series, &store, "m").await;
-        assert_eq!(sums(&points, Quantity::FilesMigrated), [10.0, 2.0]);
-        assert_eq!(sums(&points, Quantity::BytesMigrated), [100.0, 50.0]);
-        assert_eq!(sums(&points, Quantity::BytesOfInitialScan), [100.0, 30.0]);
-        assert_eq!(sums(&points, Quantity::BytesLive), [0.0, 20.0]);
-        let rate = points[&(Quantity::BytesPerSecond as u16)][&(NOON.unix_timestamp() / 60)];
-        assert_eq!((rate.sum, rate.count, rate.greatest), (200.0, 2, 100.0));
-        assert_eq!(sums(&all(&series, &store, "r").await, Quantity::MigrationsRunning), [2.0, 2.0]);
-    }
-
-    #[tokio::test]
-    async fn a_new_run_counts_from_nothing_and_what_goes_back_is_taken_back() {
-        let (series, store) = (Series::new(), MemoryStore::new());
-        series.connected("r", true);
-        series.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
-        series.reported("r", "m", &report(MigrationState::Running, 10, 60), None);
-        series.sample(NOON);
-        series.reported("r", "m", &report(MigrationState::Running, 3, 30), None);
-        series.sample(NOON + Duration::MINUTE);
-        let points = all(&series, &store, "m").await;
-        assert_eq!(sums(&points, Quantity::BytesMigrated), [60.0, 30.0]);
-        assert_eq!(sums(&points, Quantity::BytesTransferred), [100.0, 30.0]);
-        assert_eq!(sums(&points, Quantity::FilesMigrated), [10.0, 3.0]);
-    }
-
-    #[tokio::test]
-    async fn a_restart_counts_nothing_twice_and_readers_add_up_what_processes_wrote() {
-        let store = MemoryStore::new();
-        let first = Series::new();
-        first.connected("r", true);
-        first.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
-        first.sample(NOON);
-        first.store(&store, NOON).await.unwrap();
-        let second = Series::new();
-        second.connected("r", true);
-        assert!(!second.follows("r", "m"));
-        let before = report(MigrationState::Running, 10, 100);
-        second.reported("r", "m", &report(MigrationState::Running, 11, 105), Some(&before));
-        second.sample(NOON);
-        second.store(&store, NOON).await.unwrap();
-        for reader in [&first, &second, &Series::new()] {
-            assert_eq!(sums(&all(reader, &store, "m").await, Quantity::BytesMigrated), [105.0]);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_agent_that_is_away_or_idle_gives_no_points() {
-        let (series, store) = (Series::new(), MemoryStore::new());
-        series.connected("r", true);
-        series.reported("r", "m", &report(MigrationState::Completed, 10, 100), None);
-        series.sample(NOON);
-        series.sample(NOON + Duration::MINUTE);
-        assert_eq!(sums(&all(&series, &store, "m").await, Quantity::FilesMigrated), [10.0]);
-        series.connected("r", false);
-        series.sample(NOON + Duration::minutes(2));
-        assert_eq!(sums(&all(&series, &store, "r").await, Quantity::MigrationsRunning), [0.0, 0.0]);
-    }
-
-    #[tokio::test]
-    async fn a_load_is_sampled_once() {
-        let (series, store) = (Series::new(), MemoryStore::new());
-        series.connected("r", true);
-        series.load("r", Load { process_permille: 125, machine_permille: 500 });
-        series.sample(NOON);
-        series.sample(NOON + Duration::MINUTE);
-        let points = all(&series, &store, "r").await;
-        assert_eq!(sums(&points, Quantity::AgentLoad), [12.5]);
-        assert_eq!(sums(&points, Quantity::MachineLoad), [50.0]);
-    }
-
-    #[tokio::test]
-    async fn hours_leave_memory_when_they_are_stored_and_the_store_when_they_are_old() {
-        let (series, store) = (Series::new(), MemoryStore::new());
-        series.connected("r", true);
-        series.sample(NOON - Duration::MINUTE);
-        series.sample(NOON);
-        series.store(&store, NOON).await.unwrap();
-        assert_eq!(series.lock().hours.len(), 1);
-        assert_eq!(sums(&all(&series, &store, "r").await, Quantity::MigrationsRunning), [0.0, 0.0]);
-        assert!(!remove_expired(&store, NOON + KEPT).await.unwrap());
-        assert_eq!(sums(&all(&series, &store, "r").await, Quantity::MigrationsRunning), [0.0]);
-        remove_expired(&store, NOON + KEPT + Duration::HOUR).await.unwrap();
-        assert!(store.list(COLLECTION, "", None, 10).await.unwrap().is_empty());
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::migration::view::Fault;
-use crate::migration::{Migration, Plan};
+use crate::migration::{Migration, Plan, Traffic};
 use livedata_engine::Policy;
 use livedata_filesystem::{EntryKind, Extras, xattr_properties};
 
@@ -216,6 +216,7 @@ struct World {
     target: Arc<Observed>,
     extras: Extras,
     broken: Arc<AtomicU32>,
+    traffic: Arc<Traffic>,
     emulator: Running,
 }
 
@@ -251,7 +252,8 @@ impl World {
             hold: watch::Sender::new(hold),
         });
         let (extras, broken) = (Extras::default(), Arc::default());
-        Self { folder, endpoint, target, extras, broken, emulator }
+        let traffic = Arc::new(Traffic::since(0));
+        Self { folder, endpoint, target, extras, broken, traffic, emulator }
     }
 
     fn lake(&self) -> PathBuf {
@@ -285,6 +287,7 @@ impl World {
             feed: None,
             consumer: "test".into(),
             start: 1,
+            traffic: Arc::clone(&self.traffic),
         };
         Migration::start(plan, crate::migration::View::default(), CancellationToken::new()).unwrap()
     }
@@ -317,6 +320,7 @@ async fn a_large_file_arrives_out_of_order_and_whole() {
     let world = World::new(2 * APPEND_BYTES + 1_000, Hold::FirstUntilAnother).await;
     world.finish(world.start(None)).await;
     assert_eq!(world.requests(), ["create file", "append", "append", "append", "flush", "rename"]);
+    assert_eq!((world.traffic.so_far().bytes, world.traffic.so_far().files), (2 * APPEND_BYTES + 1_000, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,6 +340,9 @@ async fn a_copy_that_was_killed_sends_little_again() {
     assert!(!world.requests().contains(&"create file".to_owned()), "it began anew");
     let sent = world.target.appended_bytes.load(Ordering::SeqCst);
     assert!(sent <= length + UNFLUSHED_BYTES, "{sent} bytes were sent for a file of {length}");
+    let told = world.traffic.so_far();
+    assert!(told.bytes > length, "{told:?}: what was sent again is sent, too");
+    assert_eq!((told.bytes, told.files), (sent, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,6 +149,8 @@ async fn metrics_count_requests_store_calls_operations_sessions_and_what_migrati
         last_error: None,
         estimated_seconds: None,
         lag: Some(Lag { transactions: 3, seconds: 2, watermark: 1000 }),
+        run: None,
+        sent: None,
     };
     installed.reports.send(report).unwrap();
     let of = [("migrator", key.as_str()), ("migration", "x")];

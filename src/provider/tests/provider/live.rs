@@ -72,6 +72,8 @@ impl Scene {
             last_error: None,
             estimated_seconds: Some(60),
             lag: None,
+            run: None,
+            sent: None,
         }
     }
 

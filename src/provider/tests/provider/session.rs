@@ -302,6 +302,8 @@ async fn desired_state_reaches_the_agent_and_its_progress_a_get() {
         last_error: None,
         estimated_seconds: Some(60),
         lag: None,
+        run: None,
+        sent: None,
     };
     installed.reports.send(told.clone()).unwrap();
     let shown = client.wait(&migration, "progress", |reply| {
@@ -359,6 +361,8 @@ async fn what_was_reported_survives_a_restart_and_says_that_the_agent_is_away() 
         last_error: Some("/data is not there".into()),
         estimated_seconds: None,
         lag: None,
+        run: None,
+        sent: None,
     };
     installed.reports.send(told).unwrap();
     client.wait(&migration, "Failed", |reply| reply.body["properties"]["status"]["state"] == "Failed").await;
@@ -540,6 +544,8 @@ async fn every_kind_reaches_the_agent_and_what_it_cannot_do_is_said_of_each() {
             last_error: None,
             estimated_seconds: None,
             lag: None,
+            run: None,
+            sent: None,
         })
         .unwrap();
     client
