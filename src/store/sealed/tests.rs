@@ -217,7 +217,7 @@ fn the_key_file_is_private() {
 
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
     assert!(
-        matches!(SealingKeys::load_or_create(&path), Err(Error::Unavailable(reason)) if reason.contains("chmod 600"))
+        matches!(SealingKeys::load_or_create(&path), Err(Error::KeyUnavailable(reason)) if reason.contains("chmod 600"))
     );
 }
 
@@ -243,7 +243,7 @@ fn a_damaged_key_file_is_not_replaced() {
         assert!(damaged(keys.newest()), "{bad}");
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(keys.seal("c", b"secret"), Err(Error::Unavailable(_))));
+    assert!(matches!(keys.seal("c", b"secret"), Err(Error::KeyUnavailable(_))));
     assert_eq!(keys.open("c", &sealed).unwrap(), b"secret");
     assert!(reason(SealingKeys::load(folder.path().join("absent"))).contains("absent"));
 }

@@ -361,7 +361,11 @@ async fn a_provider_tells_with_what_it_seals_and_lacks() {
     std::fs::write(file(&world), "cut short").unwrap();
     let refused = client.put(&format!("{}/targets/t", migrator("m")), &target_body("lake", "data")).await;
     refused.assert_error(503, "ServiceUnavailable");
-    assert!(refused.body["error"]["message"].as_str().unwrap().contains("sealing keys"), "{}", refused.body);
+    assert!(
+        refused.body["error"]["message"].as_str().unwrap().contains("keys that seal secrets"),
+        "{}",
+        refused.body
+    );
     assert!(ready().await.contains("nothing can be sealed"));
     client.make_migrator("n").await;
     std::fs::write(file(&world), good).unwrap();
