@@ -49,7 +49,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// Write all of a backup into an empty store, or nothing
+    /// Write a backup into an empty store, but the commands that waited for their agents: all of it, or nothing
     Restore {
         #[command(flatten)]
         at: At,
@@ -126,7 +126,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             if done.left_out > 0 {
                 println!(
                     "{} commands (rescan, approveDeletes, …) waited for their agents at that moment and are left out, for nobody knows \
-                     whether they have had them since: give those that are still wanted again.",
+                     whether they have had them since: give those that are still wanted again. What is shown as held by a migration is what \
+                     was held then: approve nothing before its agent is connected.",
                     done.left_out
                 );
             }

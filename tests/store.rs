@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use livedata_store::Store as _;
+use livedata_store::sqlite::SqliteStore;
 use livedata_testkit::SmallDisk;
 use serde_json::{Value, json};
 
@@ -64,6 +66,9 @@ async fn what_is_backed_up_while_a_control_plane_runs_comes_back_after_a_loss() 
     assert!(!database.exists());
     let said = done(&["restore", "--store", text(&database), "--from", text(&backup)]).await;
     assert!(said.contains("1 commands (rescan"), "{said}");
+    let restored = SqliteStore::open(&database).await.unwrap();
+    assert!(restored.list("commands", "", None, 10).await.unwrap().is_empty());
+    drop(restored);
     site.bring_up().await;
     assert_eq!(site.arm().get(&target).await.unwrap()["etag"], made["etag"]);
     // Its secret, too, opens: the same one again changes nothing.
@@ -129,17 +134,19 @@ async fn a_full_disk_is_told_reads_go_on_and_so_does_everything_when_there_is_ro
         "properties": {"source": {"kind": "LocalDirectory", "uri": "file:///srv"}}});
     let mut made = vec![site.migrator_id("first")];
     site.arm().put(&made[0], &body).await.unwrap();
+    // Some operations are under way when the room ends.
     let ballast = disk.fill();
-    let mut number = 0;
+    let file = std::fs::File::options().write(true).open(&ballast).unwrap();
+    file.set_len(file.metadata().unwrap().len() - (1 << 20)).unwrap();
     let refused = loop {
-        let id = site.migrator_id(&format!("m{number}"));
+        let id = site.migrator_id(&format!("m{}", made.len()));
         match site.arm().begin_put(&id, &body).await {
             Ok(_) => made.push(id),
             Err(refused) => break refused,
         }
-        number += 1;
-        assert!(number < 10_000, "the disk is not full");
+        assert!(made.len() < 10_000, "the disk is not full");
     };
+    assert!(made.len() > 5, "{}", made.len());
     assert_eq!(refused.code(), Some("ServiceUnavailable"), "{refused}");
     assert!(refused.to_string().contains("The provider's store is full"), "{refused}");
     assert_eq!(site.arm().get(&made[0]).await.unwrap()["name"], "first");

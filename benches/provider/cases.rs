@@ -124,6 +124,8 @@ impl Bench<'_> {
         let taken = loader::run(&peer, asks(), self.arguments.connections, None).await?;
         // It runs in the loader's process: what it takes for itself cannot be told apart.
         row("GET of a server that looks nothing up", None, &taken, None, "");
+        let taken = loader::run(&peer, asks(), self.arguments.connections, Some(GET_RATE)).await?;
+        row("GET of a server that looks nothing up", Some(GET_RATE), &taken, None, "");
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -67,9 +68,14 @@ pub async fn run(peer: &Peer, asks: Vec<Ask>, connections: usize, rate: Option<u
     }
     let (asks, next) = (Arc::new(asks), Arc::new(AtomicUsize::new(0)));
     let begun = Instant::now();
+    let pace = rate.map(|rate| Pace { begun, rate, due: Arc::new(Semaphore::new(0)) });
+    if let Some(pace) = pace.clone() {
+        let count = asks.len();
+        std::thread::spawn(move || pace.keep(count));
+    }
     let running: Vec<_> = lanes
         .into_iter()
-        .map(|lane| tokio::spawn(work(lane, Arc::clone(&asks), Arc::clone(&next), begun, rate)))
+        .map(|lane| tokio::spawn(work(lane, Arc::clone(&asks), Arc::clone(&next), pace.clone())))
         .collect();
     let mut latencies = Vec::with_capacity(asks.len());
     for lane in running {
@@ -81,22 +87,47 @@ pub async fn run(peer: &Peer, asks: Vec<Ask>, connections: usize, rate: Option<u
     Ok(Taken { latencies, elapsed })
 }
 
+/// When requests are due. A thread of its own sleeps until each: tokio's timers go by whole milliseconds.
+#[derive(Clone)]
+struct Pace {
+    begun: Instant,
+    rate: u32,
+    /// A permit for each request that is due.
+    due: Arc<Semaphore>,
+}
+
+impl Pace {
+    fn of(&self, number: usize) -> Instant {
+        self.begun + Duration::from_secs_f64(number as f64 / f64::from(self.rate))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a thread that does nothing but wait for times")]
+    fn keep(&self, count: usize) {
+        for number in 0..count {
+            std::thread::sleep(self.of(number).saturating_duration_since(Instant::now()));
+            self.due.add_permits(1);
+        }
+        // Whoever finds nothing left to ask ends by itself.
+        self.due.close();
+    }
+}
+
 async fn work(
     mut lane: Lane,
     asks: Arc<Vec<Ask>>,
     next: Arc<AtomicUsize>,
-    begun: Instant,
-    rate: Option<u32>,
+    pace: Option<Pace>,
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     loop {
+        if let Some(pace) = &pace
+            && let Ok(due) = pace.due.acquire().await
+        {
+            due.forget();
+        }
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(ask) = asks.get(number) else { return Ok(latencies) };
-        let due = match rate {
-            Some(rate) => begun + Duration::from_secs_f64(number as f64 / f64::from(rate)),
-            None => Instant::now(),
-        };
-        tokio::time::sleep_until(due.into()).await;
+        let due = pace.as_ref().map_or_else(Instant::now, |pace| pace.of(number));
         lane.ask(ask).await?;
         latencies.push(due.elapsed());
     }

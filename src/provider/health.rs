@@ -10,6 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use livedata_telemetry::Metrics;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::clock::rfc3339_of_ms;
@@ -115,9 +116,12 @@ impl Health {
     }
 
     async fn store(&self) -> Check {
-        let asked = self.core.store.get(subscriptions::COLLECTION, "-");
+        // A disk that stands still stops the thread that reads it.
+        let (store, runtime) = (Arc::clone(&self.core.store), Handle::current());
+        let asked = spawn_blocking(move || runtime.block_on(store.get(subscriptions::COLLECTION, "-")));
         let (ok, message) = match timeout(STORE_WITHIN, asked).await {
-            Ok(Ok(_)) => (true, "answers".to_owned()),
+            Ok(Ok(Ok(_))) => (true, "answers".to_owned()),
+            Ok(Ok(Err(error))) => (false, error.to_string()),
             Ok(Err(error)) => (false, error.to_string()),
             Err(_) => (false, format!("does not answer within {} s", STORE_WITHIN.as_secs())),
         };

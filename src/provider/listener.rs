@@ -1,8 +1,8 @@
 //! A TLS listener: reads a request with bounds, hands it on, and gives every reply the headers that the contract wants.
 //!
-//! The web framework's workers are single-threaded. What only reads is answered on the worker's thread, for another one would take
-//! longer to wake than an answer takes. What may change something is answered by a task of the caller's runtime, where store and
-//! controllers live, and goes on to its end even when the client hangs up.
+//! The web framework's workers are single-threaded. A GET of one thing is answered on the worker's thread, for another one would take
+//! longer to wake than the answer takes. Everything else is answered by a task of the caller's runtime, where store and controllers
+//! live, and goes on to its end even when the client hangs up.
 
 use std::any::Any;
 use std::future::Future;
@@ -260,20 +260,21 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
             response
         }
         Ok(body) => {
-            let only_reads = matches!(incoming.method.as_str(), "GET" | "HEAD");
+            let is_short =
+                matches!(incoming.method.as_str(), "GET" | "HEAD") && is_of_one_thing(&incoming.path);
             let answer = {
                 let record = Arc::clone(&record);
                 async move {
                     let response = service(Incoming { body, ..incoming }).await;
                     tracing::info!(status = response.status, "answered");
-                    // Here, because nobody waits any more when the client has hung up.
+                    // Here, because nobody waits any more when the client of a task has hung up.
                     record.of(&response);
                     response
                 }
                 .instrument(span)
             };
-            let answered = if only_reads {
-                let within = Within { runtime, future: Box::pin(answer) };
+            let answered = if is_short {
+                let within = Within { runtime, future: Some(Box::pin(answer)) };
                 AssertUnwindSafe(within).catch_unwind().await.ok()
             } else {
                 runtime.spawn(answer).await.ok()
@@ -309,11 +310,12 @@ async fn answer(request: HttpRequest, path: String, body: web::Payload, serving:
     }
 }
 
-/// A future that is polled elsewhere as if it ran on this runtime: tasks that it spawns, connections that it opens and times that it
-/// waits for are this runtime's, and outlive whoever polls it.
+/// A future that is polled, and dropped, elsewhere as if that were on this runtime: tasks that it spawns, connections that it opens
+/// and times that it waits for are this runtime's, and outlive whoever polls it.
 struct Within<F> {
     runtime: Handle,
-    future: Pin<Box<F>>,
+    /// `None` only while it is dropped.
+    future: Option<Pin<Box<F>>>,
 }
 
 impl<F: Future> Future for Within<F> {
@@ -322,8 +324,22 @@ impl<F: Future> Future for Within<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { runtime, future } = &mut *self;
         let _entered = runtime.enter();
-        future.as_mut().poll(context)
+        future.as_mut().map_or(Poll::Pending, |future| future.as_mut().poll(context))
     }
+}
+
+impl<F> Drop for Within<F> {
+    fn drop(&mut self) {
+        let _entered = self.runtime.enter();
+        self.future = None;
+    }
+}
+
+/// Whether a path is that of a resource or an operation, which are a record or two. Collections, metrics and the like have one segment
+/// more, a name of a type or an action without one of its own after it.
+fn is_of_one_thing(path: &str) -> bool {
+    let segments = path.split('/').filter(|segment| !segment.is_empty()).count();
+    segments > 0 && segments.is_multiple_of(2)
 }
 
 async fn collect(mut payload: web::Payload) -> Result<Bytes, Response> {
@@ -341,4 +357,55 @@ async fn collect(mut payload: web::Payload) -> Result<Bytes, Response> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_is_told_from_many() {
+        let group = "/subscriptions/s/resourceGroups/g";
+        let migrator = format!("{group}/providers/LiveData.Platform/migrators/m");
+        let operation = "/subscriptions/s/providers/LiveData.Platform/locations/l/operationStatuses/o";
+        for one in ["/subscriptions/s", &migrator, &format!("{migrator}/targets/t/"), operation] {
+            assert!(is_of_one_thing(one), "{one}");
+        }
+        let metrics = format!("{migrator}/providers/Microsoft.Insights/metrics");
+        for many in ["/", &format!("{migrator}/targets"), &metrics, "/providers/LiveData.Platform/operations"]
+        {
+            assert!(!is_of_one_thing(many), "{many}");
+        }
+    }
+
+    /// As a pool of connections does when one comes back to it.
+    struct Spawns;
+
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            tokio::spawn(async {});
+        }
+    }
+
+    #[test]
+    fn what_is_polled_or_dropped_elsewhere_is_within_its_runtime() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        fn within<F: Future>(runtime: &tokio::runtime::Runtime, future: F) -> Within<F> {
+            Within { runtime: runtime.handle().clone(), future: Some(Box::pin(future)) }
+        }
+        let answered = within(&runtime, async {
+            let _spawns = Spawns;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            7
+        });
+        assert_eq!(futures::executor::block_on(answered), 7);
+        let mut unfinished = within(&runtime, async {
+            let _spawns = Spawns;
+            std::future::pending::<()>().await;
+        });
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut unfinished).poll(&mut context).is_pending());
+        drop(unfinished);
+    }
 }

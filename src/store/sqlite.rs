@@ -33,6 +33,9 @@ use readers::Readers;
 /// How long a statement waits for a lock that another process holds, for example a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of the write-ahead log that are left on disk when it begins anew.
+const LONGEST_LOG: i64 = 64 << 20;
+
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: Readers,
@@ -121,6 +124,7 @@ fn failed(error: &rusqlite::Error) -> Error {
     match error {
         error if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Error::Full(told),
         rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..) => Error::Damaged(told),
         _ => Error::Unavailable(told),
@@ -141,6 +145,8 @@ impl File {
         let connection = rusqlite::Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "synchronous", "full")?;
+        // The log of a long backup does not stay as long as it became.
+        connection.pragma_update_and_check(None, "journal_size_limit", LONGEST_LOG, |_| Ok(()))?;
         if let Some(pages) = self.most_pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }

@@ -66,6 +66,11 @@ async fn a_backup_of_either_database_is_restored_into_the_other() {
         "the same records, the same file"
     );
 
+    let without = database().await;
+    let done = restore(&at(&without), &first, &["many"]).await.unwrap();
+    assert_eq!((done.contents, done.left_out), (contents.clone(), 4000));
+    assert!(open(&without).await.list("many", "", None, 10).await.unwrap().is_empty());
+
     let back = folder.path().join("back.db");
     restore(&file(&back), &second, &[]).await.unwrap();
     backup(&file(&back), &third).await.unwrap();

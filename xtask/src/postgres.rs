@@ -32,8 +32,11 @@ impl Postgres {
         let programs = installed()?;
         let folder = std::env::temp_dir().join(format!("livedata-postgres-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        // Free a moment ago; the server says so when somebody was faster.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        // Below those that connections get, for the server may be stopped for a while. Free a moment ago; it says so when somebody was
+        // faster.
+        let first = 20_000 + u16::try_from(std::process::id() % 10_000)?;
+        let port = (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        let port = port.context("there is no free port below 32000")?;
         let server = Self { folder, programs, port };
         match server.make() {
             Ok(()) => Ok(server),
