@@ -138,6 +138,8 @@ async fn a_full_disk_is_told_reads_go_on_and_so_does_everything_when_there_is_ro
     let ballast = disk.fill();
     let file = std::fs::File::options().write(true).open(&ballast).unwrap();
     file.set_len(file.metadata().unwrap().len() - (1 << 20)).unwrap();
+    // Its room is free only when nobody has it open.
+    drop(file);
     let refused = loop {
         let id = site.migrator_id(&format!("m{}", made.len()));
         match site.arm().begin_put(&id, &body).await {
@@ -157,10 +159,8 @@ async fn a_full_disk_is_told_reads_go_on_and_so_does_everything_when_there_is_ro
     made.push(late);
     until(async || site.arm().put(made.last().unwrap(), &body).await.ok()).await.unwrap();
     for id in &made {
-        let found = async || {
-            let found = site.arm().get(id).await.unwrap();
-            (found["properties"]["provisioningState"] == "Succeeded").then_some(())
-        };
-        until(found).await.unwrap();
+        let state = async || site.arm().get(id).await.unwrap()["properties"]["provisioningState"].clone();
+        let succeeded = until(async || (state().await == "Succeeded").then_some(())).await;
+        assert!(succeeded.is_some(), "{id} is {}", state().await);
     }
 }
