@@ -305,7 +305,7 @@ impl Keeper {
     }
 
     async fn disconnected(&self, trouble: Option<Trouble>) {
-        self.core.series.disconnected(self.name.migrator_guid());
+        self.core.series.connected(self.name.migrator_guid(), false);
         let now_ms = self.core.clock.now_ms();
         let update = self.core.observed.update_agent(self.core.store.as_ref(), &self.migrator, |agent| {
             if agent.connected {

@@ -11,50 +11,24 @@ use std::collections::BTreeMap;
 
 use livedata_model::report::{MigrationReport, Progress, Sent};
 use livedata_model::state::MigrationState;
-use livedata_model::wire_struct;
 
 use super::catalogue::Quantity;
 
-wire_struct! {
-    pub struct Baseline {
-        /// `None`: of an older agent, or nothing was told of a run yet.
-        1 => run: Option<String>,
-        2 => progress: Progress,
-        3 => sent: Option<Sent>,
-        /// What is sent from here on is of a migration that follows its source.
-        4 => live: bool,
-    }
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    /// `None`: of an older agent, or nothing was told of a run yet.
+    run: Option<String>,
+    progress: Progress,
+    sent: Option<Sent>,
+    /// What is sent from here on is of a migration that follows its source.
+    live: bool,
 }
 
-wire_struct! {
-    pub struct Counted {
-        /// GUID of the migration.
-        1 => migration: String,
-        2 => baseline: Baseline,
-    }
-}
-
-wire_struct! {
-    /// Of the migrations of one migrator, as it is stored.
-    #[derive(Default)]
-    pub struct Baselines {
-        /// `None`: who stored points so far did so without; then the reports that were stored last tell.
-        1 => counted: Option<Vec<Counted>>,
-    }
-}
+/// Of a run, in bytes; a longer one is none.
+const LONGEST_NAME: usize = 256;
 
 /// How far counters have moved.
 pub type Movement = BTreeMap<Quantity, f64>;
-
-impl Baselines {
-    pub fn of(counted: &BTreeMap<String, Baseline>) -> Self {
-        let counted = counted.iter().map(|(migration, baseline)| Counted {
-            migration: migration.clone(),
-            baseline: baseline.clone(),
-        });
-        Self { counted: Some(counted.collect()) }
-    }
-}
 
 impl Baseline {
     /// Everything up to this report.
@@ -120,7 +94,8 @@ enum Word<'a> {
 impl<'a> Word<'a> {
     fn of(report: &'a MigrationReport) -> Self {
         match (&report.run, report.sent) {
-            (Some(run), _) => Self::Run(run),
+            (Some(run), _) if run.len() <= LONGEST_NAME => Self::Run(run),
+            (Some(_), _) => Self::Silent,
             (None, Some(_)) => Self::Silent,
             (None, None) => Self::Older,
         }

@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 use crate::core::Core;
 use crate::document::{self, Document, Loaded};
 use crate::errors::{self, Outcome};
-use crate::insights::series;
 use crate::kind::{Action, Description, Effect, Names, ResourceKind};
 use crate::request::Request;
 use crate::view::{Version, View};
@@ -147,8 +146,7 @@ impl ResourceKind for Migrators {
         for kind in registry::children_in_order_of_deletion() {
             kind.erase_children(core, &key).await?;
         }
-        let change = change.remove(agents::COLLECTION, key.as_str()).remove(observed::AGENTS, key);
-        Ok(change.remove(series::BASELINES, document.guid.as_str()))
+        Ok(change.remove(agents::COLLECTION, key.as_str()).remove(observed::AGENTS, key.as_str()))
     }
 
     async fn act(

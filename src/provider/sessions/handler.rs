@@ -57,10 +57,7 @@ impl SessionHandler {
         if let Some(load) = report.agent.load {
             core.series.load(migrator, load);
         }
-        // What is withheld comes back, and then counts on from where it was.
-        if desired.withheld.is_empty() {
-            core.series.keep(migrator, |migration| migrations.values().any(|known| *known == migration));
-        }
+        core.series.keep(migrator, |migration| migrations.values().any(|known| *known == migration));
         Ok(())
     }
 }
@@ -85,11 +82,6 @@ impl ProviderHandler for SessionHandler {
                 return Err(refused("ServiceUnavailable", "the provider's store does not answer; try again"));
             }
         };
-        let counts = self.core.series.connected(self.core.store.as_ref(), self.name.migrator_guid()).await;
-        if let Err(error) = counts {
-            tracing::warn!(migrator = self.migrator, %error, "it cannot be stored who counts what is reported");
-            return Err(refused("ServiceUnavailable", "the provider's store does not answer; try again"));
-        }
         let now_ms = self.core.clock.now_ms();
         let version = hello.agent_version.clone();
         let update = self.core.observed.update_agent(self.core.store.as_ref(), &self.migrator, |state| {
@@ -103,6 +95,7 @@ impl ProviderHandler for SessionHandler {
             tracing::warn!(migrator = self.migrator, %error, "the state of an agent cannot be read");
             return Err(refused("ServiceUnavailable", "the provider's store does not answer; try again"));
         }
+        self.core.series.connected(self.name.migrator_guid(), true);
         tracing::info!(migrator = self.migrator, epoch = agent.session_epoch, "session with the agent");
         Ok(Welcome {
             protocol: 0,

@@ -84,12 +84,24 @@ pub fn run(workshop: &Workshop) -> Result<()> {
             .args(["--openapi-type=arm", "--message-format=json"])
             .arg(format!("--input-file={}", document.display()));
         println!("$ {}", command::shown(&autorest));
-        findings.extend(read(&command::output(&mut autorest)?)?);
+        findings.extend(whole(|| command::output(&mut autorest))?);
     }
     let complaints = complaints(&findings, &suppressions.suppression);
     ensure!(complaints.is_empty(), "{} complaints:\n  {}", complaints.len(), complaints.join("\n  "));
     println!("{} findings, each with its reason in {SUPPRESSIONS}", findings.len());
     Ok(())
+}
+
+/// AutoRest now and then ends before it has handed on all that its extension says; what is missing shows, and it is asked again.
+fn whole(mut ask: impl FnMut() -> Result<String>) -> Result<Vec<Finding>> {
+    const TIMES: usize = 3;
+    for _ in 1..TIMES {
+        match read(&ask()?) {
+            Ok(findings) => return Ok(findings),
+            Err(error) => println!("{}; once more", error.to_string().lines().next().unwrap_or_default()),
+        }
+    }
+    read(&ask()?)
 }
 
 fn read(output: &str) -> Result<Vec<Finding>> {

@@ -4,7 +4,7 @@ use time::macros::datetime;
 
 use super::*;
 
-pub(super) const NOON: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
+const NOON: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
 
 fn report(state: MigrationState, files: u64, bytes: u64) -> MigrationReport {
     MigrationReport {
@@ -28,7 +28,7 @@ fn report(state: MigrationState, files: u64, bytes: u64) -> MigrationReport {
     }
 }
 
-pub(super) fn of_run(run: &str, files: u64, bytes: u64) -> MigrationReport {
+fn of_run(run: &str, files: u64, bytes: u64) -> MigrationReport {
     MigrationReport {
         run: Some(run.to_owned()),
         sent: sent(1, 0),
@@ -40,11 +40,11 @@ fn sent(since_ms: i64, bytes: u64) -> Option<Sent> {
     Some(Sent { since_ms, bytes, files: 0 })
 }
 
-pub(super) fn sums(points: &BTreeMap<u16, Minutes>, quantity: Quantity) -> Vec<f64> {
+fn sums(points: &BTreeMap<u16, Minutes>, quantity: Quantity) -> Vec<f64> {
     points.get(&(quantity as u16)).into_iter().flatten().map(|(_, point)| point.sum).collect()
 }
 
-pub(super) async fn all(series: &Series, store: &dyn Store, guid: &str) -> BTreeMap<u16, Minutes> {
+async fn all(series: &Series, store: &dyn Store, guid: &str) -> BTreeMap<u16, Minutes> {
     let minute = NOON.unix_timestamp() / 60;
     series.read(store, guid, minute - 120, minute + 120).await.unwrap()
 }
@@ -52,7 +52,7 @@ pub(super) async fn all(series: &Series, store: &dyn Store, guid: &str) -> BTree
 #[tokio::test]
 async fn counters_are_movements_and_gauges_are_held() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
     series.sample(NOON);
     // Nothing was said meanwhile.
@@ -74,7 +74,7 @@ async fn counters_are_movements_and_gauges_are_held() {
 #[tokio::test]
 async fn a_new_run_counts_from_nothing_and_what_goes_back_is_taken_back() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
     series.reported("r", "m", &report(MigrationState::Running, 10, 60), None);
     series.sample(NOON);
@@ -89,7 +89,7 @@ async fn a_new_run_counts_from_nothing_and_what_goes_back_is_taken_back() {
 #[tokio::test]
 async fn a_run_that_is_over_and_begun_again_between_two_samples_counts_from_nothing() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     for report in [of_run("j/1", 10, 100), of_run("j/2", 15, 150), of_run("j/2", 16, 160)] {
         series.reported("r", "m", &report, None);
     }
@@ -104,28 +104,43 @@ async fn a_run_that_is_over_and_begun_again_between_two_samples_counts_from_noth
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_read_for_a_while_is_no_new_run_and_a_restart_meanwhile_neither() {
+async fn a_journal_that_cannot_be_read_for_a_while_is_no_new_run() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.reported("r", "m", &of_run("j/1", 10, 100), None);
     let silent = MigrationReport { run: None, ..of_run("", 0, 0) };
     series.reported("r", "m", &silent, None);
     series.sample(NOON);
-    series.store(&store, NOON).await.unwrap();
+    series.reported("r", "m", &silent, None);
+    series.reported("r", "m", &of_run("j/1", 12, 120), None);
+    series.sample(NOON);
+    assert_eq!(sums(&all(&series, &store, "m").await, Quantity::FilesMigrated), [12.0]);
+}
+
+#[tokio::test]
+async fn a_restart_counts_nothing_twice_and_readers_add_up_what_processes_wrote() {
+    let store = MemoryStore::new();
+    let first = Series::new();
+    first.connected("r", true);
+    first.reported("r", "m", &report(MigrationState::Running, 10, 100), None);
+    first.sample(NOON);
+    first.store(&store, NOON).await.unwrap();
     let second = Series::new();
-    second.connected(&store, "r").await.unwrap();
-    for (series, files) in [(&series, 12.0), (&second, 13.0)] {
-        series.reported("r", "m", &silent, Some(&silent));
-        series.reported("r", "m", &of_run("j/1", files as u64, 120), Some(&silent));
-        series.sample(NOON);
-        assert_eq!(sums(&all(series, &store, "m").await, Quantity::FilesMigrated), [files]);
+    second.connected("r", true);
+    assert!(!second.follows("r", "m"));
+    let before = report(MigrationState::Running, 10, 100);
+    second.reported("r", "m", &report(MigrationState::Running, 11, 105), Some(&before));
+    second.sample(NOON);
+    second.store(&store, NOON).await.unwrap();
+    for reader in [&first, &second, &Series::new()] {
+        assert_eq!(sums(&all(reader, &store, "m").await, Quantity::BytesMigrated), [105.0]);
     }
 }
 
 #[tokio::test]
 async fn an_older_agent_that_is_upgraded_or_comes_back_goes_on_with_its_run() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     let older = |files, bytes| report(MigrationState::Running, files, bytes);
     let silent = MigrationReport { run: None, sent: sent(7, 5_000), ..of_run("", 0, 0) };
     let told = |report: MigrationReport| series.reported("r", "m", &report, None);
@@ -145,7 +160,7 @@ async fn an_older_agent_that_is_upgraded_or_comes_back_goes_on_with_its_run() {
 #[tokio::test]
 async fn what_is_sent_counts_through_all_runs_and_anew_with_each_process() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     let at = |state, since_ms, bytes| MigrationReport {
         state,
         sent: sent(since_ms, bytes),
@@ -176,12 +191,12 @@ async fn what_is_sent_counts_through_all_runs_and_anew_with_each_process() {
 #[tokio::test]
 async fn an_agent_that_is_away_or_idle_gives_no_points() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.reported("r", "m", &report(MigrationState::Completed, 10, 100), None);
     series.sample(NOON);
     series.sample(NOON + Duration::MINUTE);
     assert_eq!(sums(&all(&series, &store, "m").await, Quantity::FilesMigrated), [10.0]);
-    series.disconnected("r");
+    series.connected("r", false);
     series.sample(NOON + Duration::minutes(2));
     assert_eq!(sums(&all(&series, &store, "r").await, Quantity::MigrationsRunning), [0.0, 0.0]);
 }
@@ -189,7 +204,7 @@ async fn an_agent_that_is_away_or_idle_gives_no_points() {
 #[tokio::test]
 async fn a_load_is_sampled_once() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.load("r", Load { process_permille: 125, machine_permille: 500 });
     series.sample(NOON);
     series.sample(NOON + Duration::MINUTE);
@@ -201,7 +216,7 @@ async fn a_load_is_sampled_once() {
 #[tokio::test]
 async fn hours_leave_memory_when_they_are_stored_and_the_store_when_they_are_old() {
     let (series, store) = (Series::new(), MemoryStore::new());
-    series.connected(&store, "r").await.unwrap();
+    series.connected("r", true);
     series.sample(NOON - Duration::MINUTE);
     series.sample(NOON);
     series.store(&store, NOON).await.unwrap();
