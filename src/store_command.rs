@@ -135,7 +135,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::RotateKey { of, remove } => {
             let (keys, location) = of.load()?;
-            // One that cannot be unwrapped any more is replaced like any other, as long as no secret needs it.
+            // One that cannot be unwrapped any more is replaced like any other; the first secret that needs it is named.
             if let Err(error) = keys.refresh().await {
                 eprintln!("warning: {error}");
             }

@@ -7,7 +7,7 @@
 //! something that cannot be read: what the newest key is, is not known then, and the one from before may be about to go.
 //!
 //! The file may hold keys as they are, or wrapped by a key that is kept elsewhere ([`WrappingKey`]). Those that are wrapped are known
-//! when [`SealingKeys::refresh`] has had them unwrapped; they never leave this process's memory.
+//! when [`SealingKeys::refresh`] has had them unwrapped, and are in the clear in this process's memory only.
 //!
 //! A sealed body is bound to a *context* (by convention what it is and whose): moved to another record, changed, or opened with
 //! another key, it is [`Error::Damaged`] instead of a wrong secret. Losing the key file loses the secrets, not the rest of
